@@ -1,0 +1,118 @@
+import type { Arch } from './arch.ts'
+import type { Worker } from './build/worker.ts'
+import type { Feed, PackageRecord, VersionScheme } from './catalog/package.ts'
+import type { Reporter } from './events.ts'
+import type { FeedDeclaration, PackageUnit } from './project/model.ts'
+
+/** What opening a feed needs from the outside. */
+export interface FeedEnvironment {
+  readonly arch: Arch
+  /** Absolute folder of the module that declares the feed (its keyring lies there). */
+  readonly moduleRoot: string
+  /** `$YOE_CACHE`. */
+  readonly cacheRoot: string
+  /** Never fetch; what is cached and still valid is enough or it is an error. */
+  readonly offline: boolean
+  /** Ask the upstream for a newer index even though a verified one is at hand. */
+  readonly refresh: boolean
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  readonly report: Reporter
+  readonly signal?: AbortSignal
+}
+
+/** A built package's file. */
+export interface PackedPackage {
+  readonly record: PackageRecord
+  /** File name as a repository shows it: `app_1.0-r0_amd64.deb`. */
+  readonly filename: string
+  /** Absolute. */
+  readonly path: string
+  readonly sha256: string
+  readonly size: number
+}
+
+export interface PackInput {
+  readonly unit: PackageUnit
+  readonly arch: Arch
+  readonly distro: string
+  /** Absolute folder whose content becomes the package; only read, never followed out of. */
+  readonly destdir: string
+  /** Absolute folder for the finished files. */
+  readonly outdir: string
+  /** Runtime dependencies that the unit declares, already resolved to package names of this distro. */
+  readonly runtimeDeps: readonly string[]
+  /**
+   * Who brings a shared library: soname (`libz.so.1`) to package name and version, from the unit's build dependencies.
+   * A needed soname that nobody brings, nor the package itself, is an error.
+   */
+  readonly libraries: ReadonlyMap<string, { readonly name: string; readonly version: string }>
+  readonly maintainer: string
+  /** Seconds since 1970: every time stamp in the package. */
+  readonly sourceDateEpoch: number
+}
+
+/** A package on this machine, ready to be put in a repository. */
+export interface RepositoryEntry {
+  readonly record: PackageRecord
+  readonly path: string
+  readonly sha256: string
+  readonly size: number
+}
+
+export interface PublishInput {
+  /** Absolute folder that becomes (or already is) the repository's root: `repo/<project>/debian`. */
+  readonly root: string
+  readonly project: string
+  readonly distro: string
+  readonly arch: Arch
+  readonly entries: readonly RepositoryEntry[]
+  readonly signingKey: SigningKey
+  /** Seconds since 1970: the Release file's Date. */
+  readonly date: number
+  readonly report: Reporter
+}
+
+/** A private key as text (armored or PEM); never logged, never given to a worker. */
+export interface SigningKey {
+  readonly privateKey: string
+  readonly publicKey: string
+  /** Shown in messages and pages. */
+  readonly fingerprint: string
+}
+
+/** Installing packages into an empty root file system, without privilege; the result is a tar. */
+export interface InstallInput {
+  readonly arch: Arch
+  readonly distro: string
+  /** Exactly what gets installed: a resolved closure whose files are at hand. */
+  readonly packages: readonly RepositoryEntry[]
+  /** Unpacked tools root whose installer is used; undefined: the host's (for the very first root). */
+  readonly tools: string | undefined
+  readonly worker: Worker
+  /** A root file system tar to add to (its packages are installed already); undefined: from nothing. */
+  readonly base?: string
+  /** Absolute folder for intermediate files, empty, removed by the caller. */
+  readonly workdir: string
+  /** Where the zstd-compressed tar goes. */
+  readonly output: string
+  readonly sourceDateEpoch: number
+  readonly report: Reporter
+  readonly log: (text: Uint8Array) => void
+  readonly signal?: AbortSignal
+}
+
+/** One package format: everything that the engine must not know about debs or apks. */
+export interface PackageFormat {
+  readonly name: string
+  readonly distros: readonly string[]
+  readonly versions: VersionScheme
+  /** The format's spelling of an architecture: `amd64`. */
+  archName(arch: Arch): string
+  openFeed(feed: FeedDeclaration, environment: FeedEnvironment): Promise<Feed>
+  /** Fetches (or finds) one package of an opened feed, verified by its signed digest; returns its absolute path. */
+  fetchPackage(feed: FeedDeclaration, record: PackageRecord, environment: FeedEnvironment): Promise<string>
+  pack(input: PackInput): Promise<readonly PackedPackage[]>
+  publish(input: PublishInput): Promise<void>
+  installRoot(input: InstallInput): Promise<void>
+}
