@@ -3,6 +3,7 @@ import type { Worker } from './build/worker.ts'
 import type { Feed, PackageRecord, VersionScheme } from './catalog/package.ts'
 import type { Reporter } from './events.ts'
 import type { FeedDeclaration, PackageUnit } from './project/model.ts'
+import type { Fetcher } from './source/fetcher.ts'
 
 /** What opening a feed needs from the outside. */
 export interface FeedEnvironment {
@@ -11,6 +12,7 @@ export interface FeedEnvironment {
   readonly moduleRoot: string
   /** `$YOE_CACHE`. */
   readonly cacheRoot: string
+  readonly fetcher: Fetcher
   /** Never fetch; what is cached and still valid is enough or it is an error. */
   readonly offline: boolean
   /** Ask the upstream for a newer index even though a verified one is at hand. */

@@ -1,0 +1,35 @@
+import type { Reporter } from '../events.ts'
+
+/** What is asked of the network, and what may be believed of the answer. */
+export interface FetchRequest {
+  /** Alternates for the same bytes, tried in order; each may be rewritten to mirrors first. */
+  readonly urls: readonly string[]
+  /** Absolute; appears under this name only when whole and verified. */
+  readonly dest: string
+  /** Lowercase hex. When given, alone it decides whether the bytes are right. */
+  readonly sha256?: string
+  /** Exact size in bytes, from signed data or a declaration. */
+  readonly size?: number
+  /** Upper bound in bytes where the size is not known (default 8 GiB). */
+  readonly maxSize?: number
+  /** Names the download in progress and errors: `zlib-1.3.1.tar.xz`. */
+  readonly title: string
+  readonly report: Reporter
+  readonly signal?: AbortSignal
+}
+
+export interface Fetched {
+  /** The URL that answered, after rewriting and redirects. */
+  readonly url: string
+  readonly sha256: string
+  readonly size: number
+}
+
+/** The engine's only way to the network: retries, resume, mirrors, limits and verification live behind it. */
+export interface Fetcher {
+  /**
+   * @throws {YoeError} FETCH_FAILED when no URL answers (each with its reason), DIGEST_MISMATCH naming both digests,
+   *   CANCELLED, DISK_FULL
+   */
+  fetch(request: FetchRequest): Promise<Fetched>
+}
