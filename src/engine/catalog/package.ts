@@ -66,6 +66,8 @@ export interface Feed {
   lookup(name: string): readonly PackageRecord[]
   /** All packages that provide a virtual name, in index order. */
   providers(name: string): readonly PackageRecord[]
+  /** Names that every installation from this feed has (Debian: Essential and what bootstraps it), in a fixed order. */
+  essentials(): readonly string[]
   /** Every name, for suggestions and listings. */
   names(): Iterable<string>
 }

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto'
+import type { Json } from '../project/model.ts'
+
+/**
+ * One text for one value: RFC 8785's idea (sorted keys by UTF-16 code unit, no white space) without its number rules,
+ * since only safe integers and their like reach a key. Two different values never share a text.
+ * @throws {TypeError} on what JSON can't say exactly: NaN, infinities, undefined, lone surrogates
+ */
+export function canonical(value: Json): string {
+  if (value === null || typeof value === 'boolean') return String(value)
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) throw new TypeError(`a key can't hold ${value}`)
+    return JSON.stringify(value)
+  }
+  if (typeof value === 'string') {
+    if (!value.isWellFormed()) throw new TypeError('a key holds text that is not valid Unicode')
+    return JSON.stringify(value)
+  }
+  if (isArray(value)) return `[${value.map(canonical).join(',')}]`
+  const members = Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([key, member]) => `${canonical(key)}:${canonical(member)}`)
+  return `{${members.join(',')}}`
+}
+
+function isArray(value: Json): value is readonly Json[] {
+  return Array.isArray(value)
+}
+
+/** SHA-256 (lowercase hex) of a document under a named, versioned scheme; the scheme's name is part of what is hashed. */
+export function digestOf(scheme: string, document: Json): string {
+  return createHash('sha256').update(`${scheme}\n`).update(canonical(document)).digest('hex')
+}
+
+/**
+ * What differs between two documents, as paths with both values: the answer to "why is this rebuilt".
+ * @returns in the order of the new document's keys, then keys that are gone
+ */
+export function differences(before: Json, after: Json, path = ''): { path: string; before?: Json; after?: Json }[] {
+  if (canonical(before) === canonical(after)) return []
+  if (isObject(before) && isObject(after)) {
+    const keys = [...Object.keys(after), ...Object.keys(before).filter((key) => !(key in after))]
+    return keys.flatMap((key) => {
+      const inner = path === '' ? key : `${path}.${key}`
+      const [old, now] = [before[key], after[key]]
+      if (old === undefined) return now === undefined ? [] : [{ path: inner, after: now }]
+      if (now === undefined) return [{ path: inner, before: old }]
+      return differences(old, now, inner)
+    })
+  }
+  return [{ path, before, after }]
+}
+
+function isObject(value: Json): value is { readonly [key: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

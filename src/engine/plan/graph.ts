@@ -1,0 +1,76 @@
+import type { Arch } from '../arch.ts'
+import type { PackageRecord } from '../catalog/package.ts'
+import type { ImageUnit, Machine, PackageUnit, ToolchainUnit } from '../project/model.ts'
+
+interface NodeBase {
+  /** `debian/zlib.x86_64`: names the node in messages, and its folder under `build/`. */
+  readonly id: string
+  readonly arch: Arch
+  readonly distro: string
+}
+
+/** A root file system for tasks: packages of the distro's feeds, installed. */
+export interface ToolchainNode extends NodeBase {
+  readonly kind: 'toolchain'
+  readonly unit: ToolchainUnit
+  /** The closure, dependencies first. */
+  readonly packages: readonly PackageRecord[]
+  /** Whose programs install it; undefined for the tools themselves, which the host's installer makes. */
+  readonly tools: ToolchainNode | undefined
+}
+
+/** A unit to be built into packages. */
+export interface PackageNode extends NodeBase {
+  readonly kind: 'package'
+  readonly unit: PackageUnit
+  /** Undefined for units without tasks: nothing runs for them. */
+  readonly toolchain: ToolchainNode | undefined
+  /** Units whose packages are in the sysroot: build dependencies and all they need, dependencies first. */
+  readonly sysroot: readonly PackageNode[]
+  /** Feed packages in the sysroot beside those of the toolchain. */
+  readonly sysrootFeed: readonly PackageRecord[]
+  /** What the package depends on at run time, by package name. */
+  readonly runtimeDeps: readonly string[]
+  /** Set when the scope says that the result differs between machines. */
+  readonly machine: Machine | undefined
+}
+
+/** An image of one machine. */
+export interface ImageNode extends NodeBase {
+  readonly kind: 'image'
+  readonly unit: ImageUnit
+  readonly machine: Machine
+  readonly units: readonly PackageNode[]
+  readonly feedPackages: readonly PackageRecord[]
+  /** Everything that gets installed, dependencies first: the records of `units` and `feedPackages` in one order. */
+  readonly closure: readonly PackageRecord[]
+  readonly tools: ToolchainNode
+}
+
+export type Node = ToolchainNode | PackageNode | ImageNode
+
+/** The nodes that must be there before `node` can be built, without duplicates, in a fixed order. */
+export function dependenciesOf(node: Node): readonly Node[] {
+  switch (node.kind) {
+    case 'toolchain':
+      return node.tools === undefined ? [] : [node.tools]
+    case 'package':
+      return node.toolchain === undefined ? node.sysroot : [node.toolchain, ...node.sysroot]
+    case 'image':
+      return [node.tools, ...node.units]
+    default:
+      return node satisfies never
+  }
+}
+
+/** All nodes reachable from `targets`, dependencies first, each once. */
+export function inOrder(targets: readonly Node[]): readonly Node[] {
+  const ordered = new Set<Node>()
+  const visit = (node: Node): void => {
+    if (ordered.has(node)) return
+    for (const dependency of dependenciesOf(node)) visit(dependency)
+    ordered.add(node)
+  }
+  for (const target of targets) visit(target)
+  return [...ordered]
+}

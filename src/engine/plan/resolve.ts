@@ -1,0 +1,320 @@
+import type { Arch } from '../arch.ts'
+import type { ClosureRoot } from '../catalog/closure.ts'
+import { resolveClosure } from '../catalog/closure.ts'
+import type { Feed, PackageRecord, VersionScheme } from '../catalog/package.ts'
+import type { View } from '../catalog/view.ts'
+import { YoeError, YoeErrors, userErrors } from '../errors.ts'
+import type { Position } from '../errors.ts'
+import { didYouMean } from '../nearest.ts'
+import type { ImageUnit, PackageUnit, ToolchainUnit, Unit } from '../project/model.ts'
+import type { ImageNode, Node, PackageNode, ToolchainNode } from './graph.ts'
+
+/** What names mean and what feeds hold: all that resolving needs, none of it I/O. */
+export interface Universe {
+  readonly view: View
+  readonly arch: Arch
+  /** The format's spelling of `arch`. */
+  readonly packageArch: string
+  /** In declaration order: the first feed that has a name wins. */
+  readonly feeds: readonly Feed[]
+  readonly versions: VersionScheme
+}
+
+/** The version of the package that a unit becomes. */
+export function packageVersion(unit: { readonly version: string; readonly release: number }): string {
+  return `${unit.version}-r${unit.release}`
+}
+
+/**
+ * Turns names into a graph: a pure function with a fixed order, so the same declarations always give the same nodes.
+ * Every failure is collected before any is thrown.
+ * @throws {YoeErrors} UNIT_NOT_FOUND (with who asked), DEP_CYCLE, UNSATISFIABLE
+ */
+export function resolveGraph(universe: Universe, targets: readonly string[]): readonly Node[] {
+  const resolver = new Resolver(universe)
+  const nodes = targets.map((name) => resolver.target(name))
+  if (resolver.errors.length > 0) throw new YoeErrors(resolver.errors)
+  return nodes.filter((node) => node !== undefined)
+}
+
+class Resolver {
+  readonly errors: YoeError[] = []
+  readonly #universe: Universe
+  readonly #nodes = new Map<Unit, Node | undefined>()
+  readonly #records = new Map<PackageUnit, PackageRecord>()
+  readonly #providers = new Map<string, PackageUnit[]>()
+  readonly #trail: Unit[] = []
+
+  constructor(universe: Universe) {
+    this.#universe = universe
+    for (const unit of universe.view.units()) {
+      if (unit.kind !== 'package') continue
+      for (const name of unit.provides) this.#providers.set(name, [...(this.#providers.get(name) ?? []), unit])
+    }
+  }
+
+  target(name: string): Node | undefined {
+    const unit = this.#universe.view.find(name)
+    if (unit !== undefined) return this.#node(unit)
+    this.#missing(name, undefined, 'the command line')
+    return undefined
+  }
+
+  /** Memoised; undefined when the unit can't be resolved (the errors say why, once). */
+  #node(unit: Unit): Node | undefined {
+    if (this.#trail.includes(unit)) {
+      const cycle = [...this.#trail.slice(this.#trail.indexOf(unit)), unit].map((step) => step.name)
+      this.errors.push(
+        new YoeError('DEP_CYCLE', `units need each other to be built: ${cycle.join(' → ')}`, {
+          at: unit.at,
+          unit: unit.name,
+          hint: 'take one of these out of the `deps` of the one before it',
+        }),
+      )
+      return undefined
+    }
+    if (this.#nodes.has(unit)) return this.#nodes.get(unit)
+    this.#trail.push(unit)
+    const node = this.#make(unit)
+    this.#trail.pop()
+    this.#nodes.set(unit, node)
+    return node
+  }
+
+  #make(unit: Unit): Node | undefined {
+    switch (unit.kind) {
+      case 'toolchain':
+        return this.#toolchain(unit)
+      case 'package':
+        return this.#package(unit)
+      case 'image':
+        return this.#image(unit)
+      default:
+        return unit satisfies never
+    }
+  }
+
+  #toolchain(unit: ToolchainUnit): ToolchainNode | undefined {
+    const tools = unit.provides.includes('tools') ? undefined : this.#toolchainNamed('tools', unit)
+    const packages = this.#closure(unit, unit.packages)
+    if (packages === undefined) return undefined
+    const { arch, view } = this.#universe
+    return { kind: 'toolchain', id: `${view.distro}/${unit.name}.${arch}`, unit, arch, distro: view.distro, packages, tools }
+  }
+
+  #toolchainNamed(name: string, by: Unit): ToolchainNode | undefined {
+    const unit = this.#universe.view.find(name)
+    if (unit === undefined) {
+      this.#missing(name, by.at, `unit "${by.name}"`)
+      return undefined
+    }
+    if (unit.kind !== 'toolchain') {
+      this.errors.push(
+        new YoeError('BAD_FIELD', `"${name}" is no container, and unit "${by.name}" runs its tasks in one`, {
+          at: by.at,
+          unit: by.name,
+          hint: 'name a unit that is declared with container(…)',
+        }),
+      )
+      return undefined
+    }
+    const node = this.#node(unit)
+    return node?.kind === 'toolchain' ? node : undefined
+  }
+
+  #package(unit: PackageUnit): PackageNode | undefined {
+    const { arch, view } = this.#universe
+    const before = this.errors.length
+    const asker = `unit "${unit.name}"`
+    const toolchain = unit.tasks.length === 0 ? undefined : this.#toolchainNamed(unit.container, unit)
+    const sysroot = new Set<PackageNode>()
+    const feedNames = new Set<string>()
+    for (const name of [...unit.deps, ...(unit.distroDeps[view.distro] ?? [])]) {
+      const found = this.#dependency(name, unit.at, asker)
+      if (found === undefined) continue
+      if (typeof found === 'string') feedNames.add(found)
+      else this.#spread(found, sysroot, feedNames)
+    }
+    const runtimeDeps: string[] = []
+    for (const name of [...unit.runtimeDeps, ...(unit.distroRuntimeDeps[view.distro] ?? [])]) {
+      const unitOrName = this.#lookup(name, unit.at, asker)
+      if (unitOrName !== undefined) runtimeDeps.push(typeof unitOrName === 'string' ? unitOrName : unitOrName.name)
+    }
+    const inToolchain = new Set(toolchain?.packages.map(identity))
+    const closure = feedNames.size === 0 ? [] : this.#closure(unit, [...feedNames])
+    const failed = this.errors.length > before || closure === undefined || (unit.tasks.length > 0 && toolchain === undefined)
+    if (failed) return undefined
+    const machine = unit.scope === 'machine' ? view.machine : undefined
+    const label = machine?.name ?? (unit.scope === 'noarch' ? 'noarch' : arch)
+    return {
+      kind: 'package',
+      id: `${view.distro}/${unit.name}.${label}`,
+      unit,
+      arch,
+      distro: view.distro,
+      toolchain,
+      sysroot: [...sysroot],
+      sysrootFeed: closure.filter((record) => record.origin.kind === 'feed' && !inToolchain.has(identity(record))),
+      runtimeDeps,
+      machine,
+    }
+  }
+
+  /** Adds a build dependency and all that it needs, dependencies first. */
+  #spread(node: PackageNode, sysroot: Set<PackageNode>, feedNames: Set<string>): void {
+    if (sysroot.has(node)) return
+    for (const inner of node.sysroot) this.#spread(inner, sysroot, feedNames)
+    for (const record of node.sysrootFeed) feedNames.add(record.name)
+    for (const name of node.runtimeDeps) {
+      const found = this.#dependency(name, node.unit.at, `unit "${node.unit.name}"`)
+      if (typeof found === 'string') feedNames.add(found)
+      else if (found !== undefined) this.#spread(found, sysroot, feedNames)
+    }
+    sysroot.add(node)
+  }
+
+  /** What a name in `deps` means: a node to build, or the name of a feed package. */
+  #dependency(name: string, at: Position, asker: string): PackageNode | string | undefined {
+    const found = this.#lookup(name, at, asker)
+    if (found === undefined || typeof found === 'string') return found
+    const node = this.#node(found)
+    return node?.kind === 'package' ? node : undefined
+  }
+
+  #lookup(name: string, at: Position, asker: string): PackageUnit | string | undefined {
+    const unit = this.#universe.view.find(name)
+    if (unit?.kind === 'package') return unit
+    if (unit === undefined && this.#universe.feeds.some((feed) => feed.lookup(name).length > 0 || feed.providers(name).length > 0)) {
+      return name
+    }
+    if (unit === undefined) this.#missing(name, at, asker)
+    else {
+      const kind = unit.kind === 'image' ? 'an image' : 'a container'
+      this.errors.push(
+        new YoeError('BAD_FIELD', `${asker} needs "${name}", which is ${kind} and no package`, { at, hint: 'name a unit that makes a package' }),
+      )
+    }
+    return undefined
+  }
+
+  #image(unit: ImageUnit): ImageNode | undefined {
+    const { view, arch } = this.#universe
+    const { machine } = view
+    const before = this.errors.length
+    const asker = `image "${unit.name}"`
+    const names = [...unit.artifacts, ...(unit.distroArtifacts[view.distro] ?? [])].filter((name) => !unit.exclude.includes(name))
+    const ofMachine = [
+      ...(machine.kernel === undefined ? [] : [machine.kernel.unit]),
+      ...machine.packages,
+      ...(machine.distroPackages[view.distro] ?? []),
+    ]
+    for (const name of names) this.#lookup(name, unit.at, asker)
+    for (const name of ofMachine) this.#lookup(name, machine.at, `machine "${machine.name}"`)
+    const tools = this.#toolchainNamed('tools', unit)
+    if (this.errors.length > before || tools === undefined) return undefined
+    const closure = this.#closure(unit, [...ofMachine, ...names])
+    if (closure === undefined) return undefined
+    const units: PackageNode[] = []
+    for (const record of closure) {
+      if (record.origin.kind !== 'unit') continue
+      const found = view.find(record.origin.unit)
+      const node = found === undefined ? undefined : this.#node(found)
+      if (node?.kind === 'package') units.push(node)
+    }
+    if (this.errors.length > before) return undefined
+    return {
+      kind: 'image',
+      id: `${view.distro}/${unit.name}.${machine.name}`,
+      unit,
+      arch,
+      distro: view.distro,
+      machine,
+      units,
+      feedPackages: closure.filter((record) => record.origin.kind === 'feed'),
+      closure,
+      tools,
+    }
+  }
+
+  /** The run-time closure of `names` and of what every installation has. */
+  #closure(by: Unit, names: readonly string[]): readonly PackageRecord[] | undefined {
+    const { view, feeds, versions, packageArch } = this.#universe
+    const title = by.kind === 'image' ? `image ${by.name}` : by.kind === 'toolchain' ? `container ${by.name}` : `unit ${by.name}`
+    const base = by.kind === 'package' ? [] : feeds.flatMap((feed) => feed.essentials())
+    const roots: ClosureRoot[] = [
+      ...base.map((name) => ({ dependency: [{ name }], by: 'every installation' })),
+      ...names.map((name) => ({ dependency: [{ name: this.#packageName(name) }], by: title })),
+    ]
+    try {
+      return resolveClosure({
+        roots,
+        versions,
+        arch: packageArch,
+        lookup: (name) => {
+          const unit = view.find(name)
+          if (unit?.kind === 'package' && unit.name === name) return [this.#record(unit)]
+          return first(feeds, (feed) => feed.lookup(name))
+        },
+        providers: (name) => [
+          ...(this.#providers.get(name) ?? []).map((unit) => this.#record(unit)),
+          ...feeds.flatMap((feed) => feed.providers(name)),
+        ],
+      }).packages
+    } catch (failure) {
+      const errors = userErrors(failure)
+      if (errors === undefined) throw failure
+      for (const { code, message, hint } of errors) this.errors.push(new YoeError(code, message, { hint, at: by.at, unit: by.name }))
+      return undefined
+    }
+  }
+
+  #packageName(name: string): string {
+    const unit = this.#universe.view.find(name)
+    return unit?.kind === 'package' ? unit.name : name
+  }
+
+  #record(unit: PackageUnit): PackageRecord {
+    const known = this.#records.get(unit)
+    if (known !== undefined) return known
+    const { view, packageArch } = this.#universe
+    const names = [...unit.runtimeDeps, ...(unit.distroRuntimeDeps[view.distro] ?? [])]
+    const record: PackageRecord = {
+      name: unit.name,
+      version: packageVersion(unit),
+      arch: packageArch,
+      depends: names.map((name) => [{ name: this.#packageName(name) }]),
+      provides: unit.provides.map((name) => ({ name })),
+      conflicts: unit.conflicts.map((name) => ({ name })),
+      essential: false,
+      priority: 'optional',
+      origin: { kind: 'unit', unit: unit.name, at: unit.at },
+    }
+    this.#records.set(unit, record)
+    return record
+  }
+
+  #missing(name: string, at: Position | undefined, asker: string): void {
+    const { view, feeds } = this.#universe
+    const places = ['units of this project and its modules', ...feeds.map((feed) => feed.id)]
+    const near = didYouMean(name, view.names()) ?? didYouMean(name, feeds.flatMap((feed) => [...feed.names()]), 1)
+    this.errors.push(
+      new YoeError('UNIT_NOT_FOUND', `nothing is called or provides "${name}", asked for by ${asker}`, {
+        at,
+        hint: near ?? `looked in: ${places.join(', ')}`,
+      }),
+    )
+  }
+}
+
+/** Tells packages of one closure apart. */
+function identity(record: PackageRecord): string {
+  return `${record.name}=${record.version}`
+}
+
+function first(feeds: readonly Feed[], ask: (feed: Feed) => readonly PackageRecord[]): readonly PackageRecord[] {
+  for (const feed of feeds) {
+    const found = ask(feed)
+    if (found.length > 0) return found
+  }
+  return []
+}
