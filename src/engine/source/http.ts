@@ -1,0 +1,296 @@
+import { type ClientRequest, type IncomingMessage, Agent as PlainAgent } from 'node:http'
+import { Agent as SecureAgent } from 'node:https'
+import { redirectTarget, shownUrl } from './url.ts'
+
+/** Bounds on talking to a server (faults.md, Limits); times in milliseconds, sizes in bytes. */
+export interface FetchLimits {
+  readonly connect: number
+  /** From the connection to the end of the answer's header. */
+  readonly header: number
+  /** Without a byte of the body. */
+  readonly stall: number
+  /** Fewer than `slowBytes` within `slowWindow` is a stall too. */
+  readonly slowWindow: number
+  readonly slowBytes: number
+  readonly redirects: number
+  /** Tries of one address after the first. */
+  readonly retries: number
+  /** Before the first retry; doubles for each further one. */
+  readonly backoff: number
+  /** A server that asks for a longer pause (Retry-After) is left alone. */
+  readonly longestPause: number
+  /** Of a body whose size nobody declared. */
+  readonly maxSize: number
+  /** Downloads at a time. */
+  readonly parallel: number
+}
+
+export const defaultFetchLimits: FetchLimits = {
+  connect: 30_000,
+  header: 30_000,
+  stall: 30_000,
+  slowWindow: 60_000,
+  slowBytes: 60 * 1024,
+  redirects: 10,
+  retries: 3,
+  backoff: 500,
+  longestPause: 60_000,
+  maxSize: 8 * 2 ** 30,
+  parallel: 8,
+}
+
+/** One try of one address that came to nothing. */
+export class Trouble extends Error {
+  /** Whether the same address may do better: at once (a number of milliseconds to wait), after the usual pause, or not at all. */
+  readonly retry: boolean | number
+  /** `unreachable`: there was no talking to the server at all. `part`: it won't go on with a part that is there already. */
+  readonly about: 'unreachable' | 'part' | undefined
+
+  constructor(reason: string, retry: boolean | number, about?: 'unreachable' | 'part') {
+    super(reason)
+    this.retry = retry
+    this.about = about
+  }
+}
+
+/** A body on its way. Its bytes are as the server stores them: nothing is asked for compressed or inflated. */
+export interface Answer {
+  /** Where the first byte belongs: not 0 when a download goes on. */
+  readonly offset: number
+  /** Size of the whole file where the server says it; undefined: its end shows when the last chunk has come. */
+  readonly size: number | undefined
+  /** What If-Range takes to go on later; undefined when the server gives nothing that is sure. */
+  readonly validator: string | undefined
+  /** Whether a broken-off body can be told from a whole one without knowing its size or digest. */
+  readonly framed: boolean
+  readonly contentType: string
+  readonly url: string
+  readonly body: AsyncIterable<Uint8Array>
+  /** Gives up a body of which nothing was read. */
+  discard(): void
+}
+
+/** Connections kept open between downloads, through the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY where one is set. */
+export class Connections {
+  readonly #plain = new PlainAgent({ keepAlive: true, proxyEnv: process.env })
+  readonly #secure = new SecureAgent({ keepAlive: true, proxyEnv: process.env })
+
+  async request(url: URL, headers: Record<string, string>): Promise<ClientRequest> {
+    if (url.protocol === 'http:') {
+      const { request } = await import('node:http')
+      return request(url, { agent: this.#plain, headers })
+    }
+    const { request } = await import('node:https')
+    return request(url, { agent: this.#secure, headers })
+  }
+}
+
+/** Where a broken-off download stands. */
+export interface Resume {
+  readonly offset: number
+  readonly validator: string | undefined
+}
+
+/**
+ * Asks for `address`, following redirects.
+ *
+ * @throws {Trouble} when there is no usable answer; what `signal` was aborted with
+ */
+export async function ask(
+  address: string,
+  resume: Resume,
+  connections: Connections,
+  limits: FetchLimits,
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
+  if (!URL.canParse(address)) throw new Trouble('is no address', false)
+  let url = new URL(address)
+  for (let hops = 0; ; hops++) {
+    if (url.protocol !== 'http:' && url.protocol !== 'https:')
+      throw new Trouble(`${url.protocol} is not supported`, false)
+    const request = await connections.request(url, headersFor(resume))
+    const response = await answered(request, limits, signal)
+    const status = response.statusCode ?? 0
+    if (![301, 302, 303, 307, 308].includes(status)) return usable(response, url, resume, limits, signal)
+    response.destroy()
+    if (hops >= limits.redirects) throw new Trouble(`redirects more than ${limits.redirects} times`, false)
+    const target = redirectTarget(url, response.headers.location)
+    if (!target.ok) throw new Trouble(target.reason, false)
+    url = target.url
+  }
+}
+
+function headersFor({ offset, validator }: Resume): Record<string, string> {
+  const headers = { 'accept-encoding': 'identity', 'user-agent': 'yoe' }
+  if (offset === 0) return headers
+  return { ...headers, range: `bytes=${offset}-`, ...(validator === undefined ? {} : { 'if-range': validator }) }
+}
+
+/** The answer's header, within the time there is for it. */
+function answered(
+  request: ClientRequest,
+  limits: FetchLimits,
+  signal: AbortSignal | undefined,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const late = (reason: string) => () =>
+      request.destroy(new Trouble(reason, true, reason.startsWith('no connection') ? 'unreachable' : undefined))
+    let timer = setTimeout(late(`no connection within ${seconds(limits.connect)}`), limits.connect)
+    const connected = (): void => {
+      clearTimeout(timer)
+      timer = setTimeout(late(`no answer within ${seconds(limits.header)}`), limits.header)
+    }
+    const aborted = (): void => void request.destroy(signal?.reason)
+    const settle = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', aborted)
+    }
+    request.on('socket', (socket) => {
+      if (!socket.connecting) connected()
+      else socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected)
+    })
+    request.on('response', (response) => {
+      settle()
+      resolve(response)
+    })
+    request.on('error', (failure) => {
+      settle()
+      reject(signal?.aborted === true ? signal.reason : troubleOf(failure))
+    })
+    if (signal?.aborted === true) aborted()
+    else signal?.addEventListener('abort', aborted, { once: true })
+    request.end()
+  })
+}
+
+function usable(
+  response: IncomingMessage,
+  url: URL,
+  resume: Resume,
+  limits: FetchLimits,
+  signal: AbortSignal | undefined,
+): Answer {
+  const { headers } = response
+  const status = response.statusCode ?? 0
+  const refuse = (reason: string, retry: boolean | number, about?: 'part'): never => {
+    response.destroy()
+    throw new Trouble(reason, retry, about)
+  }
+  if (status === 416 && resume.offset > 0) refuse('has no further part (HTTP 416)', 0, 'part')
+  if (status !== 200 && status !== 206)
+    refuse(`HTTP ${status}${phrase(response)}`, retryOf(status, headers['retry-after'], limits))
+  const length = headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
+  const encoded = headers['content-encoding']
+  let size = length
+  let offset = 0
+  if (status === 206) {
+    const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers['content-range'] ?? '')
+    if (resume.offset === 0) refuse('sent a part (HTTP 206) although the whole was asked for', false)
+    if (range === null || Number(range[1]) !== resume.offset)
+      refuse('sent another part (HTTP 206) than was asked for', 0, 'part')
+    offset = resume.offset
+    size = range?.[3] === undefined || range[3] === '*' ? undefined : Number(range[3])
+  }
+  const etag = headers.etag
+  return {
+    offset,
+    size,
+    // Only a strong tag promises the same bytes; dates have a second's resolution.
+    validator: etag?.startsWith('"') === true && encoded === undefined ? etag : undefined,
+    framed: length !== undefined || headers['transfer-encoding'] !== undefined,
+    contentType: headers['content-type'] ?? '',
+    url: shownUrl(url.href),
+    body: chunks(response, length, limits, signal),
+    discard: () => void response.destroy(),
+  }
+}
+
+/** The bytes as they come. Time is only counted while the network is waited for, not while the caller writes. */
+async function* chunks(
+  response: IncomingMessage,
+  length: number | undefined,
+  limits: FetchLimits,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  let got = 0
+  let waited = 0
+  let recent = 0
+  const aborted = (): void => void response.destroy(signal?.reason)
+  const stalled = (): void =>
+    void response.destroy(new Trouble(`no byte for ${seconds(limits.stall)} after ${got} bytes`, true))
+  signal?.addEventListener('abort', aborted, { once: true })
+  const source = response[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const timer = setTimeout(stalled, limits.stall)
+      const since = performance.now()
+      let next: IteratorResult<unknown>
+      try {
+        next = await source.next()
+      } finally {
+        clearTimeout(timer)
+      }
+      if (next.done === true) break
+      if (!(next.value instanceof Uint8Array)) throw new TypeError('a response without encoding gives bytes')
+      got += next.value.length
+      recent += next.value.length
+      waited += performance.now() - since
+      if (waited >= limits.slowWindow) {
+        if (recent < limits.slowBytes)
+          throw new Trouble(`slower than ${limits.slowBytes} bytes in ${seconds(limits.slowWindow)}`, true)
+        waited = 0
+        recent = 0
+      }
+      yield next.value
+    }
+  } catch (failure) {
+    if (signal?.aborted === true) throw signal.reason
+    if (failure instanceof Trouble || failure instanceof TypeError) throw failure
+    const of = length === undefined ? '' : ` of ${length}`
+    throw new Trouble(`the connection broke after ${got}${of} bytes`, true)
+  } finally {
+    signal?.removeEventListener('abort', aborted)
+    if (!response.readableEnded) response.destroy()
+  }
+}
+
+/** Whether a status may be another one soon: overload and time-outs are, what the client did wrong is not. */
+function retryOf(status: number, after: string | undefined, limits: FetchLimits): boolean | number {
+  if (status < 500 && status !== 408 && status !== 429) return false
+  if (after === undefined) return true
+  const pause = /^\d+$/.test(after) ? Number(after) * 1000 : Date.parse(after) - Date.now()
+  if (!Number.isFinite(pause)) return true
+  return pause > limits.longestPause ? false : Math.max(0, pause)
+}
+
+function phrase(response: IncomingMessage): string {
+  const text = (response.statusMessage ?? '').replace(/[^\x20-\x7e]/g, '').slice(0, 60)
+  const after = response.headers['retry-after']
+  return `${text === '' ? '' : ` ${text}`}${after === undefined ? '' : ` (retry after ${after.slice(0, 40)})`}`
+}
+
+const reasons: Readonly<Record<string, readonly [reason: string, retry: boolean, about?: 'unreachable']>> = {
+  ENOTFOUND: ['the host is not found (DNS)', false, 'unreachable'],
+  EAI_AGAIN: ['the host can not be looked up now (DNS)', true, 'unreachable'],
+  ECONNREFUSED: ['connection refused', true, 'unreachable'],
+  EHOSTUNREACH: ['the host is not reachable', true, 'unreachable'],
+  ENETUNREACH: ['the network is not reachable', true, 'unreachable'],
+  ETIMEDOUT: ['no connection in time', true, 'unreachable'],
+  ECONNRESET: ['the connection broke before an answer', true],
+  EPIPE: ['the connection broke before an answer', true],
+  HPE_HEADER_OVERFLOW: ['the header of the answer is too long', false],
+}
+
+function troubleOf(failure: unknown): Trouble {
+  if (failure instanceof Trouble) return failure
+  const code = failure instanceof Error && 'code' in failure && typeof failure.code === 'string' ? failure.code : ''
+  const known = reasons[code]
+  if (known !== undefined) return new Trouble(...known)
+  if (code.startsWith('HPE_')) return new Trouble(`the answer is not HTTP (${code})`, true)
+  const message = failure instanceof Error ? (failure.message.split('\n')[0] ?? '') : 'unknown'
+  return new Trouble(`${code === '' || message.includes(code) ? '' : `${code}: `}${message}`, false)
+}
+
+function seconds(ms: number): string {
+  return `${ms / 1000} s`
+}

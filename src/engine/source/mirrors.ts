@@ -1,0 +1,78 @@
+import { YoeError } from '../errors.ts'
+
+/** Addresses that start with `from` are asked for at `to` first. */
+export interface MirrorRule {
+  readonly from: string
+  readonly to: string
+}
+
+export interface Mirrors {
+  /** In the order in which they were declared. */
+  readonly rules: readonly MirrorRule[]
+  /** A rewritten address is never followed by its original: for machines that must not reach the outside. */
+  readonly only: boolean
+}
+
+export const noMirrors: Mirrors = { rules: [], only: false }
+
+const scheme = /^[a-z][a-z0-9+.-]*:\/\/./i
+
+/**
+ * Mirrors from `YOE_MIRRORS` and from `mirrors = {...}` of `local.star`; the environment's come first.
+ *
+ * @param text `from=to` prefixes with commas between them; the word `only` among them sets {@link Mirrors.only}.
+ *   Undefined or '' adds none.
+ * @throws {YoeError} USAGE when an entry is not two addresses
+ */
+export function parseMirrors(text: string | undefined, declared: Readonly<Record<string, string>> = {}): Mirrors {
+  const rules: MirrorRule[] = []
+  let only = false
+  for (const entry of (text ?? '').split(',').map((part) => part.trim())) {
+    if (entry === '') continue
+    if (entry === 'only') {
+      only = true
+      continue
+    }
+    // An address may hold `=` itself: the one that an address follows divides.
+    const split = /^(.+?)=([a-z][a-z0-9+.-]*:\/\/.+)$/i.exec(entry)
+    rules.push(rule(split?.[1] ?? '', split?.[2] ?? '', `YOE_MIRRORS has "${entry}"`))
+  }
+  for (const [from, to] of Object.entries(declared)) rules.push(rule(from, to, `mirrors has "${from}"`))
+  return { rules, only }
+}
+
+function rule(from: string, to: string, where: string): MirrorRule {
+  if (scheme.test(from) && scheme.test(to)) return { from, to }
+  throw new YoeError('USAGE', `${where}, which does not say which address is found where`, {
+    hint: 'write two address prefixes: YOE_MIRRORS=https://example.org/pool/=http://mirror.lan/pool/',
+  })
+}
+
+/**
+ * Where `urls` (alternates for the same bytes) are looked for, best first and each once: what the rules make of them,
+ * the longest prefix first, then the addresses themselves. A prefix ends where a part of the path does, so that
+ * `http://a/debian` does not catch `http://a/debian-security`.
+ */
+export function candidates(urls: readonly string[], mirrors: Mirrors): readonly string[] {
+  const rewritten: string[] = []
+  const originals: string[] = []
+  const byLength = mirrors.rules.toSorted((a, b) => b.from.length - a.from.length)
+  for (const url of urls) {
+    const hits = byLength.filter(({ from }) => covers(from, url))
+    rewritten.push(...hits.map(({ from, to }) => join(to, url.slice(from.length), from.endsWith('/'))))
+    if (hits.length === 0 || !mirrors.only) originals.push(url)
+  }
+  return [...new Set([...rewritten, ...originals])]
+}
+
+function covers(prefix: string, url: string): boolean {
+  if (!url.startsWith(prefix)) return false
+  const next = url.charAt(prefix.length)
+  return prefix.endsWith('/') || next === '' || next === '/' || next === '?'
+}
+
+/** A slash at the end of only one of the two prefixes neither vanishes nor doubles. */
+function join(to: string, rest: string, fromHadSlash: boolean): string {
+  if (fromHadSlash) return to.endsWith('/') ? to + rest : `${to}/${rest}`
+  return to.endsWith('/') && rest.startsWith('/') ? to + rest.slice(1) : to + rest
+}
