@@ -1,0 +1,267 @@
+import { createHash } from 'node:crypto'
+import { mkdir, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { YoeError } from '#engine/errors.ts'
+import type { Reporter } from '#engine/events.ts'
+import { type Clock, systemClock, TokenBucket } from './actions-cache/bucket.ts'
+import { CacheClient } from './actions-cache/process.ts'
+import { type CacheEntry, CacheRest, type Repository } from './actions-cache/rest.ts'
+import { judgeRestore, judgeSave, restoredFile } from './actions-cache/verdict.ts'
+
+/** What a job's use of the Actions cache came to. Bytes as stored. */
+export interface CacheNumbers {
+  readonly hits: number
+  readonly misses: number
+  readonly saved: number
+  /** Somebody had saved the same already. */
+  readonly existing: number
+  /** Not saved: this run may only read. */
+  readonly refused: number
+  /** Could not be asked or saved, after retries. */
+  readonly faults: number
+  readonly bytesRestored: number
+  readonly bytesSaved: number
+}
+
+export interface ActionsCacheOptions {
+  /** The environment with the service's address and token; process.env in an action. */
+  readonly env: NodeJS.ProcessEnv
+  /** For listing and deleting; undefined: both are faults that say what is missing. */
+  readonly repository?: Repository | undefined
+  /** Why this run must not write (a pull request from a fork); undefined: it may try. */
+  readonly readOnly?: string | undefined
+  readonly report: Reporter
+  readonly clock?: Clock
+}
+
+/** The repository has 200 uploads and 1,500 downloads a minute for all its jobs together; one job stays well below. */
+const uploads = { burst: 40, perMinute: 60 }
+const downloads = { burst: 200, perMinute: 300 }
+/** The longest that one call waits for a rate limit to pass: still cheaper than building a kernel again. */
+const patienceMs = 120_000
+const longestKey = 512
+const prefix = 'yoe1-'
+
+/**
+ * GitHub's Actions cache as one of the engine's remote stores: one immutable entry per name, through the unmodified
+ * @actions/cache. Nothing that it answers is trusted: the engine checks signatures and digests of all that it reads.
+ */
+export class ActionsCache {
+  readonly #options: ActionsCacheOptions
+  readonly #client: CacheClient
+  readonly #clock: Clock
+  readonly #up: TokenBucket
+  readonly #down: TokenBucket
+  readonly #numbers = {
+    hits: 0,
+    misses: 0,
+    saved: 0,
+    existing: 0,
+    refused: 0,
+    faults: 0,
+    bytesRestored: 0,
+    bytesSaved: 0,
+  }
+  #readOnly: string | undefined
+  #told = false
+
+  constructor(options: ActionsCacheOptions) {
+    this.#options = options
+    this.#client = new CacheClient(options.env)
+    this.#clock = options.clock ?? systemClock
+    this.#up = new TokenBucket(uploads.burst, uploads.perMinute, this.#clock)
+    this.#down = new TokenBucket(downloads.burst, downloads.perMinute, this.#clock)
+    this.#readOnly = options.readOnly
+  }
+
+  /** Whether this job has a cache service at all (a laptop has none). */
+  static available(env: NodeJS.ProcessEnv): boolean {
+    return (
+      env['ACTIONS_RUNTIME_TOKEN'] !== undefined &&
+      (env['ACTIONS_RESULTS_URL'] ?? env['ACTIONS_CACHE_URL']) !== undefined
+    )
+  }
+
+  get numbers(): CacheNumbers {
+    return { ...this.#numbers }
+  }
+
+  /**
+   * The entry as a file that is the caller's to move or remove; undefined when the cache lacks it.
+   *
+   * @throws {YoeError} FETCH_FAILED when the cache could not be asked: that is not a miss
+   */
+  async restore(name: string): Promise<{ readonly path: string; readonly size: number } | undefined> {
+    const { key, path } = address(name)
+    const until = this.#clock.now() + patienceMs
+    for (let attempt = 1; ; attempt++) {
+      await this.#down.take()
+      const answer = await this.#client.ask('restore', key, path)
+      const verdict = judgeRestore(answer, key)
+      switch (verdict.kind) {
+        case 'hit': {
+          const file = restoredFile(answer.said)
+          const size = file === undefined ? undefined : (await stat(file).catch(() => undefined))?.size
+          if (file === undefined || size === undefined)
+            throw this.#fault(`restore ${name}`, 'the download left no file')
+          // Nothing that we save is empty: the entry was evicted between the look-up and the download.
+          if (size === 0) return this.#miss()
+          this.#numbers.hits++
+          this.#numbers.bytesRestored += size
+          return { path: file, size }
+        }
+        case 'miss':
+          return this.#miss()
+        case 'denied':
+          throw this.#fault(`restore ${name}`, verdict.reason)
+        case 'rate-limited':
+          await this.#wait(verdict.seconds, until, `restore ${name}`)
+          break
+        case 'fault':
+          if (attempt === 2) throw this.#fault(`restore ${name}`, verdict.reason)
+          break
+        default:
+          verdict satisfies never
+      }
+    }
+  }
+
+  /**
+   * Stores a file under a name, once and for all; `fill` writes it to the path that it is given. A run that may not
+   * write says so once and goes on.
+   *
+   * @throws {YoeError} FETCH_FAILED when the service failed: the caller loses this entry, not the build
+   */
+  async save(name: string, fill: (path: string) => Promise<void>): Promise<'saved' | 'exists' | 'read-only'> {
+    if (this.#readOnly !== undefined) return this.#refuse(this.#readOnly)
+    const { key, path } = address(name)
+    const file = join(await this.#client.staging(), path)
+    await mkdir(dirname(file), { recursive: true })
+    try {
+      await fill(file)
+      const { size } = await stat(file)
+      const until = this.#clock.now() + patienceMs
+      let failed: string | undefined
+      for (;;) {
+        await this.#up.take()
+        const verdict = judgeSave(await this.#client.ask('save', key, path))
+        switch (verdict.kind) {
+          case 'saved':
+            this.#numbers.saved++
+            this.#numbers.bytesSaved += size
+            return 'saved'
+          case 'exists':
+            // After a failed upload it is our own reservation that is in the way.
+            if (failed !== undefined) throw this.#fault(`save ${name}`, failed)
+            this.#numbers.existing++
+            return 'exists'
+          case 'read-only':
+            this.#readOnly = verdict.reason
+            return this.#refuse(verdict.reason)
+          case 'rate-limited':
+            await this.#wait(verdict.seconds, until, `save ${name}`)
+            break
+          case 'fault':
+            if (failed !== undefined) throw this.#fault(`save ${name}`, verdict.reason)
+            failed = verdict.reason
+            break
+          default:
+            verdict satisfies never
+        }
+      }
+    } finally {
+      await rm(file, { force: true })
+    }
+  }
+
+  /** The names that start so, on any branch that this run can see or not: a hint, not a promise. @throws {YoeError} FETCH_FAILED */
+  async *list(start: string): AsyncGenerator<string> {
+    const seen = new Set<string>()
+    for await (const { key } of this.#rest('list').list(prefix + start)) {
+      if (!key.startsWith(prefix + start) || seen.has(key)) continue
+      seen.add(key)
+      yield key.slice(prefix.length)
+    }
+  }
+
+  /** Deletes every branch's entry of a name. @throws {YoeError} FETCH_FAILED */
+  async delete(name: string): Promise<void> {
+    const rest = this.#rest('delete')
+    const { key } = address(name)
+    for await (const entry of rest.list(key)) if (entry.key === key) await rest.delete(entry.id)
+  }
+
+  /** Deletes the entries that were used longest ago until our entries hold at most `budget` bytes; returns the bytes freed. */
+  async prune(budget: number): Promise<number> {
+    const rest = this.#rest('prune')
+    const entries: CacheEntry[] = []
+    for await (const entry of rest.list(prefix)) entries.push(entry)
+    entries.sort((a, b) => b.lastUsed - a.lastUsed)
+    let kept = 0
+    let freed = 0
+    for (const { id, size } of entries) {
+      if (kept + size <= budget) kept += size
+      else {
+        await rest.delete(id)
+        freed += size
+      }
+    }
+    return freed
+  }
+
+  /** Ends the client's process and removes its files, restored ones included. */
+  async close(): Promise<void> {
+    await this.#client.close()
+  }
+
+  toString(): string {
+    return 'the Actions cache'
+  }
+
+  #rest(verb: string): CacheRest {
+    const { repository } = this.#options
+    if (repository === undefined)
+      throw new YoeError('FETCH_FAILED', `could not ${verb} the Actions cache: no token`, {
+        hint: 'leave the `github-token` input at its default',
+      })
+    return new CacheRest(repository)
+  }
+
+  #miss(): undefined {
+    this.#numbers.misses++
+    return undefined
+  }
+
+  #refuse(reason: string): 'read-only' {
+    this.#numbers.refused++
+    if (!this.#told) {
+      this.#told = true
+      this.#options.report({
+        type: 'notice',
+        message: `Nothing is saved to the Actions cache: ${reason}. Entries of the base branch are read.`,
+      })
+    }
+    return 'read-only'
+  }
+
+  async #wait(seconds: number, until: number, what: string): Promise<void> {
+    if (this.#clock.now() + seconds * 1000 > until) throw this.#fault(what, `rate limited for ${seconds} s more`)
+    await this.#clock.sleep(seconds * 1000)
+  }
+
+  #fault(what: string, reason: string): YoeError {
+    this.#numbers.faults++
+    return new YoeError('FETCH_FAILED', `the Actions cache could not ${what}: ${reason}`)
+  }
+}
+
+/**
+ * Where a name is kept. The service finds entries by prefix of the key, too; since the path, which the entry's version
+ * hashes, differs for each key, only the very key is ever found.
+ */
+function address(name: string): { readonly key: string; readonly path: string } {
+  const digest = createHash('sha256').update(name).digest('hex')
+  const plain = prefix + name
+  const key = plain.length <= longestKey && /^[\w./+~=@-]+$/.test(name) ? plain : `${prefix}${digest}`
+  return { key, path: `entries/${digest}` }
+}
