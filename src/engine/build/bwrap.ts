@@ -1,0 +1,292 @@
+import { spawn } from 'node:child_process'
+import { lstat, realpath } from 'node:fs/promises'
+import { Readable, Writable } from 'node:stream'
+import { YoeError } from '../errors.ts'
+import { openOutput } from './fifo.ts'
+import { diagnose } from './hosttools.ts'
+import { mapText, plainInstallMaps, rootRange, self, writePlainMaps } from './identity.ts'
+import { rootArguments } from './root.ts'
+import { seccompFilter } from './seccomp.ts'
+import { type Chain, chainCommand } from './stages.ts'
+import { giveTo } from './tree.ts'
+import { descendants, watch } from './watch.ts'
+import type { Mount, Run, RunResult, Usability, Worker } from './worker.ts'
+
+/** Where the host's own programs are; nothing of yoe's environment reaches a stage or a run. */
+const hostEnv = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' }
+
+/** How long a run may take to end after it was asked to, before it is ended (ms). Actions kills us after 7.5 s. */
+const patience = 3000
+
+/** Folders that every Debian has and that a run's sources may be shown under: one that holds none of them is chosen. */
+const hubs = ['/mnt', '/media', '/srv', '/opt', '/home']
+
+/**
+ * Runs commands under bubblewrap: all namespaces of their own, a seccomp filter, limits, and never an id that is
+ * anybody outside. As root, runs belong to {@link rootRange}; as a plain user to that user and its subordinate ids.
+ */
+export function bwrapWorker(): Worker {
+  let probed: Promise<Usability> | undefined
+  return {
+    name: 'bwrap',
+    probe: () => {
+      probed ??= probe()
+      return probed
+    },
+    run: runInBwrap,
+    async prepareWritable(path) {
+      const who = await self()
+      if (who.root) await giveTo(path, rootRange.first)
+    },
+  }
+}
+
+async function probe(): Promise<Usability> {
+  for (const identity of ['user', 'install'] as const) {
+    let said = ''
+    try {
+      const result = await runInBwrap({
+        root: 'host',
+        argv: ['true'],
+        env: hostEnv,
+        cwd: '/',
+        mounts: [],
+        network: false,
+        identity,
+        limits: { ...probeLimits },
+        output: (chunk) => {
+          said += Buffer.from(chunk).toString()
+        },
+      })
+      if (result.kind !== 'exited' || result.code !== 0)
+        return { ok: false, reason: `a sandboxed \`true\` failed: ${said.trim()}`, hint: 'yoe doctor' }
+    } catch (failure) {
+      if (!(failure instanceof YoeError)) throw failure
+      return { ok: false, reason: failure.message, hint: failure.hint ?? 'yoe doctor' }
+    }
+  }
+  return { ok: true }
+}
+
+const probeLimits = {
+  wallSeconds: 30,
+  silenceSeconds: 30,
+  processes: 64,
+  memoryBytes: 2 ** 30,
+  fileBytes: 2 ** 20,
+  logBytes: 2 ** 20,
+  outputBytes: 2 ** 20,
+}
+
+async function runInBwrap(run: Run): Promise<RunResult> {
+  const cancelled = (): YoeError => new YoeError('CANCELLED', `${run.argv[0]} was cancelled`)
+  if (run.signal?.aborted) throw cancelled()
+  const { chain, args } = await prepare(run)
+  const who = await self()
+  const command = chainCommand(chain, run.argv)
+  const output = await openOutput()
+
+  const child = spawn(command[0] ?? '', command.slice(1), {
+    // A session of its own: Ctrl-C reaches yoe alone, which then ends its runs in order.
+    detached: true,
+    cwd: '/',
+    env: hostEnv,
+    stdio: [run.stdin === undefined ? 'ignore' : 'pipe', output.writeFd, output.writeFd, ...Array(5).fill('pipe')],
+  })
+  const ended = new Promise<void>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', () => resolve())
+  })
+  output.release()
+
+  let init: number | undefined
+  let why: string | undefined
+  const end = (): void => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    // Killing the first process of the namespace kills all; what waits for that outside then ends by itself.
+    if (init === undefined) child.kill('SIGKILL')
+    else killQuietly(init, 'SIGKILL')
+  }
+  const crossed = (limit: string): void => {
+    why ??= limit
+    end()
+  }
+
+  const { limits } = run
+  const wall = setTimeout(() => crossed(`it ran longer than ${limits.wallSeconds} s`), limits.wallSeconds * 1000)
+  const silence = setTimeout(
+    () => crossed(`it printed nothing for ${limits.silenceSeconds} s`),
+    limits.silenceSeconds * 1000,
+  )
+  let printed = 0
+  let tail = ''
+  const drained = output.drain((chunk) => {
+    silence.refresh()
+    printed += chunk.length
+    if (printed > limits.outputBytes) crossed(`it printed more than ${Math.round(limits.outputBytes / 2 ** 20)} MiB`)
+    else run.output(chunk)
+    tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - 2000))).slice(-2000)
+  })
+
+  let stopWatching = (): void => {}
+  let mapFailure: unknown
+  const [tell, go, argsPipe, status, filter] = child.stdio.slice(3)
+  reading(tell, (line) => {
+    const [what, text] = line.split(' ')
+    const pid = Number(text)
+    if (what === 'map')
+      writePlainMaps(pid, who).then(
+        () => writing(go).write('go\n'),
+        (failure: unknown) => {
+          mapFailure = failure
+          child.kill('SIGKILL')
+        },
+      )
+    else {
+      init = pid
+      stopWatching = watch(pid, limits, crossed)
+      writing(go).end('go\n')
+    }
+  })
+  writing(argsPipe).end(args.map((arg) => `${arg}\0`).join(''))
+  writing(filter).end(seccompFilter(run.identity))
+  if (run.stdin !== undefined) writing(child.stdin).end(run.stdin)
+  let code: number | undefined
+  reading(status, (line) => {
+    const match = /"exit-code": (\d+)/.exec(line)
+    if (match) code = Number(match[1])
+  })
+
+  const abort = (): void => {
+    if (init !== undefined) for (const pid of descendants(init)) killQuietly(pid, 'SIGTERM')
+    setTimeout(end, init === undefined ? 0 : patience).unref()
+  }
+  run.signal?.addEventListener('abort', abort, { once: true })
+
+  try {
+    await ended
+    await drained
+  } catch (cause) {
+    throw new YoeError('SANDBOX_UNAVAILABLE', `${command[0]} can't be started`, { ...diagnose(String(cause)), cause })
+  } finally {
+    clearTimeout(wall)
+    clearTimeout(silence)
+    stopWatching()
+    run.signal?.removeEventListener('abort', abort)
+    for (const pipe of child.stdio) pipe?.destroy()
+  }
+  if (mapFailure !== undefined) throw mapFailure
+  if (run.signal?.aborted) throw cancelled()
+  if (why !== undefined) return { kind: 'killed', why }
+  if (code === undefined) {
+    const said = tail.trim().split('\n').at(-1) ?? ''
+    throw new YoeError('SANDBOX_UNAVAILABLE', `no sandbox could be made: ${said}`, diagnose(tail))
+  }
+  if (code === 128 + 25)
+    return { kind: 'killed', why: `it wrote a file of more than ${Math.round(limits.fileBytes / 2 ** 20)} MiB` }
+  return { kind: 'exited', code }
+}
+
+/** What to start, and what bubblewrap is told. */
+async function prepare(run: Run): Promise<{ chain: Chain; args: readonly string[] }> {
+  const who = await self()
+  const install = run.identity === 'install'
+  if (install && !who.root) await plainInstallMaps(who)
+  const hubbed = who.root || install
+  const sources: { path: string; writable: boolean }[] = []
+  const hub = hubbed ? await chooseHub(run) : ''
+  /** Where bubblewrap finds a source. */
+  const visible = (path: string, writable: boolean): string =>
+    hubbed ? `${hub}/${sources.push({ path, writable }) - 1}` : path
+
+  const args = ['--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try', '--hostname', 'yoe']
+  if (!run.network) args.push('--unshare-net')
+  args.push('--die-with-parent', '--new-session', '--json-status-fd', '6')
+  if (seccompFilter(run.identity) !== undefined) args.push('--seccomp', '7')
+  if (install) args.push('--cap-add', 'ALL')
+  else args.push('--unshare-user', '--uid', '0', '--gid', '0', '--cap-drop', 'ALL')
+
+  const mounts = run.mounts.toSorted((a, b) => a.target.length - b.target.length)
+  const memory = run.tmpfs ?? []
+  const host = run.root === 'host'
+  const root = host ? '/' : run.root
+  const targets = [...mounts, ...memory].map(({ target }) => target)
+  args.push(...(await rootArguments(root, host ? '/' : visible(root, false), targets, host)))
+  args.push('--proc', '/proc', '--dev', '/dev', '--remount-ro', '/dev')
+  const scratch = String(Math.floor(run.limits.memoryBytes / 2))
+  for (const target of ['/dev/shm', '/tmp']) args.push('--perms', '1777', '--size', scratch, '--tmpfs', target)
+  args.push('--perms', '0555', '--dir', '/sys')
+  for (const { target, size } of memory) args.push('--perms', '0755', '--size', String(size), '--tmpfs', target)
+  for (const { source, target, writable } of mounts) {
+    await refuseLink(source)
+    args.push(writable ? '--bind' : '--ro-bind', visible(source, writable), target)
+  }
+  args.push('--remount-ro', '/', '--chdir', run.cwd, '--clearenv')
+  for (const [name, value] of Object.entries(run.env)) args.push('--setenv', name, value)
+
+  const rootMap = mapText([{ inside: 0, outside: rootRange.first, count: rootRange.count }])
+  const plainMap = mapText([{ inside: 0, outside: 0, count: 65_536 }])
+  return {
+    args,
+    chain: {
+      outerNamespace: install && !who.root,
+      hub: hubbed
+        ? {
+            folder: hub,
+            sources,
+            become: who.root ? rootRange.first : undefined,
+            map: install ? (who.root ? rootMap : plainMap).trim() : undefined,
+          }
+        : undefined,
+      processes: run.limits.processes,
+      dataBytes: run.limits.memoryBytes,
+      fileBytes: run.limits.fileBytes,
+    },
+  }
+}
+
+async function chooseHub(run: Run): Promise<string> {
+  const paths = [run.root, ...run.mounts.map(({ source }: Mount) => source)].filter((path) => path !== 'host')
+  const real = await Promise.all(paths.map((path) => realpath(path)))
+  for (const folder of hubs) {
+    const info = await lstat(folder).catch(() => undefined)
+    if (info?.isDirectory() && !real.some((path) => `${path}/`.startsWith(`${folder}/`))) return folder
+  }
+  throw new YoeError('SANDBOX_UNAVAILABLE', `none of ${hubs.join(', ')} is a folder free to mount over`, {
+    hint: 'mkdir /mnt',
+  })
+}
+
+/** A task may have put a link where its output folder was: following it would hand out what it points to. */
+async function refuseLink(path: string): Promise<void> {
+  const info = await lstat(path)
+  if (info.isSymbolicLink()) throw new YoeError('PERMISSION', `${path} is a symbolic link, and can't be shown to a run`)
+}
+
+function killQuietly(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+type Pipe = Readable | Writable | null | undefined
+
+function writing(pipe: Pipe): Writable {
+  if (!(pipe instanceof Writable)) throw new TypeError('a pipe to the sandbox is missing')
+  // Whoever reads may be gone: how the run ended says so.
+  if (pipe.listenerCount('error') === 0) pipe.on('error', () => {})
+  return pipe
+}
+
+function reading(pipe: Pipe, line: (text: string) => void): void {
+  if (!(pipe instanceof Readable)) throw new TypeError('a pipe from the sandbox is missing')
+  let rest = ''
+  pipe.on('error', () => {})
+  pipe.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString('latin1')).split('\n')
+    rest = lines.pop() ?? ''
+    for (const text of lines) line(text)
+  })
+}

@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import type { Limits } from './worker.ts'
+
+/** What a run's processes use together. */
+export interface Usage {
+  /** Threads count: they are what RLIMIT_NPROC counts. */
+  readonly tasks: number
+  readonly memoryBytes: number
+}
+
+const read = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return '' // gone between being listed and being read
+  }
+}
+
+const list = (path: string): string[] => {
+  try {
+    return readdirSync(path)
+  } catch {
+    return []
+  }
+}
+
+/** Every process below `pid`, itself first, as far as they can be seen while they come and go. */
+export function descendants(pid: number): number[] {
+  const found = [pid]
+  for (let index = 0; index < found.length; index++)
+    for (const thread of list(`/proc/${found[index]}/task`))
+      for (const child of read(`/proc/${found[index]}/task/${thread}/children`).split(' '))
+        if (child !== '') found.push(Number(child))
+  return found
+}
+
+const kibibytes = (text: string, field: string): number =>
+  Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0)
+
+/**
+ * Sums over the processes below `pid`. Memory is what only they hold (anonymous and shared memory; not files mapped);
+ * pages that forked processes still share are counted once when the cheap sum is over `enoughBytes`.
+ */
+export function usageOf(pid: number, enoughBytes: number): Usage {
+  const pids = descendants(pid)
+  let tasks = 0
+  let memory = 0
+  for (const each of pids) {
+    const status = read(`/proc/${each}/status`)
+    tasks += Number(/^Threads:\s+(\d+)/m.exec(status)?.[1] ?? 0)
+    memory += kibibytes(status, 'RssAnon') + kibibytes(status, 'RssShmem')
+  }
+  if (memory * 1024 > enoughBytes) {
+    memory = 0
+    for (const each of pids) {
+      const rollup = read(`/proc/${each}/smaps_rollup`)
+      memory += kibibytes(rollup, 'Pss_Anon') + kibibytes(rollup, 'Pss_Shmem')
+    }
+  }
+  return { tasks, memoryBytes: memory * 1024 }
+}
+
+const every = 250 // ms
+
+/**
+ * Looks at a run now and then and says once when it crosses a limit that the kernel only holds per process. A control
+ * group would hold them exactly, but is rarely ours to make: not for a plain user, not in a container.
+ *
+ * @returns stops looking
+ */
+export function watch(pid: number, limits: Limits, crossed: (why: string) => void): () => void {
+  let full = 0
+  const timer = setInterval(() => {
+    const { tasks, memoryBytes } = usageOf(pid, limits.memoryBytes)
+    // The kernel keeps it at the limit: one who stays there is not making progress.
+    full = tasks >= limits.processes ? full + 1 : 0
+    if (memoryBytes > limits.memoryBytes)
+      crossed(`it used more than ${Math.round(limits.memoryBytes / 2 ** 20)} MiB of memory`)
+    else if (full >= 4) crossed(`it ran ${limits.processes} processes at once, the limit`)
+  }, every)
+  timer.unref()
+  return () => clearInterval(timer)
+}

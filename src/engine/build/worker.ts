@@ -1,0 +1,71 @@
+/** Whether something can be used here, and if not why and what to type. */
+export type Usability = { readonly ok: true } | { readonly ok: false; readonly reason: string; readonly hint: string }
+
+/** A folder or file of the host, seen by a task. Nothing else of the host is. */
+export interface Mount {
+  readonly source: string
+  readonly target: string
+  readonly writable: boolean
+}
+
+/** Bounds on one run; what they mean when crossed is in the error. */
+export interface Limits {
+  readonly wallSeconds: number
+  readonly silenceSeconds: number
+  readonly processes: number
+  readonly memoryBytes: number
+  readonly fileBytes: number
+  /** What a log keeps (log.ts); a run that prints more goes on. */
+  readonly logBytes: number
+  /** What a run may print in all. */
+  readonly outputBytes: number
+}
+
+/** faults.md, Limits: build task. Memory is bounded by the caller, who knows the machine. */
+export const defaultLimits: Limits = {
+  wallSeconds: 4 * 3600,
+  silenceSeconds: 30 * 60,
+  processes: 512,
+  memoryBytes: 16 * 2 ** 30,
+  fileBytes: 16 * 2 ** 30,
+  logBytes: 100 * 2 ** 20,
+  outputBytes: 16 * 2 ** 30,
+}
+
+export interface Run {
+  /** Absolute folder that is `/` of the run, read-only. `host` means the host's own root file system, read-only: only for making the first tools root. */
+  readonly root: string | 'host'
+  readonly argv: readonly string[]
+  /** The whole environment. */
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  readonly mounts: readonly Mount[]
+  /** Fresh, empty, writable memory file systems at these paths (sizes in bytes). /tmp always is one. */
+  readonly tmpfs?: readonly { readonly target: string; readonly size: number }[]
+  readonly network: boolean
+  /**
+   * `user`: one id, shown as 0, without capabilities: building.
+   * `install`: ids 0-65535 mapped onto an unprivileged range, so that chown, chroot and maintainer scripts work.
+   */
+  readonly identity: 'user' | 'install'
+  readonly limits: Limits
+  /** Bytes for standard input; it is empty otherwise. */
+  readonly stdin?: Uint8Array
+  /** Standard output and error as they come. */
+  readonly output: (chunk: Uint8Array) => void
+  readonly signal?: AbortSignal
+}
+
+export type RunResult =
+  | { readonly kind: 'exited'; readonly code: number }
+  | { readonly kind: 'killed'; readonly why: string }
+
+/** A place where commands run, seeing only what they are given. */
+export interface Worker {
+  readonly name: string
+  probe(): Promise<Usability>
+  /** Resolves when every process of the run is gone. @throws {YoeError} SANDBOX_UNAVAILABLE, CANCELLED */
+  run(run: Run): Promise<RunResult>
+  /** Makes `path` (on the host) writable for runs of this worker, and readable again by this process; idempotent. */
+  prepareWritable(path: string): Promise<void>
+}
