@@ -46,9 +46,12 @@ export interface PackInput {
   readonly runtimeDeps: readonly string[]
   /**
    * Who brings a shared library: soname (`libz.so.1`) to package name and version, from the unit's build dependencies.
-   * A needed soname that nobody brings, nor the package itself, is an error.
+   * A needed soname that nobody brings, nor the package itself, is an error. `version` is the oldest that serves, ''
+   * for any.
    */
   readonly libraries: ReadonlyMap<string, { readonly name: string; readonly version: string }>
+  /** Absolute paths in the package that may keep setuid, setgid or sticky bits; elsewhere such bits are an error. */
+  readonly privilegedPaths?: readonly string[]
   readonly maintainer: string
   /** Seconds since 1970: every time stamp in the package. */
   readonly sourceDateEpoch: number

@@ -1,0 +1,73 @@
+import type { PackageRecord } from '#engine/catalog/package.ts'
+import type { PackageUnit } from '#engine/project/model.ts'
+import { renderControl } from './control.ts'
+import type { DestEntry, ScannedTree } from './destdir.ts'
+import { renderShlibs } from './libraries.ts'
+import { maintainerScripts } from './services.ts'
+import { tarEnd, tarHeader, tarPadding } from './tar-header.ts'
+
+export interface ControlArchiveInput {
+  readonly unit: PackageUnit
+  readonly record: PackageRecord
+  /** Rendered relations. */
+  readonly replaces: readonly string[]
+  readonly maintainer: string
+  readonly tree: ScannedTree
+  /** MD5 of every file of the tree, lowercase hex. */
+  readonly sums: ReadonlyMap<DestEntry, string>
+  /** Sonames that other packages may link to. */
+  readonly brings: readonly string[]
+}
+
+/** A package's control archive as a tar. @param mtime seconds since 1970, of every member */
+export function controlArchive(input: ControlArchiveInput, mtime: number): Buffer {
+  const parts = [tarHeader({ kind: 'directory', path: Buffer.alloc(0), mode: 0o755, size: 0 }, mtime)]
+  for (const [name, content] of [...controlFiles(input)].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const mode = content.toString('latin1', 0, 2) === '#!' ? 0o755 : 0o644
+    parts.push(tarHeader({ kind: 'file', path: Buffer.from(name), mode, size: content.length }, mtime))
+    parts.push(content, tarPadding(content.length))
+  }
+  return Buffer.concat([...parts, tarEnd])
+}
+
+function controlFiles(input: ControlArchiveInput): ReadonlyMap<string, Buffer> {
+  const { unit, record, tree } = input
+  const control = renderControl({
+    record,
+    replaces: input.replaces,
+    maintainer: input.maintainer.replace(/[\u0000-\u001f\u007f]+/g, ' '),
+    description: unit.description,
+    homepage: homepage(unit.extra['homepage']),
+    installedSize: installedSize(tree),
+  })
+  const files = new Map<string, Buffer>([['control', Buffer.from(control)]])
+  const conffiles = new Set(unit.conffiles)
+  if (conffiles.size > 0) files.set('conffiles', Buffer.from([...conffiles].map((path) => `${path}\n`).join('')))
+  const md5sums = renderMd5sums(input, conffiles)
+  if (md5sums.length > 0) files.set('md5sums', md5sums)
+  if (input.brings.length > 0) {
+    files.set('shlibs', Buffer.from(renderShlibs(input.brings, record)))
+    files.set('triggers', Buffer.from('activate-noawait ldconfig\n'))
+  }
+  for (const [name, text] of maintainerScripts(unit.services)) files.set(name, Buffer.from(text))
+  return files
+}
+
+/** Conffiles are left out, as dh_md5sums does: they are meant to change. */
+function renderMd5sums({ tree, sums }: ControlArchiveInput, conffiles: ReadonlySet<string>): Buffer {
+  const byPath = new Map([...sums].map(([entry, sum]) => [entry.path.toString('latin1'), sum]))
+  const lines = tree.entries.flatMap(({ kind, path, target }) => {
+    const sum = kind === 'hardlink' || kind === 'file' ? byPath.get((target ?? path).toString('latin1')) : undefined
+    if (sum === undefined || conffiles.has(`/${path.toString('utf8')}`)) return []
+    return [Buffer.from(`${sum}  `), path, Buffer.from('\n')]
+  })
+  return Buffer.concat(lines)
+}
+
+/** KiB: files rounded up, one for everything else. @see deb-substvars(5), Installed-Size */
+const installedSize = ({ entries }: ScannedTree): number =>
+  entries.reduce((sum, entry) => sum + (entry.kind === 'file' ? Math.ceil(entry.size / 1024) : 1), 0)
+
+/** An extra keyword of the unit that happens to be what control files call by the same name. */
+const homepage = (value: unknown): string | undefined =>
+  typeof value === 'string' && /^https?:\/\/[!-~]+$/.test(value) ? value : undefined

@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import { YoeError } from '#engine/errors.ts'
+import type { DestEntry, ScannedTree } from './destdir.ts'
+import { shown } from './shown.ts'
+import { tarEnd, tarHeader, tarPadding } from './tar-header.ts'
+
+/** Compressors see the same pieces whatever the reads return, so that they make the same bytes of them. */
+const piece = 1 << 18
+
+/**
+ * The tree as a tar, in pieces of constant size (the last is shorter); memory does not grow with the tree.
+ *
+ * @param mtime seconds since 1970, of every member
+ * @param sums gets the lowercase hex MD5 of every file as it passes
+ * @throws {YoeError} PACKAGE_INVALID when a file is not what it was when it was listed
+ */
+export async function* dataTar(
+  tree: ScannedTree,
+  mtime: number,
+  sums: Map<DestEntry, string>,
+): AsyncGenerator<Buffer, void, undefined> {
+  const pieces = new Pieces()
+  for (const entry of tree.entries) {
+    yield* pieces.add(tarHeader(entry, mtime))
+    if (entry.kind !== 'file') continue
+    const file = await tree.open(entry).catch((failure: unknown) => {
+      throw changed(entry, failure)
+    })
+    try {
+      const sum = createHash('md5')
+      let left = entry.size
+      while (left > 0) {
+        const got = await read(file, pieces, left)
+        if (got.length === 0) throw changed(entry, undefined)
+        sum.update(got)
+        left -= got.length
+        yield* pieces.advance(got.length)
+      }
+      sums.set(entry, sum.digest('hex'))
+    } finally {
+      await file.close()
+    }
+    yield* pieces.add(tarPadding(entry.size))
+  }
+  yield* pieces.add(tarEnd)
+  yield* pieces.end()
+}
+
+/** Reads straight into the current piece. */
+async function read(file: FileHandle, pieces: Pieces, left: number): Promise<Buffer> {
+  const room = pieces.room()
+  const { bytesRead } = await file.read(room, 0, Math.min(left, room.length), null)
+  return room.subarray(0, bytesRead)
+}
+
+function changed(entry: DestEntry, cause: unknown): YoeError {
+  return new YoeError('PACKAGE_INVALID', `/${shown(entry.path)} changed or vanished while it was being packed`, {
+    hint: 'a task must leave no process behind that still writes to $DESTDIR',
+    cause,
+  })
+}
+
+/** Regroups bytes into buffers of one size; each is handed out full and never written again. */
+class Pieces {
+  #buffer = Buffer.allocUnsafe(piece)
+  #used = 0
+
+  room(): Buffer {
+    return this.#buffer.subarray(this.#used)
+  }
+
+  *advance(count: number): Generator<Buffer, void, undefined> {
+    this.#used += count
+    if (this.#used < piece) return
+    yield this.#buffer
+    this.#buffer = Buffer.allocUnsafe(piece)
+    this.#used = 0
+  }
+
+  *add(bytes: Buffer): Generator<Buffer, void, undefined> {
+    for (let at = 0; at < bytes.length; ) {
+      const count = bytes.copy(this.room(), 0, at)
+      at += count
+      yield* this.advance(count)
+    }
+  }
+
+  *end(): Generator<Buffer, void, undefined> {
+    if (this.#used > 0) yield this.#buffer.subarray(0, this.#used)
+  }
+}

@@ -1,0 +1,167 @@
+import { constants } from 'node:fs'
+import { type FileHandle, lstat, open, readdir, readlink } from 'node:fs/promises'
+import { errorCode } from '#engine/store/disk.ts'
+import type { ReadAt } from './elf.ts'
+import { shown } from './shown.ts'
+
+/** One thing that a package installs. */
+export interface DestEntry {
+  readonly kind: 'directory' | 'file' | 'symlink' | 'hardlink'
+  /** Raw bytes, relative, without leading or trailing slash; empty for the root. */
+  readonly path: Buffer
+  /** As it will be installed: normalised, so that no umask shows. */
+  readonly mode: number
+  /** Bytes; 0 for everything but files. */
+  readonly size: number
+  /** Text of a symlink; of a hard link the path of the entry that carries the content. */
+  readonly target?: Buffer
+}
+
+/** Something about the tree that must not get into a package. */
+export interface Problem {
+  readonly message: string
+  readonly hint: string
+}
+
+export interface ScannedTree {
+  /** The root first, then depth first, children in byte order. */
+  readonly entries: readonly DestEntry[]
+  readonly problems: readonly Problem[]
+  /** Opens a scanned file's content. @throws {Error} when it is no longer the file that was scanned */
+  open(entry: DestEntry): Promise<FileHandle>
+  close(): Promise<void>
+}
+
+/** faults.md, Limits. */
+const limits = { entries: 1_000_000, depth: 64 } as const
+const special = 0o7000
+const noFollow = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/**
+ * Lists what a build left in its destdir. A build is hostile: every folder is entered through a descriptor of its
+ * parent without following links, and a file is read only while it is still the one that was listed.
+ *
+ * @param root absolute; a symbolic link here is a problem, not a way in
+ * @param privileged absolute paths in the package that may keep setuid, setgid or sticky bits
+ */
+export async function scanDestdir(root: string, privileged: ReadonlySet<string>): Promise<ScannedTree> {
+  const entries: DestEntry[] = []
+  const problems: Problem[] = []
+  const identities = new Map<DestEntry, string>()
+  const firstOfInode = new Map<string, DestEntry>()
+  const refuse = (path: Buffer, what: string, hint: string): void => {
+    problems.push({ message: `${shown(Buffer.concat([Buffer.from('/'), path]))} ${what}`, hint })
+  }
+
+  const modeOf = (path: Buffer, mode: number, folder: boolean): number => {
+    const plain = folder || (mode & 0o111) !== 0 ? 0o755 : 0o644
+    // A folder inherits setgid from where the build happens to run.
+    const bits = mode & special & (folder ? ~0o2000 : ~0)
+    if (bits === 0) return plain
+    if (privileged.has(`/${path.toString('utf8')}`)) return mode & 0o7777
+    const names = [bits & 0o4000 && 'setuid', bits & 0o2000 && 'setgid', bits & 0o1000 && 'sticky'].filter(Boolean)
+    refuse(path, `is ${names.join(' and ')}`, `clear it in the task: chmod u-s,g-s,-t "$DESTDIR/${shown(path)}"`)
+    return plain
+  }
+
+  const visit = async (parent: FileHandle, folder: Buffer, name: Buffer, depth: number): Promise<void> => {
+    const path = folder.length === 0 ? name : Buffer.concat([folder, Buffer.from('/'), name])
+    if (entries.length > limits.entries) return
+    if (name.some((byte) => byte < 0x20 || byte === 0x7f)) {
+      refuse(path, 'has control characters in its name', 'rename it in the task that installs it')
+      return
+    }
+    const real = child(parent, name)
+    const stat = await lstat(real, { bigint: true })
+    const mode = Number(stat.mode)
+    const identity = identityOf(stat)
+    if (stat.isDirectory()) {
+      entries.push({ kind: 'directory', path, mode: modeOf(path, mode, true), size: 0 })
+      if (depth === limits.depth) refuse(path, `is more than ${limits.depth} folders deep`, 'install less deeply')
+      else await enter(await open(real, noFollow | constants.O_DIRECTORY), path, depth)
+    } else if (stat.isSymbolicLink()) {
+      const target = await readlink(real, { encoding: 'buffer' })
+      if (target.some((byte) => byte < 0x20 || byte === 0x7f)) {
+        refuse(path, 'points to a name with control characters', 'link to another name')
+      }
+      entries.push({ kind: 'symlink', path, mode: 0o777, size: 0, target })
+    } else if (stat.isFile()) {
+      const first = stat.nlink > 1n ? firstOfInode.get(identity) : undefined
+      if (first !== undefined) {
+        entries.push({ kind: 'hardlink', path, mode: first.mode, size: 0, target: first.path })
+        return
+      }
+      const entry: DestEntry = { kind: 'file', path, mode: modeOf(path, mode, false), size: Number(stat.size) }
+      entries.push(entry)
+      identities.set(entry, identity)
+      if (stat.nlink > 1n) firstOfInode.set(identity, entry)
+    } else {
+      const what = stat.isFIFO() ? 'a named pipe' : stat.isSocket() ? 'a socket' : 'a device node'
+      refuse(path, `is ${what}`, 'packages hold files, folders and links; make it when the service starts (tmpfiles.d)')
+    }
+  }
+
+  const enter = async (folder: FileHandle, path: Buffer, depth: number): Promise<void> => {
+    try {
+      const names = await readdir(Buffer.from(`/proc/self/fd/${folder.fd}`), { encoding: 'buffer' })
+      for (const name of names.sort(Buffer.compare)) await visit(folder, path, name, depth + 1)
+    } finally {
+      await folder.close()
+    }
+  }
+
+  let top: FileHandle
+  try {
+    top = await open(root, noFollow | constants.O_DIRECTORY)
+  } catch (failure) {
+    if (errorCode(failure) !== 'ENOTDIR' && errorCode(failure) !== 'ELOOP') throw failure
+    const problem = {
+      message: 'the destdir was replaced by something that is no folder',
+      hint: 'install into $DESTDIR; leave $DESTDIR itself alone',
+    }
+    return { entries, problems: [problem], open: () => Promise.reject(failure), close: async () => {} }
+  }
+  try {
+    entries.push({ kind: 'directory', path: Buffer.alloc(0), mode: 0o755, size: 0 })
+    await enter(await open(`/proc/self/fd/${top.fd}`, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.alloc(0), 0)
+  } catch (failure) {
+    await top.close()
+    throw failure
+  }
+  if (entries.length > limits.entries) {
+    problems.push({
+      message: `the package has more than ${limits.entries} entries`,
+      hint: 'install less, or one archive of it',
+    })
+  }
+
+  return {
+    entries,
+    problems,
+    open: async (entry) => {
+      const file = await open(child(top, entry.path), noFollow)
+      const now = identityOf(await file.stat({ bigint: true }))
+      if (now === identities.get(entry)) return file
+      await file.close()
+      throw new Error(`/${shown(entry.path)} changed while it was being packed`)
+    },
+    close: () => top.close(),
+  }
+}
+
+/** Bounded reads of an open file, for parsers that jump about in it. */
+export function readerOf(file: FileHandle, size: number): ReadAt {
+  return async (offset, length) => {
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset >= size) return Buffer.alloc(0)
+    const buffer = Buffer.alloc(Math.max(0, Math.min(length, size - offset)))
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, offset)
+    return buffer.subarray(0, bytesRead)
+  }
+}
+
+/** What openat(2) would say: a name inside an open folder. */
+const child = (folder: FileHandle, name: Buffer): Buffer =>
+  Buffer.concat([Buffer.from(`/proc/self/fd/${folder.fd}/`), name])
+
+const identityOf = (stat: { dev: bigint; ino: bigint; size: bigint; ctimeNs: bigint }): string =>
+  `${stat.dev}:${stat.ino}:${stat.size}:${stat.ctimeNs}`

@@ -1,0 +1,109 @@
+import type { PackageUnit } from '#engine/project/model.ts'
+import type { DestEntry, Problem, ScannedTree } from './destdir.ts'
+import { readerOf } from './destdir.ts'
+
+const unitFolders = ['usr/lib/systemd/system', 'lib/systemd/system', 'etc/systemd/system']
+const unitName = /^[A-Za-z0-9][A-Za-z0-9:_.@-]*$/
+const unitType = /\.(service|socket|timer|path|mount|automount|target|swap|slice)$/
+
+/** A service as systemd names its unit: `app` is `app.service`. */
+export const systemdUnit = (service: string): string => (unitType.test(service) ? service : `${service}.service`)
+
+/**
+ * Checks that each service of the unit has a unit file in the package which says what enabling it means. A companion
+ * unit, one that installs nothing and only enables what a package it depends on brings, is taken at its word.
+ */
+export async function checkServices(unit: PackageUnit, tree: ScannedTree): Promise<readonly Problem[]> {
+  const companion = tree.entries.every((entry) => entry.kind === 'directory')
+  const problems: Problem[] = []
+  for (const service of unit.services) {
+    const name = systemdUnit(service)
+    if (!unitName.test(name)) {
+      problems.push({
+        message: `"${service}" can't be the name of a systemd unit`,
+        hint: 'use letters, digits and : _ . @ -',
+      })
+      continue
+    }
+    if (companion) continue
+    const file = name.replace(/@.*\./, '@.')
+    const entry = tree.entries.find((each) =>
+      unitFolders.some((folder) => each.path.toString('latin1') === `${folder}/${file}`),
+    )
+    if (entry === undefined || entry.kind === 'directory') {
+      problems.push({
+        message: `service "${service}" has no unit file in the package`,
+        hint: `install ${file} to $DESTDIR/usr/lib/systemd/system/, or take "${service}" out of services`,
+      })
+    } else if (entry.kind === 'file' && !(await hasInstallSection(tree, entry))) {
+      problems.push({
+        message: `service "${service}" can't be enabled: ${file} has no [Install] section`,
+        hint: 'add to the unit file: [Install] and WantedBy=multi-user.target',
+      })
+    }
+  }
+  return problems
+}
+
+async function hasInstallSection(tree: ScannedTree, entry: DestEntry): Promise<boolean> {
+  const file = await tree.open(entry)
+  try {
+    const text = (await readerOf(file, entry.size)(0, 1 << 16)).toString('utf8')
+    return /^\[Install\][\s\S]*^(WantedBy|RequiredBy|UpheldBy|Alias|Also)[ \t]*=/m.test(text)
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * The maintainer scripts of a package with services, by control-file name. Enabling is left to deb-systemd-helper: it
+ * needs no running systemd (an image being assembled has none) and keeps an administrator's `systemctl disable`.
+ * Starting and stopping go through deb-systemd-invoke, which honours policy-rc.d, and happen only on a live system.
+ *
+ * @param services as {@link checkServices} passed them
+ * @see init-system-helpers, deb-systemd-helper(1p)
+ */
+export function maintainerScripts(services: readonly string[]): ReadonlyMap<string, string> {
+  if (services.length === 0) return new Map()
+  const units = services.map(systemdUnit).join(' ')
+  const script = (body: string): string => `#!/bin/sh\nset -e\nunits='${units}'\n${body}`
+  return new Map([
+    ['postinst', script(postinst)],
+    ['postrm', script(postrm)],
+    ['prerm', script(prerm)],
+  ])
+}
+
+const postinst = `case "$1" in
+configure | abort-upgrade | abort-deconfigure | abort-remove)
+  for unit in $units; do
+    deb-systemd-helper unmask "$unit" >/dev/null || true
+    if deb-systemd-helper --quiet was-enabled "$unit"; then
+      deb-systemd-helper enable "$unit" >/dev/null || true
+    else
+      deb-systemd-helper update-state "$unit" >/dev/null || true
+    fi
+  done
+  if [ -d /run/systemd/system ]; then
+    systemctl --system daemon-reload >/dev/null || true
+    action=start
+    if [ "$1" = configure ] && [ -n "$2" ]; then action=restart; fi
+    deb-systemd-invoke "$action" $units >/dev/null || true
+  fi
+  ;;
+esac
+`
+
+const prerm = `if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+  deb-systemd-invoke stop $units >/dev/null || true
+fi
+`
+
+const postrm = `if [ -d /run/systemd/system ]; then
+  systemctl --system daemon-reload >/dev/null || true
+fi
+if [ "$1" = purge ] && command -v deb-systemd-helper >/dev/null; then
+  deb-systemd-helper purge $units >/dev/null || true
+  deb-systemd-helper unmask $units >/dev/null || true
+fi
+`
