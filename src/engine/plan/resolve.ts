@@ -3,8 +3,8 @@ import type { ClosureRoot } from '../catalog/closure.ts'
 import { resolveClosure } from '../catalog/closure.ts'
 import type { Feed, PackageRecord, VersionScheme } from '../catalog/package.ts'
 import type { View } from '../catalog/view.ts'
-import { YoeError, YoeErrors, userErrors } from '../errors.ts'
 import type { Position } from '../errors.ts'
+import { userErrors, YoeError, YoeErrors } from '../errors.ts'
 import { didYouMean } from '../nearest.ts'
 import type { ImageUnit, PackageUnit, ToolchainUnit, Unit } from '../project/model.ts'
 import type { ImageNode, Node, PackageNode, ToolchainNode } from './graph.ts'
@@ -99,7 +99,15 @@ class Resolver {
     const packages = this.#closure(unit, unit.packages)
     if (packages === undefined) return undefined
     const { arch, view } = this.#universe
-    return { kind: 'toolchain', id: `${view.distro}/${unit.name}.${arch}`, unit, arch, distro: view.distro, packages, tools }
+    return {
+      kind: 'toolchain',
+      id: `${view.distro}/${unit.name}.${arch}`,
+      unit,
+      arch,
+      distro: view.distro,
+      packages,
+      tools,
+    }
   }
 
   #toolchainNamed(name: string, by: Unit): ToolchainNode | undefined {
@@ -142,7 +150,8 @@ class Resolver {
     }
     const inToolchain = new Set(toolchain?.packages.map(identity))
     const closure = feedNames.size === 0 ? [] : this.#closure(unit, [...feedNames])
-    const failed = this.errors.length > before || closure === undefined || (unit.tasks.length > 0 && toolchain === undefined)
+    const failed =
+      this.errors.length > before || closure === undefined || (unit.tasks.length > 0 && toolchain === undefined)
     if (failed) return undefined
     const machine = unit.scope === 'machine' ? view.machine : undefined
     const label = machine?.name ?? (unit.scope === 'noarch' ? 'noarch' : arch)
@@ -184,14 +193,20 @@ class Resolver {
   #lookup(name: string, at: Position, asker: string): PackageUnit | string | undefined {
     const unit = this.#universe.view.find(name)
     if (unit?.kind === 'package') return unit
-    if (unit === undefined && this.#universe.feeds.some((feed) => feed.lookup(name).length > 0 || feed.providers(name).length > 0)) {
+    if (
+      unit === undefined &&
+      this.#universe.feeds.some((feed) => feed.lookup(name).length > 0 || feed.providers(name).length > 0)
+    ) {
       return name
     }
     if (unit === undefined) this.#missing(name, at, asker)
     else {
       const kind = unit.kind === 'image' ? 'an image' : 'a container'
       this.errors.push(
-        new YoeError('BAD_FIELD', `${asker} needs "${name}", which is ${kind} and no package`, { at, hint: 'name a unit that makes a package' }),
+        new YoeError('BAD_FIELD', `${asker} needs "${name}", which is ${kind} and no package`, {
+          at,
+          hint: 'name a unit that makes a package',
+        }),
       )
     }
     return undefined
@@ -202,7 +217,9 @@ class Resolver {
     const { machine } = view
     const before = this.errors.length
     const asker = `image "${unit.name}"`
-    const names = [...unit.artifacts, ...(unit.distroArtifacts[view.distro] ?? [])].filter((name) => !unit.exclude.includes(name))
+    const names = [...unit.artifacts, ...(unit.distroArtifacts[view.distro] ?? [])].filter(
+      (name) => !unit.exclude.includes(name),
+    )
     const ofMachine = [
       ...(machine.kernel === undefined ? [] : [machine.kernel.unit]),
       ...machine.packages,
@@ -239,7 +256,8 @@ class Resolver {
   /** The run-time closure of `names` and of what every installation has. */
   #closure(by: Unit, names: readonly string[]): readonly PackageRecord[] | undefined {
     const { view, feeds, versions, packageArch } = this.#universe
-    const title = by.kind === 'image' ? `image ${by.name}` : by.kind === 'toolchain' ? `container ${by.name}` : `unit ${by.name}`
+    const title =
+      by.kind === 'image' ? `image ${by.name}` : by.kind === 'toolchain' ? `container ${by.name}` : `unit ${by.name}`
     const base = by.kind === 'package' ? [] : feeds.flatMap((feed) => feed.essentials())
     const roots: ClosureRoot[] = [
       ...base.map((name) => ({ dependency: [{ name }], by: 'every installation' })),
@@ -263,7 +281,8 @@ class Resolver {
     } catch (failure) {
       const errors = userErrors(failure)
       if (errors === undefined) throw failure
-      for (const { code, message, hint } of errors) this.errors.push(new YoeError(code, message, { hint, at: by.at, unit: by.name }))
+      for (const { code, message, hint } of errors)
+        this.errors.push(new YoeError(code, message, { hint, at: by.at, unit: by.name }))
       return undefined
     }
   }
@@ -296,7 +315,13 @@ class Resolver {
   #missing(name: string, at: Position | undefined, asker: string): void {
     const { view, feeds } = this.#universe
     const places = ['units of this project and its modules', ...feeds.map((feed) => feed.id)]
-    const near = didYouMean(name, view.names()) ?? didYouMean(name, feeds.flatMap((feed) => [...feed.names()]), 1)
+    const near =
+      didYouMean(name, view.names()) ??
+      didYouMean(
+        name,
+        feeds.flatMap((feed) => [...feed.names()]),
+        1,
+      )
     this.errors.push(
       new YoeError('UNIT_NOT_FOUND', `nothing is called or provides "${name}", asked for by ${asker}`, {
         at,

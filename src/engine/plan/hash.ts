@@ -1,0 +1,273 @@
+import type { PackageRecord } from '../catalog/package.ts'
+import type {
+  ImageUnit,
+  Json,
+  Machine,
+  PackageUnit,
+  Place,
+  Source,
+  Step,
+  Task,
+  ToolchainUnit,
+} from '../project/model.ts'
+import { digestOf } from './canonical.ts'
+import type { ImageNode, Node, PackageNode, ToolchainNode } from './graph.ts'
+import { inOrder } from './graph.ts'
+
+/** Raised when equal declarations start to give other bytes: a change of the packer, the sandbox or the layers. */
+const engineRevision = 1
+
+/** SHA-256 of the content of a file or folder that the project names, by place; asked only for places that `placesOf` lists. */
+export type ContentDigests = (place: Place) => Json
+
+/** A node's key, and the document that it is the digest of: kept, so that `why` can say what changed. */
+export interface NodeKey {
+  readonly hash: string
+  readonly inputs: Json
+}
+
+/** Every field of a declaration either decides about the result or does not: a field in neither table does not compile. */
+type FieldPolicy<T> = { readonly [field in keyof Required<T>]: 'in' | 'out' }
+
+const packageFields: FieldPolicy<PackageUnit> = {
+  kind: 'in',
+  name: 'in',
+  version: 'in',
+  release: 'in',
+  description: 'in',
+  license: 'in',
+  module: 'out',
+  at: 'out',
+  builtVia: 'out',
+  distro: 'out', // the effective distro is in
+  scope: 'in',
+  source: 'in',
+  patches: 'in',
+  deps: 'out', // as hashes of what they resolved to
+  distroDeps: 'out',
+  runtimeDeps: 'out', // as what they resolved to
+  distroRuntimeDeps: 'out',
+  provides: 'in',
+  replaces: 'in',
+  conflicts: 'in',
+  services: 'in',
+  conffiles: 'in',
+  environment: 'in',
+  container: 'out', // as the toolchain's hash
+  tasks: 'in',
+  extra: 'in',
+}
+
+const toolchainFields: FieldPolicy<ToolchainUnit> = {
+  kind: 'in',
+  name: 'in',
+  version: 'out',
+  release: 'out',
+  description: 'out',
+  license: 'out',
+  module: 'out',
+  at: 'out',
+  builtVia: 'out',
+  distro: 'in',
+  packages: 'out', // as the closure
+  provides: 'out',
+}
+
+const imageFields: FieldPolicy<ImageUnit> = {
+  kind: 'in',
+  name: 'in',
+  version: 'in',
+  release: 'in',
+  description: 'out',
+  license: 'out',
+  module: 'out',
+  at: 'out',
+  builtVia: 'out',
+  distro: 'out',
+  artifacts: 'out', // as the closure
+  distroArtifacts: 'out',
+  exclude: 'out',
+  hostname: 'in',
+  timezone: 'in',
+  locale: 'in',
+  services: 'in',
+  users: 'in',
+  overlays: 'in',
+  partitions: 'in',
+  checks: 'out', // they look at the result and do not change it
+}
+
+const machineFields: FieldPolicy<Machine> = {
+  name: 'in', // the default host name
+  module: 'out',
+  at: 'out',
+  arch: 'in',
+  description: 'out',
+  kernel: 'out', // its command line is given by whoever boots; the package is in the closure
+  packages: 'out',
+  distroPackages: 'out',
+  partitions: 'in',
+  qemu: 'out',
+}
+
+/** Files and folders whose content decides about a node, each once. */
+export function placesOf(nodes: readonly Node[]): readonly Place[] {
+  const places = new Map<string, Place>()
+  const add = (place: Place): unknown => places.set(`${place.module}//${place.path}`, place)
+  for (const node of inOrder(nodes)) {
+    if (node.kind === 'image') node.unit.overlays.forEach(add)
+    if (node.kind !== 'package') continue
+    if (node.unit.source?.kind === 'path') add(node.unit.source.place)
+    node.unit.patches.forEach(add)
+    for (const step of node.unit.tasks.flatMap((task) => task.steps)) if (step.kind === 'install') add(step.source)
+  }
+  return [...places.values()]
+}
+
+/**
+ * Keys of all nodes reachable from `targets`: SHA-256 over canonical JSON of everything that can change the result,
+ * free of absolute paths, users, times and declaration order.
+ */
+export function hashNodes(targets: readonly Node[], contentOf: ContentDigests): ReadonlyMap<Node, NodeKey> {
+  const keys = new Map<Node, NodeKey>()
+  const hashOf = (node: Node): string => {
+    const key = keys.get(node)
+    if (key === undefined) throw new TypeError(`${node.id} is not hashed yet`)
+    return key.hash
+  }
+  for (const node of inOrder(targets)) {
+    const inputs = { engine: engineRevision, ...documentOf(node, contentOf, hashOf) }
+    keys.set(node, { hash: digestOf('yoe-unit/1', inputs), inputs })
+  }
+  return keys
+}
+
+type Document = { readonly [key: string]: Json }
+
+function documentOf(node: Node, contentOf: ContentDigests, hashOf: (node: Node) => string): Document {
+  switch (node.kind) {
+    case 'toolchain':
+      return toolchainDocument(node, hashOf)
+    case 'package':
+      return packageDocument(node, contentOf, hashOf)
+    case 'image':
+      return imageDocument(node, contentOf, hashOf)
+    default:
+      return node satisfies never
+  }
+}
+
+function toolchainDocument(node: ToolchainNode, hashOf: (node: Node) => string): Document {
+  return {
+    unit: pick(node.unit, toolchainFields),
+    arch: node.arch,
+    packages: packageDigests(node.packages),
+    ...(node.tools === undefined ? {} : { tools: hashOf(node.tools) }),
+  }
+}
+
+function packageDocument(node: PackageNode, contentOf: ContentDigests, hashOf: (node: Node) => string): Document {
+  const { unit } = node
+  return {
+    unit: {
+      ...pick(unit, packageFields),
+      ...(unit.source === undefined ? {} : { source: sourceIdentity(unit.source, contentOf) }),
+      patches: unit.patches.map(contentOf),
+      tasks: unit.tasks.map((task) => taskIdentity(task, contentOf)),
+    },
+    arch: unit.scope === 'noarch' ? 'noarch' : node.arch,
+    distro: node.distro,
+    ...(node.machine === undefined
+      ? {}
+      : { machine: pick(node.machine, machineFields), cmdline: node.machine.kernel?.cmdline ?? '' }),
+    runtimeDeps: node.runtimeDeps,
+    ...(node.toolchain === undefined ? {} : { toolchain: hashOf(node.toolchain) }),
+    // Ordered by name: the order in which dependencies are declared changes nothing.
+    deps: Object.fromEntries(byName(node.sysroot.map((dependency) => [dependency.unit.name, hashOf(dependency)]))),
+    feedDeps: packageDigests(node.sysrootFeed),
+  }
+}
+
+function imageDocument(node: ImageNode, contentOf: ContentDigests, hashOf: (node: Node) => string): Document {
+  return {
+    unit: { ...pick(node.unit, imageFields), overlays: node.unit.overlays.map(contentOf) },
+    machine: pick(node.machine, machineFields),
+    distro: node.distro,
+    tools: hashOf(node.tools),
+    units: Object.fromEntries(byName(node.units.map((unit) => [unit.unit.name, hashOf(unit)]))),
+    packages: packageDigests(node.feedPackages),
+  }
+}
+
+/** Name to version and digest, ordered by name. */
+function packageDigests(records: readonly PackageRecord[]): Document {
+  return Object.fromEntries(
+    byName(
+      records.map((record) => {
+        const digest = record.origin.kind === 'feed' ? record.origin.sha256 : ''
+        return [record.name, `${record.version} ${digest}`.trimEnd()] as const
+      }),
+    ),
+  )
+}
+
+function byName<T>(entries: readonly (readonly [string, T])[]): readonly (readonly [string, T])[] {
+  return entries.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+}
+
+function sourceIdentity(source: Source, contentOf: ContentDigests): Json {
+  switch (source.kind) {
+    case 'path':
+      return { kind: 'path', content: contentOf(source.place) }
+    case 'archive':
+      return { kind: 'archive', sha256: source.sha256 } // whoever serves it
+    case 'git':
+      return { kind: 'git', commit: source.commit }
+    default:
+      return source satisfies never
+  }
+}
+
+function taskIdentity(task: Task, contentOf: ContentDigests): Json {
+  return { name: task.name, network: task.network, steps: task.steps.map((step) => stepIdentity(step, contentOf)) }
+}
+
+function stepIdentity(step: Step, contentOf: ContentDigests): Json {
+  switch (step.kind) {
+    case 'run':
+      return { kind: 'run', command: step.command }
+    case 'install':
+      return {
+        kind: 'install',
+        template: step.template,
+        dest: step.dest,
+        mode: step.mode,
+        content: contentOf(step.source),
+      }
+    default:
+      return step satisfies never
+  }
+}
+
+/** The fields of a declaration that are in its key; absent ones stay absent, so that a new field rebuilds nobody. */
+function pick<T extends object>(value: T, policy: FieldPolicy<T>): Document {
+  const chosen: Record<string, Json> = {}
+  for (const field of Object.keys(policy) as (keyof T & string)[]) {
+    const member: unknown = value[field]
+    if (policy[field] === 'in' && member !== undefined) chosen[field] = toJson(member)
+  }
+  return chosen
+}
+
+/** Declarations are plain data; anything else in one is a bug that must not be left out of a key silently. */
+function toJson(value: unknown): Json {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number')
+    return value
+  if (Array.isArray(value)) return value.map(toJson)
+  if (typeof value === 'object') {
+    return Object.fromEntries(
+      Object.entries(value).flatMap(([key, member]) => (member === undefined ? [] : [[key, toJson(member)]])),
+    )
+  }
+  throw new TypeError(`a declaration holds a ${typeof value}`)
+}

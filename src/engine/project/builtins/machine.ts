@@ -1,0 +1,120 @@
+import { architectures } from '../../arch.ts'
+import { defaulting, optional, required } from '../arguments.ts'
+import type { Kernel, Partition, QemuConfig } from '../model.ts'
+import { partitionLabel, plainName, title, unitName } from '../names.ts'
+import type { Reader } from '../readers.ts'
+import { dict, either, flag, handleKind, list, Mismatch, made, named, oneOf, set, size, text } from '../readers.ts'
+import type { Builtin } from './builtin.ts'
+import { declaring, defined, making } from './builtin.ts'
+
+const kernelKind = handleKind<Kernel>('kernel')
+const qemuKind = handleKind<QemuConfig>('qemu_config')
+export const partitionKind = handleKind<Partition>('partition')
+
+/** `kernel(unit, provides, cmdline)`. */
+export const kernel: Builtin = making(
+  kernelKind,
+  {
+    fields: {
+      unit: required(named(unitName)),
+      provides: optional(named(unitName)),
+      cmdline: defaulting(named(title), ''),
+    },
+  },
+  (fields) => defined<Kernel>(fields),
+  (made) => ({ label: JSON.stringify(made.unit) }),
+)
+
+/** A glob of files under /boot, such as `*.dtb`. */
+const bootFile = named({
+  pattern: /^(?!.*\.\.)[A-Za-z0-9*?._/+-]{1,100}$/,
+  says: 'a file name or pattern such as "*.dtb"',
+})
+
+/** `partition(label, type, size, root, contents)`. */
+export const partition: Builtin = making(
+  partitionKind,
+  {
+    fields: {
+      label: required(named(partitionLabel)),
+      type: required(oneOf('ext4', 'vfat')),
+      size: required(either(oneOf('fill'), size)),
+      root: defaulting(flag, false),
+      contents: defaulting(list(bootFile), []),
+    },
+  },
+  (fields) => fields,
+  (made) => ({ label: JSON.stringify(made.label) }),
+)
+
+/** `2222:22`: host port, guest port. */
+const forward: Reader<{ readonly host: number; readonly guest: number }> = (value) => {
+  const match = /^([0-9]{1,5}):([0-9]{1,5})$/.exec(text(value))
+  const [host, guest] = [Number(match?.[1]), Number(match?.[2])]
+  const valid = (port: number): boolean => port >= 1 && port <= 65535
+  if (!valid(host) || !valid(guest))
+    throw new Mismatch('must be "HOST:GUEST" with ports from 1 to 65535, such as "2222:22"')
+  return { host, guest }
+}
+
+/** `qemu_config(machine, cpu, memory, firmware, display, ports)`. */
+export const qemuConfig: Builtin = making(
+  qemuKind,
+  {
+    fields: {
+      machine: required(named(plainName)),
+      cpu: defaulting(named(plainName), 'host'),
+      memory: defaulting(size, 2 ** 30),
+      firmware: optional(oneOf('seabios', 'ovmf', 'aavmf')),
+      display: defaulting(oneOf('none', 'gtk'), 'none'),
+      ports: defaulting(list(forward), []),
+    },
+  },
+  (fields) => defined<QemuConfig>(fields),
+  (made) => ({ label: JSON.stringify(made.machine) }),
+)
+
+/** What makes sense of a list of partitions as a whole; undefined when all is well. */
+export function partitionFault(partitions: readonly Partition[]): string | undefined {
+  const labels = partitions.map((part) => part.label)
+  const twice = labels.find((label, index) => labels.indexOf(label) !== index)
+  if (twice !== undefined) return `two partitions are called "${twice}"`
+  const roots = partitions.filter((part) => part.root)
+  if (roots.length !== 1) return `${roots.length === 0 ? 'no partition has' : 'several partitions have'} root = True`
+  if (roots[0]?.type !== 'ext4') return 'the partition with root = True must be of type "ext4"'
+  if (partitions.filter((part) => part.size === 'fill').length > 1) return 'several partitions have size = "fill"'
+  return undefined
+}
+
+/** `machine(name, arch, description, kernel, packages, distro_packages, partitions, qemu)`. */
+export const machine: Builtin = declaring(
+  'machines',
+  {
+    fields: {
+      name: required(named(plainName)),
+      arch: required(oneOf(...architectures)),
+      description: defaulting(named(title), ''),
+      kernel: optional(made(kernelKind)),
+      packages: defaulting(set(named(unitName)), []),
+      distro_packages: defaulting(dict(named(plainName), set(named(unitName))), {}),
+      partitions: defaulting(list(made(partitionKind)), []),
+      qemu: optional(made(qemuKind)),
+    },
+  },
+  (fields, { at, file }, { declarations }) => {
+    const { distro_packages: distroPackages, kernel: itsKernel, qemu, ...rest } = fields
+    const fault = fields.partitions.length === 0 ? undefined : partitionFault(fields.partitions)
+    if (fault !== undefined) {
+      declarations.fail('BAD_FIELD', `machine(): partitions: ${fault}`, { at })
+      return
+    }
+    declarations.addMachine({
+      ...rest,
+      distroPackages,
+      module: file.module,
+      at,
+      ...(itsKernel === undefined ? {} : { kernel: itsKernel }),
+      ...(qemu === undefined ? {} : { qemu }),
+    })
+  },
+)

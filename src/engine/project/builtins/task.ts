@@ -1,0 +1,159 @@
+import { defaulting, optional, required } from '../arguments.ts'
+import type { ImageCheck, Place, Step, Task } from '../model.ts'
+import { title } from '../names.ts'
+import { filesFolder, follow, placeLabel } from '../place.ts'
+import type { Reader } from '../readers.ts'
+import { either, flag, handleKind, integer, list, Mismatch, made, named, text } from '../readers.ts'
+import type { Builtin, Context, Invocation } from './builtin.ts'
+import { making } from './builtin.ts'
+
+interface TaskData extends Task {
+  /** Takes the task of this name out of what a class made; see merge_tasks in module-core. */
+  readonly remove: boolean
+}
+
+export const taskKind = handleKind<TaskData>('task')
+export const testKind = handleKind<ImageCheck>('test')
+export const pathKind = handleKind<Place>('path')
+const installKind = handleKind<Extract<Step, { kind: 'install' }>>('install step')
+
+/** What a shell runs; anything but NUL. */
+const command: Reader<string> = (value) => {
+  const found = text(value)
+  if (found.trim() === '' || found.includes('\0')) throw new Mismatch('must be a shell command')
+  return found
+}
+
+const step: Reader<Step> = either(made(installKind), (value) => ({ kind: 'run', command: command(value) }))
+
+/** `task(name, run, steps, network, remove)`: `run` is one command, `steps` several and install steps. */
+export const task: Builtin = making(
+  taskKind,
+  {
+    fields: {
+      name: required(named(title)),
+      run: optional(command),
+      steps: defaulting(list(step), []),
+      network: defaulting(flag, false),
+      remove: defaulting(flag, false),
+    },
+    positional: ['name'],
+  },
+  (fields, { at }, { declarations }) => {
+    const steps: readonly Step[] =
+      fields.run === undefined ? fields.steps : [{ kind: 'run', command: fields.run }, ...fields.steps]
+    if (steps.length === 0 && !fields.remove) {
+      declarations.fail('BAD_FIELD', `task("${fields.name}") does nothing`, {
+        at,
+        hint: 'give it run = "…" or steps = […]',
+      })
+      return undefined
+    }
+    if (fields.network && fields.name !== 'fetch') {
+      declarations.fail('BAD_FIELD', `task("${fields.name}"): only a task called "fetch" may use the network`, {
+        at,
+        hint: 'move what downloads into task("fetch", network = True, …); builds then work offline',
+      })
+      return undefined
+    }
+    return { name: fields.name, steps, network: fields.network, remove: fields.remove, at }
+  },
+  (data) => ({
+    label: JSON.stringify(data.name),
+    attributes: new Map<string, string | boolean>([
+      ['name', data.name],
+      ['remove', data.remove],
+      ['network', data.network],
+    ]),
+  }),
+)
+
+/** `test(name, run)`: a command that the boot test runs in the guest; it passes on exit 0. */
+export const test: Builtin = making(
+  testKind,
+  { fields: { name: required(named(title)), run: required(command) }, positional: ['name'] },
+  (fields, { at }) => ({ name: fields.name, command: fields.run, at }),
+  (data) => ({ label: JSON.stringify(data.name) }),
+)
+
+/** A reference to something that must exist inside the project or module; says why not. */
+export function existing(
+  reference: string,
+  from: Place,
+  wanted: 'file' | 'folder' | 'any',
+  invocation: Invocation,
+  { declarations, files }: Context,
+): Place | undefined {
+  const place = follow(reference, from)
+  const found = place === undefined ? 'outside' : files.kindOf(place)
+  if (place !== undefined && (found === wanted || (wanted === 'any' && (found === 'file' || found === 'folder'))))
+    return place
+  const problem =
+    found === 'outside'
+      ? `${JSON.stringify(reference)} leads out of the project or module`
+      : found === 'missing'
+        ? `there is no ${placeLabel(place ?? from)}`
+        : `${placeLabel(place ?? from)} is a ${found}, and a ${wanted} is needed`
+  declarations.fail('BAD_FIELD', `${invocation.builtin}(): ${problem}`, { at: invocation.at })
+  return undefined
+}
+
+/** `path(reference)`: a folder of this repository as a unit's source, relative to the file that says so, or `//` from the root. */
+export const path: Builtin = making(
+  pathKind,
+  { fields: { path: required(text) }, positional: ['path'] },
+  (fields, invocation, context) => existing(fields.path, invocation.calledFrom, 'folder', invocation, context),
+  (place) => ({ label: JSON.stringify(placeLabel(place)) }),
+)
+
+/** Where a step writes: under a variable of the task, without ways out of it. */
+const destination = named({
+  pattern: /^\$[A-Z]+(?!.*\/\.\.(?:\/|$))\/[^\0\n]{1,1000}$/,
+  says: 'a path under a variable, such as "$DESTDIR/etc/app.conf"',
+})
+
+function installing(template: boolean): Builtin {
+  return making(
+    installKind,
+    {
+      fields: { src: required(text), dest: required(destination), mode: defaulting(integer(0, 0o7777), 0o644) },
+      positional: ['src', 'dest', 'mode'],
+    },
+    (fields, invocation, context) => {
+      // Beside the file that makes the call, not the unit: a class brings its own templates along.
+      const folder: Place = { module: invocation.calledFrom.module, path: filesFolder(invocation.calledFrom) }
+      const place = follow(fields.src, { module: folder.module, path: `${folder.path}/x` })
+      if (
+        place === undefined ||
+        fields.src.startsWith('/') ||
+        fields.src.startsWith('@') ||
+        !place.path.startsWith(`${folder.path}/`)
+      ) {
+        context.declarations.fail(
+          'BAD_FIELD',
+          `${invocation.builtin}(): ${JSON.stringify(fields.src)} must lie in ${placeLabel(folder)}/`,
+          {
+            at: invocation.at,
+          },
+        )
+        return undefined
+      }
+      const found = existing(
+        fields.src,
+        { module: folder.module, path: `${folder.path}/x` },
+        'file',
+        invocation,
+        context,
+      )
+      if (found === undefined) return undefined
+      return { kind: 'install', template, source: found, dest: fields.dest, mode: fields.mode, at: invocation.at }
+    },
+    (data) => ({ label: JSON.stringify(data.dest) }),
+  )
+}
+
+/** `install_file(src, dest, mode)`: copies a file of the folder that is named like the calling `.star` file. */
+export const installFile: Builtin = installing(false)
+
+/** `install_template(src, dest, mode)`: the same, through Go's text/template with the unit's context. */
+export const installTemplate: Builtin = installing(true)

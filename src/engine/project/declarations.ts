@@ -1,0 +1,85 @@
+import type { Position, YoeErrorCode, YoeErrorOptions } from '../errors.ts'
+import { YoeError } from '../errors.ts'
+import type { FeedDeclaration, Machine, Unit } from './model.ts'
+
+export interface ModuleReference {
+  readonly name: string
+  /** Shipped with this tool, or a folder on this machine. */
+  readonly from: { readonly kind: 'shipped' } | { readonly kind: 'local'; readonly folder: string }
+  readonly at: Position
+}
+
+export interface ProjectDeclaration {
+  readonly name: string
+  readonly version: string
+  readonly description: string
+  readonly defaults: { readonly machine?: string; readonly image?: string; readonly distro?: string }
+  readonly modules: readonly ModuleReference[]
+  readonly at: Position
+}
+
+/** Which files are being evaluated; builtins that declare something belong to one phase. */
+export type Phase = 'project' | 'module' | 'machines' | 'units'
+
+/** Everything that the files of a project declare, and everything that is wrong with it, gathered while they run. */
+export class Declarations {
+  phase: Phase = 'project'
+  project: ProjectDeclaration | undefined
+  moduleInfo: { readonly name: string; readonly description: string; readonly at: Position } | undefined
+  readonly machines: Machine[] = []
+  readonly units: Unit[] = []
+  readonly feeds: FeedDeclaration[] = []
+  readonly errors: YoeError[] = []
+
+  fail(code: YoeErrorCode, message: string, options: YoeErrorOptions): void {
+    this.errors.push(new YoeError(code, message, options))
+  }
+
+  addMachine(machine: Machine): void {
+    const other = this.machines.find((known) => known.name === machine.name && known.module === machine.module)
+    if (other === undefined) this.machines.push(machine)
+    else this.#duplicate('machine', machine.name, machine.at, other.at)
+  }
+
+  /** Within one module a name is declared once (per distro); across modules the higher priority wins. */
+  addUnit(unit: Unit): void {
+    const sameModule = this.units.filter((known) => known.module === unit.module && overlaps(known, unit))
+    const other = sameModule.find((known) => known.name === unit.name)
+    if (other !== undefined) {
+      this.#duplicate('unit', unit.name, unit.at, other.at)
+      return
+    }
+    for (const name of provided(unit)) {
+      const rival = sameModule.find((known) => provided(known).includes(name))
+      if (rival !== undefined) {
+        this.fail('DUPLICATE', `"${unit.name}" and "${rival.name}" both provide "${name}"`, {
+          at: unit.at,
+          unit: unit.name,
+          hint: `within one module a virtual name has one provider per distro; the other is at ${rival.at.file}:${rival.at.line}`,
+        })
+      }
+    }
+    this.units.push(unit)
+  }
+
+  addFeed(feed: FeedDeclaration): void {
+    const other = this.feeds.find((known) => known.id === feed.id)
+    if (other === undefined) this.feeds.push(feed)
+    else this.#duplicate('feed', feed.id, feed.at, other.at)
+  }
+
+  #duplicate(what: string, name: string, at: Position, first: Position): void {
+    this.fail('DUPLICATE', `${what} "${name}" is declared twice`, {
+      at,
+      hint: `the first is at ${first.file}:${first.line}; rename or remove one`,
+    })
+  }
+}
+
+function overlaps(a: Unit, b: Unit): boolean {
+  return a.distro === undefined || b.distro === undefined || a.distro === b.distro
+}
+
+function provided(unit: Unit): readonly string[] {
+  return unit.kind === 'image' ? [] : unit.provides
+}

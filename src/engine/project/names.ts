@@ -1,0 +1,73 @@
+/** What a declared name must look like, and the words that say so. Names become folders, package names and keys. */
+export interface Grammar {
+  readonly pattern: RegExp
+  readonly says: string
+}
+
+/** Also a Debian package name (Debian policy 5.6.7) and an apk one. */
+export const unitName: Grammar = {
+  pattern: /^[a-z0-9][a-z0-9+.-]{1,99}$/,
+  says: 'lower-case letters, digits, "+", "-" and ".", starting with a letter or digit, 2 to 100 characters',
+}
+
+export const plainName: Grammar = {
+  pattern: /^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/,
+  says: 'letters, digits, "+", "-", "_" and ".", starting with a letter or digit, at most 100 characters',
+}
+
+export const versionText: Grammar = {
+  pattern: /^[0-9A-Za-z][0-9A-Za-z.+~_]{0,99}$/,
+  says: 'letters, digits, ".", "+", "~" and "_", starting with a letter or digit',
+}
+
+/** The name of a file system partition: GPT holds 36 characters, ext4 16. */
+export const partitionLabel: Grammar = {
+  pattern: /^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$/,
+  says: 'letters, digits, "-" and "_", at most 16 characters',
+}
+
+/** RFC 1123. */
+export const hostName: Grammar = {
+  pattern: /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/,
+  says: 'letters, digits and "-", at most 63 characters',
+}
+
+/** What useradd accepts. */
+export const userName: Grammar = {
+  pattern: /^[a-z_][a-z0-9_-]{0,31}$/,
+  says: 'lower-case letters, digits, "-" and "_", starting with a letter, at most 32 characters',
+}
+
+/** A title that people read, on one line. */
+export const title: Grammar = {
+  pattern: /^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]{1,200}$/,
+  says: 'one line of at most 200 characters, without control characters',
+}
+
+/** systemd and OpenRC service names. */
+export const serviceName: Grammar = {
+  pattern: /^[A-Za-z0-9][A-Za-z0-9:_.@-]{0,254}$/,
+  says: 'letters, digits, ":", "_", ".", "@" and "-"',
+}
+
+/** A variable of the environment. */
+export const variableName: Grammar = {
+  pattern: /^[A-Za-z_][A-Za-z0-9_]*$/,
+  says: 'letters, digits and "_", not starting with a digit',
+}
+
+/** An absolute path on the device, already in its shortest form. */
+export const devicePath: Grammar = {
+  pattern: /^(?!.*(?:\/\/|\/\.\.?(?:\/|$)))\/[^\u0000-\u001f\u007f]*[^/\u0000-\u001f\u007f]$/,
+  says: 'an absolute path such as /etc/app.conf, without "..", "." or "//"',
+}
+
+export const gitCommit: Grammar = {
+  pattern: /^[0-9a-f]{40}$/,
+  says: 'a full commit id: 40 lower-case hexadecimal digits',
+}
+
+export const sha256Text: Grammar = {
+  pattern: /^[0-9a-f]{64}$/,
+  says: '64 lower-case hexadecimal digits',
+}

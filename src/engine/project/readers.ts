@@ -1,0 +1,177 @@
+import type { StarlarkInput } from 'starlark-wasm'
+import type { Value } from '../starlark/value.ts'
+import { describe, dictEntries, Handle, listItems } from '../starlark/value.ts'
+import type { Json } from './model.ts'
+import type { Grammar } from './names.ts'
+
+/** What a reader throws: what it expected where, without a position (the caller knows it). */
+export class Mismatch extends Error {
+  override readonly name = 'Mismatch'
+  readonly path: string
+
+  constructor(message: string, path = '') {
+    super(message)
+    this.path = path
+  }
+}
+
+/** Turns one Starlark value into a typed one. @throws {Mismatch} */
+export type Reader<T> = (value: Value) => T
+
+function expected(what: string, value: Value): Mismatch {
+  return new Mismatch(`must be ${what}, not ${describe(value)}`)
+}
+
+export const text: Reader<string> = (value) => {
+  if (typeof value !== 'string') throw expected('a string', value)
+  return value
+}
+
+export const flag: Reader<boolean> = (value) => {
+  if (typeof value !== 'boolean') throw expected('True or False', value)
+  return value
+}
+
+/** A whole number within bounds. */
+export function integer(least: number, most: number): Reader<number> {
+  return (value) => {
+    if (typeof value !== 'number' && typeof value !== 'bigint') throw expected('a whole number', value)
+    const number = Number(value)
+    if (!Number.isSafeInteger(number)) throw expected('a whole number', value)
+    if (number < least || number > most) throw new Mismatch(`must be between ${least} and ${most}, not ${number}`)
+    return number
+  }
+}
+
+/** Text of a grammar, which the error spells out. */
+export function named(grammar: Grammar): Reader<string> {
+  return (value) => {
+    const found = text(value)
+    if (!grammar.pattern.test(found)) throw new Mismatch(`must be ${grammar.says}; ${JSON.stringify(found)} is not`)
+    return found
+  }
+}
+
+export function oneOf<const T extends string>(...choices: readonly T[]): Reader<T> {
+  return (value) => {
+    const found = text(value)
+    const choice = choices.find((candidate) => candidate === found)
+    if (choice === undefined) {
+      throw new Mismatch(`must be ${choices.map((name) => `"${name}"`).join(' or ')}, not ${JSON.stringify(found)}`)
+    }
+    return choice
+  }
+}
+
+function within<T>(path: string, read: () => T): T {
+  try {
+    return read()
+  } catch (failure) {
+    if (failure instanceof Mismatch) throw new Mismatch(failure.message, `${path}${failure.path}`)
+    throw failure
+  }
+}
+
+export function list<T>(item: Reader<T>): Reader<readonly T[]> {
+  return (value) => {
+    const items = listItems(value)
+    if (items === undefined) throw expected('a list', value)
+    return items.map((member, index) => within(`[${index}]`, () => item(member)))
+  }
+}
+
+/** A list without repetitions. */
+export function set(item: Reader<string>): Reader<readonly string[]> {
+  const read = list(item)
+  return (value) => {
+    const items = read(value)
+    const twice = items.find((member, index) => items.indexOf(member) !== index)
+    if (twice !== undefined) throw new Mismatch(`names ${JSON.stringify(twice)} twice`)
+    return items
+  }
+}
+
+/** One item where a list may stand, too. */
+export function oneOrMore<T>(item: Reader<T>): Reader<readonly T[]> {
+  const many = list(item)
+  return (value) => {
+    if (listItems(value) === undefined) return [item(value)]
+    const items = many(value)
+    if (items.length === 0) throw new Mismatch('must not be empty')
+    return items
+  }
+}
+
+export function dict<T>(key: Reader<string>, item: Reader<T>): Reader<Readonly<Record<string, T>>> {
+  return (value) => {
+    const entries = dictEntries(value)
+    if (entries === undefined) throw expected('a dict', value)
+    const members = entries.map(([name, member]): [string, T] => {
+      const label = within(' key', () => key(name))
+      return [label, within(`[${JSON.stringify(label)}]`, () => item(member))]
+    })
+    return Object.fromEntries(members)
+  }
+}
+
+/** A value that another builtin made: `task(…)`, `partition(…)`. */
+export function made<T>(kind: HandleKind<T>): Reader<T> {
+  return (value) => {
+    if (!kind.is(value)) throw expected(`made with ${kind.name}(…)`, value)
+    return value.data
+  }
+}
+
+/** A kind of value that only its own `make` can make: what `is` accepts was made by this very kind. */
+export interface HandleKind<T> {
+  readonly name: string
+  make(data: T, label: string, attributes?: ReadonlyMap<string, StarlarkInput>): Handle<T>
+  is(value: Value): value is Handle<T>
+}
+
+export function handleKind<T>(name: string): HandleKind<T> {
+  class Own extends Handle<T> {}
+  return {
+    name,
+    make: (data, label, attributes) => new Own(name, data, label, attributes),
+    is: (value): value is Handle<T> => value instanceof Own,
+  }
+}
+
+/** Any of several readers, tried in order; the error is the last one's. */
+export function either<A, B>(first: Reader<A>, second: Reader<B>): Reader<A | B> {
+  return (value) => {
+    try {
+      return first(value)
+    } catch (failure) {
+      if (!(failure instanceof Mismatch)) throw failure
+      return second(value)
+    }
+  }
+}
+
+/** Plain data for templates. */
+export const json: Reader<Json> = (value) => {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return value
+  if (typeof value === 'number') return value
+  if (typeof value === 'bigint') {
+    const number = Number(value)
+    if (!Number.isSafeInteger(number)) throw new Mismatch(`is too large a number: ${value}`)
+    return number
+  }
+  if (listItems(value) !== undefined) return list(json)(value)
+  if (dictEntries(value) !== undefined) return dict(text, json)(value)
+  throw expected('plain data (strings, numbers, booleans, lists, dicts)', value)
+}
+
+const sizeUnits: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
+
+/** Bytes, written as a number or as `512M`, `1G` (powers of 1024). */
+export const size: Reader<number> = (value) => {
+  if (typeof value === 'number' || typeof value === 'bigint') return integer(1, 2 ** 50)(value)
+  const match = /^([0-9]{1,12})([KMGT]?)$/.exec(text(value))
+  const bytes = Number(match?.[1]) * (sizeUnits[match?.[2] ?? ''] ?? Number.NaN)
+  if (!Number.isSafeInteger(bytes) || bytes <= 0)
+    throw new Mismatch(`must be a size such as "512M" or "1G", not ${describe(value)}`)
+  return bytes
+}

@@ -1,0 +1,45 @@
+import type { StarlarkError } from 'starlark-wasm'
+import type { Position, YoeErrorCode } from '../errors.ts'
+import { YoeError } from '../errors.ts'
+
+const codes: Readonly<Record<StarlarkError['kind'], YoeErrorCode>> = {
+  syntax: 'STAR_SYNTAX',
+  resolve: 'STAR_EVAL',
+  eval: 'STAR_EVAL',
+  limit: 'STAR_LIMIT',
+  load: 'LOAD_NOT_FOUND',
+  cancelled: 'CANCELLED',
+  template: 'STAR_EVAL',
+  internal: 'STAR_LIMIT',
+}
+
+/** What the interpreter found, as failures that a user can meet: one for each error of a file. */
+export function toYoeErrors(failure: StarlarkError): readonly YoeError[] {
+  return [failure, ...failure.others].map(toYoeError)
+}
+
+function toYoeError(failure: StarlarkError): YoeError {
+  // What a resolver or reader of ours threw says it best; the interpreter knows the load statement.
+  const cause = failure.cause instanceof YoeError ? failure.cause : undefined
+  const outer = failure.frames.filter((frame) => frame.position !== undefined).at(-1)?.position
+  const at = position(failure.kind === 'eval' ? (outer ?? failure.position) : failure.position)
+  if (cause !== undefined)
+    return new YoeError(cause.code, cause.message, { at: cause.at ?? at, hint: cause.hint, cause: failure })
+  const inner = position(failure.position)
+  const elsewhere = inner !== undefined && at !== undefined && (inner.file !== at.file || inner.line !== at.line)
+  return new YoeError(
+    failure.kind === 'load' && /cycle/.test(failure.message) ? 'LOAD_CYCLE' : codes[failure.kind],
+    failure.message,
+    {
+      at,
+      hint: elsewhere ? `it happened at ${inner.file}:${inner.line}, called from here` : undefined,
+      cause: failure,
+    },
+  )
+}
+
+function position(found: StarlarkError['position']): Position | undefined {
+  return found === undefined
+    ? undefined
+    : { file: found.file, line: Math.max(1, found.line), column: Math.max(1, found.column) }
+}
