@@ -211,7 +211,9 @@ async function prepare(run: Run): Promise<{ chain: Chain; args: readonly string[
   const host = run.root === 'host'
   const root = host ? '/' : run.root
   const targets = [...mounts, ...memory].map(({ target }) => target)
-  args.push(...(await rootArguments(root, host ? '/' : visible(root, false), targets, host)))
+  const shown = host ? undefined : visible(root, false)
+  const within = (path: string): string => (shown === undefined ? visible(path, false) : shown + path)
+  args.push(...(await rootArguments(root, within, targets, host)))
   args.push('--proc', '/proc', '--dev', '/dev', '--remount-ro', '/dev')
   const scratch = String(Math.floor(run.limits.memoryBytes / 2))
   for (const target of ['/dev/shm', '/tmp']) args.push('--perms', '1777', '--size', scratch, '--tmpfs', target)
@@ -225,7 +227,11 @@ async function prepare(run: Run): Promise<{ chain: Chain; args: readonly string[
   for (const [name, value] of Object.entries(run.env)) args.push('--setenv', name, value)
 
   const rootMap = mapText([{ inside: 0, outside: rootRange.first, count: rootRange.count }])
-  const plainMap = mapText([{ inside: 0, outside: 0, count: 65_536 }])
+  // Two lines, since each has to lie within one line of the namespace around it.
+  const plainMap = mapText([
+    { inside: 0, outside: 0, count: 1 },
+    { inside: 1, outside: 1, count: 65_535 },
+  ])
   return {
     args,
     chain: {

@@ -14,12 +14,12 @@ const isHostEntry = (path: string): boolean => hostEntries.has(path) || /^\/lib[
  * way to it are taken apart in the same way.
  *
  * @param root absolute folder on the host that `/` shows
- * @param visible where bubblewrap finds that folder; often the same
+ * @param visible where bubblewrap finds a path of that folder; asked once for each bind
  * @param targets absolute paths inside that something is mounted on afterwards
  */
 export async function rootArguments(
   root: string,
-  visible: string,
+  visible: (path: string) => string,
   targets: readonly string[],
   hostOnly: boolean,
 ): Promise<string[]> {
@@ -37,7 +37,7 @@ export async function rootArguments(
       else if (entry.isDirectory() && missing.some((target) => target.startsWith(`${path}/`))) {
         args.push('--perms', '0755', '--dir', path)
         await cover(path)
-      } else if (entry.isDirectory() || entry.isFile()) args.push('--ro-bind', join(visible, path), path)
+      } else if (entry.isDirectory() || entry.isFile()) args.push('--ro-bind', visible(path), path)
     }
   }
   await cover('/')

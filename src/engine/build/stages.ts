@@ -49,8 +49,9 @@ if [ -n "$map" ]; then
   ids=
   coproc {
     read -r pid
-    echo "$map" >"/proc/$pid/uid_map"
-    echo "$map" >"/proc/$pid/gid_map"
+    # A map is one write; bash writes by line.
+    cat <<<"$map" >"/proc/$pid/uid_map"
+    cat <<<"$map" >"/proc/$pid/gid_map"
     echo go
   } 3>&- 4>&- 5>&- 6>&- 7>&-
   # Opened anew, since bash closes its own ends when it is replaced.
