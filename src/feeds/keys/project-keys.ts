@@ -1,0 +1,90 @@
+import { homedir } from 'node:os'
+import { isAbsolute, join, resolve } from 'node:path'
+import { YoeError } from '#engine/errors.ts'
+import type { SigningKey } from '#engine/formats.ts'
+import { generateCacheKey, readCacheKey } from './cache-key.ts'
+import { createKeyFile, readKeyFile } from './key-file.ts'
+import { generateOpenPgpKey, readOpenPgpKey } from './openpgp.ts'
+
+/** Whose keys, and where they may come from. */
+export interface KeyOwner {
+  readonly project: string
+  /** Absolute folder of PROJECT.star. */
+  readonly projectRoot: string
+  /** Looked up: XDG_CONFIG_HOME, HOME, YOE_SIGNING_KEY, YOE_CACHE_KEY. The last two hold a key's text or its path. */
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * `feed` signs package feeds (OpenPGP); `cache` signs manifests of built units (Ed25519). Whoever has the one does not
+ * thereby have the other: CI jobs that fill caches publish nothing.
+ */
+export type KeyUse = 'feed' | 'cache'
+
+interface Kind {
+  readonly variable: string
+  readonly extension: string
+  generate(project: string): Promise<SigningKey>
+  read(text: string, where: string): Promise<SigningKey>
+}
+
+const kinds: Readonly<Record<KeyUse, Kind>> = {
+  feed: {
+    variable: 'YOE_SIGNING_KEY',
+    extension: '.asc',
+    generate: (project) => generateOpenPgpKey(project),
+    read: readOpenPgpKey,
+  },
+  cache: {
+    variable: 'YOE_CACHE_KEY',
+    extension: '.cache.pem',
+    generate: async () => generateCacheKey(),
+    read: async (text, where) => readCacheKey(text, where),
+  },
+}
+
+/** The file that holds a project's key unless the environment names another. Absolute. */
+export function keyPath({ project, env }: KeyOwner, use: KeyUse): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(project)) {
+    throw new YoeError('BAD_NAME', `"${project}" can't be the name of a key file`, {
+      hint: 'use letters, digits and . _ -',
+    })
+  }
+  const config = env['XDG_CONFIG_HOME']
+  // As the XDG specification has it, a relative path is ignored.
+  const home = config !== undefined && isAbsolute(config) ? config : join(env['HOME'] ?? homedir(), '.config')
+  return join(home, 'yoe', 'keys', project + kinds[use].extension)
+}
+
+/**
+ * The project's private key from the environment or its file.
+ *
+ * @returns undefined when there is none anywhere
+ * @throws {YoeError} KEY_INVALID when it can't be used, is readable by others or lies inside the project
+ */
+export async function loadKey(owner: KeyOwner, use: KeyUse): Promise<SigningKey | undefined> {
+  const kind = kinds[use]
+  const given = owner.env[kind.variable]?.trim()
+  if (given?.includes('-----BEGIN')) return kind.read(`${given}\n`, kind.variable)
+  const path = given === undefined || given === '' ? keyPath(owner, use) : resolve(given)
+  const text = await readKeyFile(path, owner.projectRoot)
+  if (text !== undefined) return kind.read(text, path)
+  if (given === undefined || given === '') return undefined
+  throw new YoeError('KEY_INVALID', `${kind.variable} names ${path}, which does not exist`, {
+    hint: `set ${kind.variable} to a key's text or file, or unset it`,
+  })
+}
+
+/** {@link loadKey}, or a fresh key kept in its file. */
+export async function ensureKey(
+  owner: KeyOwner,
+  use: KeyUse,
+): Promise<{ readonly key: SigningKey; readonly created: boolean }> {
+  const existing = await loadKey(owner, use)
+  if (existing !== undefined) return { key: existing, created: false }
+  const kind = kinds[use]
+  const fresh = await kind.generate(owner.project)
+  const path = keyPath(owner, use)
+  const text = await createKeyFile(path, fresh.privateKey, owner.projectRoot)
+  return { key: await kind.read(text, path), created: text === fresh.privateKey }
+}
