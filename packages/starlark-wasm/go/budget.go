@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/metrics"
+	"time"
+
+	"go.starlark.net/starlark"
+)
+
+// limits holds for every run of the instance; the host sets it once, at the start.
+var limits struct {
+	steps       uint64
+	callDepth   int
+	nesting     int
+	sourceBytes int
+	heapBytes   uint64 // live Starlark and Go data together
+	activeTime  time.Duration
+	message     int // bytes of one value that crosses
+}
+
+// Steps say nothing about time or bytes: a single one may copy a huge value. So the clock and the heap are looked at more
+// often, in steps, while much happens between two looks.
+const (
+	firstInterval   = 16
+	longestInterval = 4_000
+	slowInterval    = 10 * time.Millisecond
+	busyInterval    = 4 << 20 // bytes allocated
+)
+
+// budget bounds one run. starlark-go offers a single hook, called when a thread's step count reaches a number; every
+// other bound is checked there too, and the number is then moved to where the next bound could first be broken.
+type budget struct {
+	thread   *starlark.Thread
+	next     uint64 // step count of the next check
+	inspect  uint64 // step count of the next look
+	interval uint64
+	resumed  time.Time
+	used     time.Duration // active time before resumed
+	seen     time.Duration // active time at the last look
+	heap     heapState     // at the last look
+	broken   *limitError
+}
+
+func newBudget(thread *starlark.Thread) *budget {
+	b := &budget{thread: thread, interval: firstInterval, inspect: firstInterval}
+	thread.OnMaxSteps = func(*starlark.Thread) { b.check() }
+	b.schedule()
+	return b
+}
+
+func (b *budget) resume() { b.resumed = time.Now() }
+func (b *budget) park()   { b.used += time.Since(b.resumed) }
+
+// charge counts work that the interpreter doesn't see, and reports whether the run may go on.
+func (b *budget) charge(steps uint64) bool {
+	b.thread.Steps += steps
+	if b.thread.Steps >= b.next {
+		b.check()
+	}
+	return b.broken == nil
+}
+
+func (b *budget) fail(format string, args ...any) {
+	if b.broken == nil {
+		b.broken = &limitError{fmt.Sprintf(format, args...)}
+	}
+	b.thread.Cancel(b.broken.msg)
+}
+
+func (b *budget) check() {
+	if b.broken != nil {
+		return
+	}
+	if b.thread.Steps >= limits.steps {
+		b.fail("step limit of %d exceeded", limits.steps)
+		return
+	}
+	if b.thread.CallStackDepth() > limits.callDepth {
+		b.fail("call depth limit of %d exceeded", limits.callDepth)
+		return
+	}
+	if b.thread.Steps >= b.inspect {
+		b.look()
+	}
+	b.schedule()
+}
+
+// look checks what is dear to ask for. What no look comes in time for, such as one string of a gigabyte, ends at the
+// maximum of the WebAssembly memory.
+func (b *budget) look() {
+	active, heap := b.used+time.Since(b.resumed), readHeap()
+	if heap.objects > limits.heapBytes && heap.live <= limits.heapBytes {
+		// Go's own collector gives way to the program when both are short of time, and would let the heap grow on.
+		runtime.GC()
+		heap = readHeap()
+	}
+	if active > limits.activeTime {
+		b.fail("time limit of %v exceeded", limits.activeTime)
+	}
+	if heap.live > limits.heapBytes {
+		b.fail("memory limit of %d MiB exceeded", limits.heapBytes>>20)
+	}
+	if active-b.seen > slowInterval || heap.allocated-b.heap.allocated > busyInterval {
+		b.interval = max(b.interval/4, firstInterval)
+	} else {
+		b.interval = min(b.interval*2, longestInterval)
+	}
+	b.seen, b.heap = active, heap
+	b.inspect = b.thread.Steps + b.interval
+}
+
+// schedule moves the hook. A Starlark call takes at least two steps (load the function, call it), so a thread that is
+// n frames below the depth limit can't pass it in fewer than 2n steps.
+func (b *budget) schedule() {
+	room := max(limits.callDepth-b.thread.CallStackDepth(), 0)
+	b.next = min(limits.steps, b.inspect, b.thread.Steps+2*uint64(room)+1)
+	b.thread.SetMaxExecutionSteps(b.next)
+}
+
+type heapState struct {
+	live      uint64 // bytes that the last garbage collection left
+	objects   uint64 // bytes that are not freed, garbage too
+	allocated uint64 // bytes since the start
+}
+
+var heapSamples = []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/frees:bytes"}}
+
+func readHeap() heapState {
+	metrics.Read(heapSamples)
+	live, allocated, freed := heapSamples[0].Value.Uint64(), heapSamples[1].Value.Uint64(), heapSamples[2].Value.Uint64()
+	return heapState{live: live, objects: allocated - freed, allocated: allocated}
+}

@@ -1,0 +1,23 @@
+import type { WireWriter } from './wire.ts'
+
+/** Bounds and behaviour of one rendering. */
+export interface TemplateOptions {
+  /**
+   * What a key that the context lacks comes to: an error (default), Go's `<no value>` (`default`), or the zero value.
+   * With `zero` a map of mixed values, as every context is, still shows `<no value>`: that is Go's rule.
+   */
+  readonly missingKey?: 'error' | 'default' | 'zero'
+  /** Default: 16 MiB. */
+  readonly maxOutputBytes?: number
+  /** Turns of loops and calls of templates. Default: one million. */
+  readonly maxSteps?: number
+}
+
+/** The message of go/template.go, without the context. */
+export function writeTemplate(out: WireWriter, name: string, text: string, options: TemplateOptions): void {
+  out
+    .string(name)
+    .string(text)
+    .string(options.missingKey ?? 'error')
+  out.uint(options.maxOutputBytes ?? 16 << 20).uint(options.maxSteps ?? 1_000_000)
+}
