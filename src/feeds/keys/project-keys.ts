@@ -2,7 +2,7 @@ import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { SigningKey } from '#engine/formats.ts'
-import { generateCacheKey, readCacheKey } from './cache-key.ts'
+import { generateCacheKey, parseCacheSigner } from '#engine/store/signing.ts'
 import { createKeyFile, readKeyFile } from './key-file.ts'
 import { generateOpenPgpKey, readOpenPgpKey } from './openpgp.ts'
 
@@ -23,6 +23,8 @@ export type KeyUse = 'feed' | 'cache'
 
 interface Kind {
   readonly variable: string
+  /** What a key's text holds and no path does. */
+  readonly marker: string
   readonly extension: string
   generate(project: string): Promise<SigningKey>
   read(text: string, where: string): Promise<SigningKey>
@@ -31,16 +33,23 @@ interface Kind {
 const kinds: Readonly<Record<KeyUse, Kind>> = {
   feed: {
     variable: 'YOE_SIGNING_KEY',
+    marker: '-----BEGIN',
     extension: '.asc',
     generate: (project) => generateOpenPgpKey(project),
     read: readOpenPgpKey,
   },
   cache: {
     variable: 'YOE_CACHE_KEY',
-    extension: '.cache.pem',
-    generate: async () => generateCacheKey(),
-    read: async (text, where) => readCacheKey(text, where),
+    marker: 'ed25519-private:',
+    extension: '.cache.key',
+    generate: async () => cacheKey(generateCacheKey().privateKey),
+    read: async (text) => cacheKey(text),
   },
+}
+
+function cacheKey(text: string): SigningKey {
+  const { publicKey, keyId } = parseCacheSigner(text)
+  return { privateKey: text.trim(), publicKey, fingerprint: keyId }
 }
 
 /** The file that holds a project's key unless the environment names another. Absolute. */
@@ -65,7 +74,7 @@ export function keyPath({ project, env }: KeyOwner, use: KeyUse): string {
 export async function loadKey(owner: KeyOwner, use: KeyUse): Promise<SigningKey | undefined> {
   const kind = kinds[use]
   const given = owner.env[kind.variable]?.trim()
-  if (given?.includes('-----BEGIN')) return kind.read(`${given}\n`, kind.variable)
+  if (given?.includes(kind.marker)) return kind.read(`${given}\n`, kind.variable)
   const path = given === undefined || given === '' ? keyPath(owner, use) : resolve(given)
   const text = await readKeyFile(path, owner.projectRoot)
   if (text !== undefined) return kind.read(text, path)
@@ -85,6 +94,6 @@ export async function ensureKey(
   const kind = kinds[use]
   const fresh = await kind.generate(owner.project)
   const path = keyPath(owner, use)
-  const text = await createKeyFile(path, fresh.privateKey, owner.projectRoot)
-  return { key: await kind.read(text, path), created: text === fresh.privateKey }
+  const text = await createKeyFile(path, `${fresh.privateKey.trim()}\n`, owner.projectRoot)
+  return { key: await kind.read(text, path), created: text.trim() === fresh.privateKey.trim() }
 }
