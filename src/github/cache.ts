@@ -3,6 +3,7 @@ import { mkdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
+import type { RemoteStore } from '#engine/store/remote.ts'
 import { type Clock, systemClock, TokenBucket } from './actions-cache/bucket.ts'
 import { CacheClient } from './actions-cache/process.ts'
 import { type CacheEntry, CacheRest, type Repository } from './actions-cache/rest.ts'
@@ -46,7 +47,7 @@ const prefix = 'yoe1-'
  * GitHub's Actions cache as one of the engine's remote stores: one immutable entry per name, through the unmodified
  * @actions/cache. Nothing that it answers is trusted: the engine checks signatures and digests of all that it reads.
  */
-export class ActionsCache {
+export class ActionsCache implements RemoteStore {
   readonly #options: ActionsCacheOptions
   readonly #client: CacheClient
   readonly #clock: Clock
@@ -86,53 +87,18 @@ export class ActionsCache {
     return { ...this.#numbers }
   }
 
-  /**
-   * The entry as a file that is the caller's to move or remove; undefined when the cache lacks it.
-   *
-   * @throws {YoeError} FETCH_FAILED when the cache could not be asked: that is not a miss
-   */
-  async restore(name: string): Promise<{ readonly path: string; readonly size: number } | undefined> {
-    const { key, path } = address(name)
-    const until = this.#clock.now() + patienceMs
-    for (let attempt = 1; ; attempt++) {
-      await this.#down.take()
-      const answer = await this.#client.ask('restore', key, path)
-      const verdict = judgeRestore(answer, key)
-      switch (verdict.kind) {
-        case 'hit': {
-          const file = restoredFile(answer.said)
-          const size = file === undefined ? undefined : (await stat(file).catch(() => undefined))?.size
-          if (file === undefined || size === undefined)
-            throw this.#fault(`restore ${name}`, 'the download left no file')
-          // Nothing that we save is empty: the entry was evicted between the look-up and the download.
-          if (size === 0) return this.#miss()
-          this.#numbers.hits++
-          this.#numbers.bytesRestored += size
-          return { path: file, size }
-        }
-        case 'miss':
-          return this.#miss()
-        case 'denied':
-          throw this.#fault(`restore ${name}`, verdict.reason)
-        case 'rate-limited':
-          await this.#wait(verdict.seconds, until, `restore ${name}`)
-          break
-        case 'fault':
-          if (attempt === 2) throw this.#fault(`restore ${name}`, verdict.reason)
-          break
-        default:
-          verdict satisfies never
-      }
+  async get<T>(name: string, read: (path: string) => Promise<T>): Promise<T | undefined> {
+    const file = await this.#restore(name)
+    if (file === undefined) return undefined
+    try {
+      return await read(file)
+    } finally {
+      await rm(dirname(file), { recursive: true, force: true })
     }
   }
 
-  /**
-   * Stores a file under a name, once and for all; `fill` writes it to the path that it is given. A run that may not
-   * write says so once and goes on.
-   *
-   * @throws {YoeError} FETCH_FAILED when the service failed: the caller loses this entry, not the build
-   */
-  async save(name: string, fill: (path: string) => Promise<void>): Promise<'saved' | 'exists' | 'read-only'> {
+  /** Stores an entry; a run that may not write says so once and goes on. */
+  async put(name: string, fill: (path: string) => Promise<void>): Promise<'saved' | 'exists' | 'read-only'> {
     if (this.#readOnly !== undefined) return this.#refuse(this.#readOnly)
     const { key, path } = address(name)
     const file = join(await this.#client.staging(), path)
@@ -171,6 +137,42 @@ export class ActionsCache {
       }
     } finally {
       await rm(file, { force: true })
+    }
+  }
+
+  /** The file that holds the entry; undefined when the cache lacks it. */
+  async #restore(name: string): Promise<string | undefined> {
+    const { key, path } = address(name)
+    const until = this.#clock.now() + patienceMs
+    for (let attempt = 1; ; attempt++) {
+      await this.#down.take()
+      const answer = await this.#client.ask('restore', key, path)
+      const verdict = judgeRestore(answer, key)
+      switch (verdict.kind) {
+        case 'hit': {
+          const file = restoredFile(answer.said, await this.#client.staging())
+          const size = file === undefined ? undefined : (await stat(file).catch(() => undefined))?.size
+          if (file === undefined || size === undefined)
+            throw this.#fault(`restore ${name}`, 'the download left no file')
+          // Nothing that we save is empty: the entry was evicted between the look-up and the download.
+          if (size === 0) return this.#miss()
+          this.#numbers.hits++
+          this.#numbers.bytesRestored += size
+          return file
+        }
+        case 'miss':
+          return this.#miss()
+        case 'denied':
+          throw this.#fault(`restore ${name}`, verdict.reason)
+        case 'rate-limited':
+          await this.#wait(verdict.seconds, until, `restore ${name}`)
+          break
+        case 'fault':
+          if (attempt === 2) throw this.#fault(`restore ${name}`, verdict.reason)
+          break
+        default:
+          verdict satisfies never
+      }
     }
   }
 

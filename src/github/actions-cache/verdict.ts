@@ -62,7 +62,10 @@ function trouble({ threw, said }: ClientAnswer): string | undefined {
   return words?.replaceAll(/\?[^\s"']*/g, '')
 }
 
-/** Where the stand-in for tar put what was downloaded. */
-export function restoredFile(said: readonly Saying[]): string | undefined {
-  return said.find(({ text }) => text.startsWith(restoredPrefix))?.text.slice(restoredPrefix.length)
+/** Where the stand-in for tar put what was downloaded; only a file under `staging` is believed. */
+export function restoredFile(said: readonly Saying[], staging: string): string | undefined {
+  return said
+    .filter(({ text }) => text.startsWith(restoredPrefix))
+    .map(({ text }) => text.slice(restoredPrefix.length))
+    .find((path) => path.startsWith(`${staging}/`) && !path.includes('/../'))
 }

@@ -1,0 +1,4 @@
+import { cellAction } from '#github/cell-action.ts'
+import { runAction } from '#github/host.ts'
+
+await runAction((host) => cellAction(host, 'image'))

@@ -1,0 +1,132 @@
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { constants, createZstdCompress } from 'node:zlib'
+import { YoeError } from '#engine/errors.ts'
+
+export interface Uploaded {
+  readonly name: string
+  /** The artifact's page. */
+  readonly url: string
+}
+
+/** The artifacts of this run. A name is unique in a run: of a job that runs again the newer one stays. */
+export class Artifacts {
+  readonly #runUrl: string
+  readonly #temp: string
+  readonly #days: number | undefined
+  readonly uploaded: Uploaded[] = []
+
+  /** @param temp RUNNER_TEMP; @param days how long they are kept; undefined: as the repository says */
+  constructor(runUrl: string, temp: string, days?: number) {
+    this.#runUrl = runUrl
+    this.#temp = temp
+    this.#days = days
+  }
+
+  /** A disk image, compressed: most of it is zeros. @throws {YoeError} PUBLISH_FAILED */
+  async image(cell: string, path: string): Promise<Uploaded> {
+    const folder = await mkdtemp(join(this.#temp, 'yoe-image-'))
+    try {
+      const file = join(folder, `${artifactName('image', cell)}.img.zst`)
+      const compress = createZstdCompress({
+        params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_nbWorkers]: 2 },
+      })
+      await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), compress, createWriteStream(file))
+      return await this.#upload(basename(file), [file], folder, { skipArchive: true })
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }
+
+  /** A signed repository: everything in it, as it is. @throws {YoeError} PUBLISH_FAILED */
+  async feed(name: string, folder: string): Promise<Uploaded> {
+    const files = await publicFiles(folder)
+    return await this.#upload(name, files, folder, { compressionLevel: 0 })
+  }
+
+  /** One text file: a report, a serial log. @throws {YoeError} PUBLISH_FAILED */
+  async text(name: string, path: string): Promise<Uploaded> {
+    return await this.#upload(name, [path], join(path, '..'), { compressionLevel: 6 })
+  }
+
+  /** Downloads all artifacts of this run whose names start so, each into a folder of its name. */
+  async download(prefix: string, folder: string): Promise<readonly string[]> {
+    const { DefaultArtifactClient } = await import('@actions/artifact')
+    const client = new DefaultArtifactClient()
+    const { artifacts } = await client.listArtifacts({ latest: true })
+    const folders: string[] = []
+    for (const { id, name, digest } of artifacts.filter((one) => one.name.startsWith(prefix))) {
+      const path = join(folder, artifactName(name))
+      const { digestMismatch } = await client.downloadArtifact(id, {
+        path,
+        ...(digest === undefined ? {} : { expectedHash: digest }),
+      })
+      if (digestMismatch === true)
+        throw new YoeError('DIGEST_MISMATCH', `the artifact ${name} arrived damaged`, { hint: 're-run this job' })
+      folders.push(path)
+    }
+    return folders.sort()
+  }
+
+  async #upload(
+    name: string,
+    files: string[],
+    root: string,
+    options: { compressionLevel?: number; skipArchive?: boolean },
+  ): Promise<Uploaded> {
+    const { DefaultArtifactClient } = await import('@actions/artifact')
+    const client = new DefaultArtifactClient()
+    const upload = () =>
+      client.uploadArtifact(name, files, root, {
+        ...options,
+        ...(this.#days === undefined ? {} : { retentionDays: this.#days }),
+      })
+    try {
+      const { id } = await upload().catch(async (failure: unknown) => {
+        if (!/already[ _]exists|\(409\)/i.test(String(failure))) throw failure
+        await client.deleteArtifact(name)
+        return await upload()
+      })
+      const uploaded = { name, url: `${this.#runUrl}/artifacts/${id}` }
+      this.uploaded.push(uploaded)
+      return uploaded
+    } catch (failure) {
+      const reason = failure instanceof Error ? failure.message : String(failure)
+      throw new YoeError(
+        'PUBLISH_FAILED',
+        `the artifact ${name} could not be uploaded: ${reason.replaceAll(/\?[^\s"']*/g, '')}`,
+        {
+          hint: 're-run this job: what was built is restored',
+          cause: failure,
+        },
+      )
+    }
+  }
+}
+
+/** A name without the characters that an artifact's must not have. */
+export function artifactName(...parts: readonly string[]): string {
+  return parts.join('-').replaceAll(/[^A-Za-z0-9._+~-]+/g, '-')
+}
+
+/**
+ * Every file of a folder that is to be public.
+ *
+ * @throws {YoeError} PUBLISH_FAILED when one looks like a secret
+ */
+async function publicFiles(folder: string): Promise<string[]> {
+  const files: string[] = []
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (!entry.isFile() || path.slice(folder.length).includes('/.')) continue
+    const { size } = await stat(path)
+    if (size < 64 * 1024 && /PRIVATE KEY/.test(await readFile(path, 'latin1')))
+      throw new YoeError('PUBLISH_FAILED', `${path} holds a private key: it is not uploaded`, {
+        hint: 'remove it from the feed, and replace the key',
+      })
+    files.push(path)
+  }
+  return files.sort()
+}

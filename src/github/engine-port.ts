@@ -1,0 +1,128 @@
+/**
+ * The engine as the actions use it: three calls, each a request in and plain data out. The data is what the
+ * `report` file holds, so it survives JSON. `session.ts` fulfils it over the real engine.
+ */
+import type { Arch } from '#engine/arch.ts'
+import type { Position } from '#engine/errors.ts'
+import type { Reporter, UnitOutcome } from '#engine/events.ts'
+import type { RemoteStore } from '#engine/store/remote.ts'
+
+/** How far a cell is taken; each includes those before it. */
+export const phases = ['units', 'image', 'boot-test'] as const
+export type Phase = (typeof phases)[number]
+
+interface Request {
+  /** Absolute folder of PROJECT.star. */
+  readonly projectDir: string
+  /** Where finished units are kept between runs; undefined: this machine's store only. */
+  readonly remote?: RemoteStore | undefined
+  readonly report: Reporter
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PlanRequest extends Request {
+  /** Patterns of cells (`*` matches within a part); empty: every machine with every image. */
+  readonly cells: readonly string[]
+}
+
+export interface PlannedCell {
+  /** `<machine>/<image>[/<distro>]`: what `yoe ci --cell` takes. */
+  readonly cell: string
+  readonly machine: string
+  readonly image: string
+  readonly distro: string
+  readonly arch: Arch
+  /** Files and folders (relative to the project, `/` between parts) that the cell's result depends on; undefined: unknown. */
+  readonly inputs?: readonly string[]
+}
+
+export interface PlanReport {
+  readonly cells: readonly PlannedCell[]
+}
+
+export interface CellRequest extends Request {
+  readonly cell: string
+  readonly through: Phase
+  /** Milliseconds since 1970 after which no new unit is started: what is done is kept, the rest fails as CANCELLED. */
+  readonly deadline?: number | undefined
+  /** Parallel units; undefined: as the machine can. */
+  readonly jobs?: number | undefined
+  /** Seconds for the boot test; undefined: as the acceleration found here needs. */
+  readonly bootTimeout?: number | undefined
+}
+
+export interface UnitReport {
+  readonly name: string
+  readonly outcome: UnitOutcome
+  /** Why it was built, or that it was not: one line. */
+  readonly why: string
+  readonly ms: number
+  readonly at?: Position
+}
+
+export interface BootReport {
+  readonly ok: boolean
+  /** `kvm` or `tcg`. */
+  readonly acceleration: string
+  readonly stages: readonly { readonly name: string; readonly ms: number }[]
+  readonly checks: readonly {
+    readonly name: string
+    readonly ok: boolean
+    readonly ms: number
+    readonly output: string
+  }[]
+  /** Absolute. */
+  readonly serialLog: string
+  /** Why it is not ok. */
+  readonly reason?: string
+}
+
+export interface CellReport {
+  readonly cell: string
+  readonly machine: string
+  readonly image: string
+  readonly distro: string
+  readonly arch: Arch
+  /** Every unit of the cell, dependencies first. */
+  readonly units: readonly UnitReport[]
+  /** From phase `image` on. `path` is absolute, `size` in bytes as stored (images are sparse). */
+  readonly disk?: { readonly path: string; readonly sha256: string; readonly size: number }
+  /** What is installed in the image, by name. Bytes as packaged. */
+  readonly packages?: readonly { readonly name: string; readonly version: string; readonly size: number }[]
+  /** Absolute folder of the project's own signed repository. */
+  readonly feedDir?: string
+  /** From phase `boot-test` on. */
+  readonly boot?: BootReport
+}
+
+export interface PublishRequest extends Omit<Request, 'remote'> {
+  /** Absolute folders of feeds that cells of this run made; all end up in one. */
+  readonly feeds: readonly string[]
+  /** Absolute folder to publish to; an existing feed there is added to. */
+  readonly to: string
+  /** The project's private key as text; undefined: the project's own way of naming it. Never logged. */
+  readonly signingKey?: string | undefined
+}
+
+export interface PublishReport {
+  /** Absolute. */
+  readonly dir: string
+  readonly packages: number
+  /** What a device is told to trust. */
+  readonly keyFingerprint: string
+  /** Lines that add the feed to a device, ready to paste. */
+  readonly install: string
+}
+
+export interface Engine {
+  /** @throws {YoeError} what is wrong with the project, all of it (YoeErrors) */
+  plan(request: PlanRequest): Promise<PlanReport>
+  /**
+   * Restores, builds and tests one cell. What was done before a failure is told by events; a boot test that fails is
+   * a result (`boot.ok`), not an exception.
+   *
+   * @throws {YoeError} the first failure, when all that could still finish has
+   */
+  runCell(request: CellRequest): Promise<CellReport>
+  publish(request: PublishRequest): Promise<PublishReport>
+}

@@ -1,0 +1,16 @@
+/** The one entry of the bundle: what an action does not use is never loaded. */
+const entries = {
+  cell: () => import('../../actions/cell/main.ts'),
+  plan: () => import('../../actions/plan/main.ts'),
+  build: () => import('../../actions/build/main.ts'),
+  image: () => import('../../actions/image/main.ts'),
+  'boot-test': () => import('../../actions/boot-test/main.ts'),
+  'publish-feed': () => import('../../actions/publish-feed/main.ts'),
+  'cache-client': async () => (await import('./actions-cache/client.ts')).serveCacheClient(),
+} as const
+
+export type Entry = keyof typeof entries
+
+export async function main(entry: Entry): Promise<void> {
+  await entries[entry]()
+}

@@ -1,0 +1,42 @@
+import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { changedFiles } from './changes.ts'
+import { openEngine } from './engine.ts'
+import type { Host } from './host.ts'
+import { cellPatterns, choiceInput, folderInput, mappingInput } from './inputs.ts'
+import { planMatrix } from './matrix.ts'
+import { ActionsReporter } from './reporter.ts'
+import { renderPlan } from './summary-plan.ts'
+
+/** Lists the cells that this run must build, as a matrix. */
+export async function planAction(host: Host): Promise<void> {
+  const { context, env } = host
+  const project = folderInput(host.input, 'project')
+  const patterns = cellPatterns(host.input, 'cells')
+  const runners = mappingInput(host.input, 'runners')
+  const only = choiceInput((name) => host.input(name) || 'auto', 'only', ['auto', 'all', 'affected'])
+  const reporter = new ActionsReporter({ write: host.write, project, localCommand: 'yoe plan' })
+  const engine = await openEngine()
+  const { cells } = await engine.plan({
+    projectDir: join(context.workspace, project),
+    cells: patterns,
+    report: reporter.report,
+    signal: host.signal,
+  })
+  // A push to the default branch builds everything by default: it is what pull requests restore from.
+  const narrow =
+    only === 'affected' || (only === 'auto' && context.trust !== 'default-branch' && context.trust !== 'tag')
+  const changed = narrow ? await changedFiles(context, project, host.input('github-token'), reporter) : undefined
+  const matrix = planMatrix({ cells, runners, changed })
+  const report = join(env['RUNNER_TEMP'] ?? tmpdir(), 'yoe-plan.json')
+  await writeFile(report, `${JSON.stringify({ cells, changed, matrix }, null, 2)}\n`)
+  host.output('matrix', JSON.stringify(matrix))
+  host.output('count', String(matrix.include.length))
+  host.output('report', report)
+  const kept = new Set(matrix.include.map(({ cell }) => cell))
+  for (const row of matrix.include) reporter.line(`${row.cell} on ${row.runner}`)
+  const dropped = cells.filter(({ cell }) => !kept.has(cell))
+  if (dropped.length > 0) reporter.line(`not affected: ${dropped.map(({ cell }) => cell).join(', ')}`)
+  host.summary(renderPlan(matrix, dropped))
+}

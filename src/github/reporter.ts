@@ -1,0 +1,221 @@
+import { randomBytes } from 'node:crypto'
+import { posix } from 'node:path'
+import type { Position, YoeError } from '#engine/errors.ts'
+import type { Event, UnitOutcome } from '#engine/events.ts'
+import { LogExcerpt } from './excerpt.ts'
+import { commandData, commandProperty, neutralise } from './neutral.ts'
+
+/** What a unit's turn came to, as the events told it. */
+export interface UnitRecord {
+  readonly name: string
+  readonly why: string
+  readonly outcome: UnitOutcome | 'running'
+  readonly ms: number
+  readonly error?: YoeError
+  /** The last lines that it printed, neutralised. */
+  readonly tail: readonly string[]
+}
+
+export interface Annotation {
+  readonly level: 'error' | 'warning'
+  readonly message: string
+  readonly title?: string
+  /** As in the checkout; undefined: not a file of it. */
+  readonly file?: string
+  readonly line?: number
+}
+
+export interface ReporterOptions {
+  /** Writes to the log of the step. */
+  readonly write: (text: string) => void
+  /** The project's folder within the checkout: `.` or `firmware`. */
+  readonly project: string
+  /** What reproduces this run on a laptop. */
+  readonly localCommand: string
+  /** A fresh secret for each use, so that no build can guess how to get the runner's attention back. */
+  readonly token?: () => string
+}
+
+/** GitHub shows ten annotations of a level for each step and drops the rest without a word. */
+const mostAnnotations = 10
+const tailLines = 40
+/** A step that takes less is not worth a line. */
+const shortStep = 1000
+
+/**
+ * The engine's events as the log of a job: one group for each unit that was built, one line for all that were not; what
+ * failed is never inside a closed group.
+ */
+export class ActionsReporter {
+  readonly #options: ReporterOptions
+  readonly #units = new Map<string, UnitRecord>()
+  readonly #logs = new Map<string, LogExcerpt>()
+  readonly #steps = new Map<string, string>()
+  readonly #annotations: Annotation[] = []
+  #quiet = { restored: 0, cached: 0 }
+
+  constructor(options: ReporterOptions) {
+    this.#options = options
+  }
+
+  readonly report = (event: Event): void => {
+    switch (event.type) {
+      case 'unit-started':
+        this.#flushQuiet()
+        this.#units.set(event.unit, { name: event.unit, why: event.why, outcome: 'running', ms: 0, tail: [] })
+        this.#logs.set(event.unit, new LogExcerpt())
+        this.#line(`Building ${event.unit}: ${event.why}`)
+        break
+      case 'unit-output':
+        this.#logs.get(event.unit)?.add(event.text)
+        break
+      case 'unit-ended':
+        this.#unitEnded(event.unit, event.outcome, event.ms, event.error)
+        break
+      case 'step-started':
+        if (event.unit === undefined) this.#steps.set(event.id, event.title)
+        break
+      case 'step-ended':
+        this.#stepEnded(event.id, event.ms, event.ok, event.note)
+        break
+      case 'warning':
+        this.#flushQuiet()
+        this.annotate({
+          level: 'warning',
+          message: event.hint === undefined ? event.message : `${event.message}\n${event.hint}`,
+          ...this.#place(event.at),
+        })
+        break
+      case 'notice':
+        this.#line(event.message)
+        break
+      case 'step-progress':
+        break
+      default:
+        event satisfies never
+    }
+  }
+
+  /** In the order in which they started or were found. */
+  get units(): readonly UnitRecord[] {
+    return [...this.#units.values()]
+  }
+
+  /** All of them, those beyond the limit that GitHub shows included. */
+  get annotations(): readonly Annotation[] {
+    return this.#annotations
+  }
+
+  annotate(annotation: Annotation): void {
+    const { level, message, title, file, line } = annotation
+    this.#annotations.push(annotation)
+    const shown = this.#annotations.filter((other) => other.level === level).length <= mostAnnotations
+    if (!shown) {
+      this.#line(`${level}: ${message}`)
+      return
+    }
+    const properties = Object.entries({ title, file, line })
+      .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${commandProperty(String(value))}`]))
+      .join(',')
+    this.#options.write(`::${level}${properties === '' ? '' : ` ${properties}`}::${commandData(neutralise(message))}\n`)
+  }
+
+  /** One annotation for each thing that went wrong, at the line of the `.star` file that caused it. */
+  fail(errors: readonly YoeError[]): void {
+    this.#flushQuiet()
+    for (const error of errors) {
+      const unit = error.unit === undefined ? '' : `${error.unit}: `
+      const where =
+        error.at !== undefined && this.#place(error.at).file === undefined ? `${error.at.file}:${error.at.line}: ` : ''
+      this.annotate({
+        level: 'error',
+        title: error.unit === undefined ? error.code : `${error.unit}: ${error.code}`,
+        message: `${where}${unit}${error.message}${error.hint === undefined ? '' : `\n${error.hint}`}`,
+        ...this.#place(error.at),
+      })
+      const tail = error.log?.tail ?? []
+      // What the unit printed was shown when it ended.
+      if (tail.length > 0 && this.#units.get(error.unit ?? '')?.outcome !== 'failed')
+        this.#raw(tail.slice(-tailLines).join('\n'))
+    }
+    this.#line(`On your machine: ${this.#options.localCommand}`)
+  }
+
+  /** Text that is ours or harmless either way. */
+  line(text: string): void {
+    this.#flushQuiet()
+    this.#line(text)
+  }
+
+  #unitEnded(name: string, outcome: UnitOutcome, ms: number, error: YoeError | undefined): void {
+    const log = this.#logs.get(name)
+    this.#logs.delete(name)
+    const before = this.#units.get(name)
+    const text = neutralise(log?.toString() ?? '')
+    const tail = text === '' ? (error?.log?.tail ?? []).map(neutralise) : text.replace(/\n$/, '').split('\n')
+    this.#units.set(name, {
+      name,
+      why: before?.why ?? '',
+      outcome,
+      ms,
+      tail: tail.slice(-tailLines),
+      ...(error === undefined ? {} : { error }),
+    })
+    if (outcome === 'restored' || outcome === 'cached') {
+      this.#quiet[outcome]++
+      return
+    }
+    this.#flushQuiet()
+    if (outcome === 'built') this.#group(`✓ ${name} built in ${seconds(ms)}`, text)
+    else if (outcome === 'failed') {
+      if (tail.length > tailLines) this.#group(`${name}: its log`, text)
+      this.#line(`✗ ${name} failed after ${seconds(ms)}${tail.length === 0 ? '' : '; the last lines of its log:'}`)
+      this.#raw(tail.slice(-tailLines).join('\n'))
+    } else this.#line(`- ${name} ${outcome}`)
+  }
+
+  #stepEnded(id: string, ms: number, ok: boolean, note: string | undefined): void {
+    const title = this.#steps.get(id)
+    this.#steps.delete(id)
+    if (title === undefined || (ok && ms < shortStep)) return
+    this.#flushQuiet()
+    this.#line(`${ok ? '✓' : '✗'} ${title} (${seconds(ms)})${note === undefined ? '' : `: ${note}`}`)
+  }
+
+  #flushQuiet(): void {
+    const { restored, cached } = this.#quiet
+    this.#quiet = { restored: 0, cached: 0 }
+    if (restored + cached === 0) return
+    const parts = [restored === 0 ? '' : `${restored} restored`, cached === 0 ? '' : `${cached} at hand`]
+    this.#line(`✓ units unchanged: ${parts.filter((part) => part !== '').join(', ')}`)
+  }
+
+  #group(title: string, text: string): void {
+    this.#options.write(`::group::${commandData(neutralise(title))}\n`)
+    this.#raw(text === '' ? '(it printed nothing)' : text)
+    this.#options.write('::endgroup::\n')
+  }
+
+  #line(text: string): void {
+    this.#options.write(`${neutralise(text)}\n`)
+  }
+
+  /** What a build printed: made harmless, and with the runner told not to listen. */
+  #raw(text: string): void {
+    if (text === '') return
+    const token = (this.#options.token ?? (() => randomBytes(16).toString('hex')))()
+    const body = neutralise(text)
+    this.#options.write(`::stop-commands::${token}\n${body}${body.endsWith('\n') ? '' : '\n'}::${token}::\n`)
+  }
+
+  #place(at: Pick<Position, 'file' | 'line'> | undefined): { file?: string; line?: number } {
+    if (at === undefined || at.file.startsWith('@') || at.file.startsWith('/')) return {}
+    return { file: posix.join(this.#options.project, at.file), line: at.line }
+  }
+}
+
+export function seconds(ms: number): string {
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`
+  const whole = Math.round(ms / 1000)
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`
+}

@@ -1,0 +1,26 @@
+import type { Uploaded } from './artifacts.ts'
+import type { PlannedCell, PublishReport } from './engine-port.ts'
+import type { Matrix } from './matrix.ts'
+import { html, literal, table } from './summary.ts'
+
+/** The plan on the job's page. */
+export function renderPlan({ include }: Matrix, dropped: readonly PlannedCell[]): string {
+  const verdict = include.length === 0 ? '## ✅ Nothing to build' : `## ${include.length} to build`
+  const rows = include.map(({ cell, arch, runner }) => [cell, arch, runner])
+  const rest =
+    dropped.length === 0 ? [] : [`Not affected by this change: ${literal(dropped.map(({ cell }) => cell).join(', '))}`]
+  const parts = [verdict, ...(rows.length === 0 ? [] : [table(['cell', 'architecture', 'runner'], rows)]), ...rest]
+  return `${parts.join('\n\n')}\n`
+}
+
+/** A published feed on the job's page, with what a device needs to use it. */
+export function renderPublish(report: PublishReport, artifacts: readonly Uploaded[]): string {
+  const links = artifacts.map(({ name, url }) => `- [${literal(name)}](${encodeURI(url)})`)
+  const parts = [
+    `## ✅ Feed published`,
+    `${report.packages} packages · signed by <code>${literal(report.keyFingerprint)}</code>`,
+    ...(links.length === 0 ? [] : [links.join('\n')]),
+    `On a device:\n\n<pre>${html(report.install)}</pre>`,
+  ]
+  return `${parts.join('\n\n')}\n`
+}
