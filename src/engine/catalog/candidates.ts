@@ -1,0 +1,194 @@
+import type { Dependency, PackageRecord, Provided, VersionScheme } from './package.ts'
+
+/** Where a closure finds packages: everything that one distro shows, project units first (see universe.ts). */
+export interface Universe {
+  /** All versions of a name. A name means the same list on every call. */
+  lookup(name: string): readonly PackageRecord[]
+  /** Packages that provide a virtual name, in order of preference where nothing else decides. */
+  providers(name: string): readonly PackageRecord[]
+  /** Every name, for suggestions. */
+  names(): Iterable<string>
+}
+
+/** One name in a closure: which version is at stake, and what was decided about it. */
+export interface Node {
+  readonly name: string
+  /** The newest version, as long as nothing forbids it. Never comes back. */
+  candidate: PackageRecord | undefined
+  installed: boolean
+  /** What was decided holds: no later choice may turn it over. */
+  fixed: boolean
+}
+
+/** Whether `version` is what `wanted` asks for; unversioned wishes take any. */
+export function satisfies(versions: VersionScheme, version: string, wanted: Dependency['version']): boolean {
+  if (wanted === undefined) return true
+  const order = versions.compare(version, wanted.version)
+  switch (wanted.relation) {
+    case '<<':
+      return order < 0
+    case '<=':
+      return order <= 0
+    case '=':
+      return order === 0
+    case '>=':
+      return order >= 0
+    case '>>':
+      return order > 0
+    case '~':
+      return version === wanted.version || version.startsWith(wanted.version)
+    default:
+      return wanted.relation satisfies never
+  }
+}
+
+/** A dependency graph that no archive of packages has; resolving it would take minutes. */
+export class TooTangled extends Error {
+  override readonly name = 'TooTangled'
+}
+
+/** About three seconds of looking; a desktop of 2,000 packages takes 100,000. */
+const lookLimit = 50_000_000
+
+const priorities: Readonly<Record<string, number>> = { required: 1, important: 2, standard: 3, optional: 4, extra: 5 }
+
+/** The packages of a universe as candidates: which one a name means, and which ones meet a dependency. */
+export class Candidates {
+  readonly #universe: Universe
+  readonly #versions: VersionScheme
+  readonly #arches: ReadonlySet<string>
+  readonly #nodes = new Map<string, Node>()
+  readonly #solutions = new Map<string, Node[]>()
+  readonly #installedProviders = new Map<string, Map<Node, readonly Provided[]>>()
+  readonly #forbidden: ReadonlySet<string>
+  /** Looks at candidates so far: hostile graphs end by count, not by clock, so that the answer is the same everywhere. */
+  #looks = 0
+
+  /** @param forbidden names that must not be in the closure */
+  constructor(universe: Universe, versions: VersionScheme, arch: string, forbidden: ReadonlySet<string>) {
+    this.#universe = universe
+    this.#versions = versions
+    this.#arches = new Set([arch, 'all', 'noarch'])
+    this.#forbidden = forbidden
+  }
+
+  node(name: string): Node {
+    const known = this.#nodes.get(name)
+    if (known !== undefined) return known
+    let candidate: PackageRecord | undefined
+    if (!this.#forbidden.has(name)) {
+      for (const record of this.#universe.lookup(name)) {
+        if (!this.#arches.has(record.arch)) continue
+        if (candidate === undefined || this.#versions.compare(record.version, candidate.version) > 0) candidate = record
+      }
+    }
+    const node: Node = { name, candidate, installed: false, fixed: false }
+    this.#nodes.set(name, node)
+    return node
+  }
+
+  nodes(): Iterable<Node> {
+    return this.#nodes.values()
+  }
+
+  /** Marks a node and tells whoever asks for what it provides. */
+  install(node: Node): void {
+    if (node.installed) return
+    node.installed = true
+    for (const provided of node.candidate?.provides ?? []) {
+      const owners = this.#installedProviders.get(provided.name) ?? new Map<Node, Provided[]>()
+      owners.set(node, [...(owners.get(node) ?? []), provided])
+      this.#installedProviders.set(provided.name, owners)
+    }
+  }
+
+  /** Takes a node back; its candidate stays a candidate. */
+  remove(node: Node): void {
+    if (!node.installed) return
+    node.installed = false
+    for (const provided of node.candidate?.provides ?? []) this.#installedProviders.get(provided.name)?.delete(node)
+  }
+
+  /** Installed packages that meet a dependency; for a conflict `except` is the package that declares it. */
+  *installedFor(dependency: Dependency, except?: Node): Generator<Node> {
+    const own = this.#nodes.get(dependency.name)
+    if (own?.installed === true && own !== except && this.#meets(own, dependency)) yield own
+    const owners = this.#installedProviders.get(dependency.name)
+    if (owners === undefined) return
+    for (const [owner, provided] of owners) {
+      if (owner === except || owner === own) continue
+      if (provided.some((one) => this.#providedMeets(one, dependency))) yield owner
+    }
+  }
+
+  isInstalled(dependency: Dependency, except?: Node): boolean {
+    return !this.installedFor(dependency, except).next().done
+  }
+
+  /**
+   * What could still be installed for a dependency, best first: the package of that very name, then providers by
+   * Essential, priority and the universe's own order; whatever is fixed already comes before what is not.
+   */
+  solutions(dependency: Dependency): readonly Node[] {
+    const { version } = dependency
+    const key = version === undefined ? dependency.name : `${dependency.name} ${version.relation} ${version.version}`
+    let found = this.#solutions.get(key)
+    if (found === undefined) {
+      found = this.#enumerate(dependency)
+      this.#solutions.set(key, found)
+    }
+    this.spend(found.length + 1)
+    // Candidates never come back, so what was dropped needs no second look: many askers share the cost.
+    if (found.some((node) => node.candidate === undefined)) {
+      found = found.filter((node) => node.candidate !== undefined)
+      this.#solutions.set(key, found)
+    }
+    if (!found.some((node) => node.fixed)) return found
+    return [...found.filter((node) => node.fixed && node.installed), ...found.filter((node) => !node.fixed)]
+  }
+
+  /** Like {@link solutions}, for a conflict: everything that must not be beside `except`, whether fixed or not. */
+  conflicting(dependency: Dependency, except: Node): readonly Node[] {
+    return this.#enumerate(dependency).filter((node) => node !== except)
+  }
+
+  #enumerate(dependency: Dependency): Node[] {
+    const found: Node[] = []
+    const own = this.node(dependency.name)
+    if (own.candidate !== undefined && this.#meets(own, dependency)) found.push(own)
+    const providers: Node[] = []
+    const provided = this.#universe.providers(dependency.name)
+    this.spend(provided.length * 4 + 1)
+    for (const record of provided) {
+      const owner = this.node(record.name)
+      if (owner === own || owner.candidate === undefined) continue
+      if (owner.candidate !== record && owner.candidate.version !== record.version) continue
+      if (
+        owner.candidate.provides.some((one) => one.name === dependency.name && this.#providedMeets(one, dependency))
+      ) {
+        providers.push(owner)
+      }
+    }
+    const rank = (node: Node): number =>
+      (node.candidate?.essential === true ? 0 : 10) + (priorities[node.candidate?.priority ?? ''] ?? 5)
+    // The sort is stable: equals keep the universe's order.
+    providers.sort((a, b) => rank(a) - rank(b))
+    found.push(...new Set(providers))
+    return found
+  }
+
+  /** @throws {TooTangled} */
+  spend(looks: number): void {
+    this.#looks += looks
+    if (this.#looks > lookLimit) throw new TooTangled()
+  }
+
+  #meets(node: Node, dependency: Dependency): boolean {
+    return node.candidate !== undefined && satisfies(this.#versions, node.candidate.version, dependency.version)
+  }
+
+  #providedMeets(provided: Provided, dependency: Dependency): boolean {
+    if (dependency.version === undefined) return true
+    return provided.version !== undefined && satisfies(this.#versions, provided.version, dependency.version)
+  }
+}

@@ -1,0 +1,380 @@
+import { isVersion } from './version.ts'
+
+/** Fields of a stanza that decide something here; all others are skipped unread. */
+const fieldNames = [
+  'package',
+  'version',
+  'architecture',
+  'essential',
+  'priority',
+  'filename',
+  'size',
+  'sha256',
+  // apt meets names in exactly this order, and that order is its last tie-break between providers.
+  'pre-depends',
+  'depends',
+  'conflicts',
+  'breaks',
+  'recommends',
+  'suggests',
+  'replaces',
+  'enhances',
+  'provides',
+] as const
+type FieldName = (typeof fieldNames)[number]
+
+const slotOf = (name: FieldName): number => fieldNames.indexOf(name)
+const PACKAGE = slotOf('package')
+const VERSION = slotOf('version')
+const ARCHITECTURE = slotOf('architecture')
+const ESSENTIAL = slotOf('essential')
+const PRIORITY = slotOf('priority')
+const FILENAME = slotOf('filename')
+const SIZE = slotOf('size')
+const SHA256 = slotOf('sha256')
+const FIRST_RELATION = slotOf('pre-depends')
+const PROVIDES = slotOf('provides')
+
+/** What of a stanza is kept, in this order, one line each; see `Layout` in index-cache.ts. */
+const keptSlots = [
+  VERSION,
+  ARCHITECTURE,
+  ESSENTIAL,
+  PRIORITY,
+  FILENAME,
+  SIZE,
+  SHA256,
+  slotOf('pre-depends'),
+  slotOf('depends'),
+  slotOf('conflicts'),
+  slotOf('breaks'),
+  PROVIDES,
+]
+
+// Field names are told apart by a hash that is computed while the colon is looked for.
+const slotByHash = new Map<number, number>()
+for (const [slot, name] of fieldNames.entries()) {
+  let hash = 0
+  for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 31) + name.charCodeAt(i)) | 0
+  slotByHash.set(hash, slot)
+}
+
+const NAME = 1
+const FIRST = 2
+const PATH = 4
+const HEX = 8
+const DIGIT = 16
+const END = 32
+const kind = new Uint8Array(256)
+const allow = (characters: string, bits: number): void => {
+  for (let i = 0; i < characters.length; i++) {
+    const code = characters.charCodeAt(i)
+    kind[code] = (kind[code] ?? 0) | bits
+  }
+}
+allow('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789', NAME | FIRST | PATH)
+allow('+._-', NAME | PATH)
+allow('~:%@=,/', PATH)
+allow('0123456789abcdef', HEX)
+allow('0123456789', DIGIT)
+allow(' \t\n,|:(', END)
+
+/** What one pass over a Packages text finds. Offsets and ids are indices into the other arrays. */
+export interface Scan {
+  /** Every package name met, as stanza or in a relation, in the order in which apt meets them: `[start, end)` in the text. */
+  readonly nameStart: Uint32Array
+  readonly nameEnd: Uint32Array
+  readonly nameHash: Uint32Array
+  readonly nameCount: number
+  /** Name id of each record. */
+  readonly recordName: Uint32Array
+  /** `recordStart[i]` to `recordStart[i + 1]` in `records`: the kept fields, `\n` after each but the last. */
+  readonly recordStart: Uint32Array
+  readonly recordCount: number
+  readonly records: Buffer
+  /** Pairs of provided name id and record id. */
+  readonly provides: readonly number[]
+  /** Record ids with `Essential: yes`, then those with `Priority: required`. */
+  readonly essential: readonly number[]
+  readonly required: readonly number[]
+  /** Stanzas left out because they break the grammar, each with its reason (only the first few). */
+  readonly refused: { readonly count: number; readonly first: readonly string[] }
+}
+
+/** FNV-1a over bytes. */
+export function hashBytes(text: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (text[i] ?? 0), 0x01000193)
+  return hash >>> 0
+}
+
+/** Interns names as ranges of one text. */
+class Names {
+  readonly #text: Uint8Array
+  start = new Uint32Array(1 << 16)
+  end = new Uint32Array(1 << 16)
+  hash = new Uint32Array(1 << 16)
+  count = 0
+  #table = new Int32Array(1 << 18).fill(-1)
+
+  constructor(text: Uint8Array) {
+    this.#text = text
+  }
+
+  /** The id of the name at [from, to), new or known. */
+  add(from: number, to: number): number {
+    const text = this.#text
+    const hash = hashBytes(text, from, to)
+    const mask = this.#table.length - 1
+    let at = (hash ^ (hash >>> 15)) & mask
+    for (;;) {
+      const id = this.#table[at] ?? -1
+      if (id === -1) break
+      if (this.hash[id] === hash && this.#equal(id, from, to)) return id
+      at = (at + 1) & mask
+    }
+    const id = this.count++
+    if (id === this.start.length) this.#grow()
+    this.start[id] = from
+    this.end[id] = to
+    this.hash[id] = hash
+    this.#table[at] = id
+    if (this.count * 2 > this.#table.length) this.#rehash()
+    return id
+  }
+
+  #equal(id: number, from: number, to: number): boolean {
+    const start = this.start[id] ?? 0
+    if ((this.end[id] ?? 0) - start !== to - from) return false
+    const text = this.#text
+    for (let i = 0; i < to - from; i++) if (text[start + i] !== text[from + i]) return false
+    return true
+  }
+
+  #grow(): void {
+    const larger = (old: Uint32Array): Uint32Array<ArrayBuffer> => {
+      const copy = new Uint32Array(old.length * 2)
+      copy.set(old)
+      return copy
+    }
+    this.start = larger(this.start)
+    this.end = larger(this.end)
+    this.hash = larger(this.hash)
+  }
+
+  #rehash(): void {
+    const table = new Int32Array(this.#table.length * 2).fill(-1)
+    const mask = table.length - 1
+    for (let id = 0; id < this.count; id++) {
+      const hash = this.hash[id] ?? 0
+      let at = (hash ^ (hash >>> 15)) & mask
+      while (table[at] !== -1) at = (at + 1) & mask
+      table[at] = id
+    }
+    this.#table = table
+  }
+}
+
+const SPACE = 32
+const TAB = 9
+const NEWLINE = 10
+const COLON = 58
+
+/**
+ * Reads a Packages text in one pass. A stanza that breaks the grammar is left out and counted: its name, version or path
+ * would reach paths and commands.
+ *
+ * @param text at most 2 GiB
+ * @see deb-control(5), Debian Wiki RepositoryFormat
+ */
+export function scanPackages(text: Buffer): Scan {
+  const names = new Names(text)
+  const recordName: number[] = []
+  const recordStart: number[] = [0]
+  const provides: number[] = []
+  const essential: number[] = []
+  const required: number[] = []
+  const refused: string[] = []
+  let refusedCount = 0
+  let out = Buffer.allocUnsafe(Math.max(4096, text.length >>> 1))
+  let used = 0
+
+  const starts = new Int32Array(fieldNames.length).fill(-1)
+  const ends = new Int32Array(fieldNames.length)
+  let fault = ''
+  let any = false
+
+  const value = (slot: number): string => text.toString('latin1', starts[slot], ends[slot])
+
+  const refuse = (reason: string): void => {
+    refusedCount++
+    if (refused.length < 5) {
+      const name =
+        starts[PACKAGE] === -1
+          ? ''
+          : value(PACKAGE)
+              .replaceAll(/[^\x21-\x7e]/g, '?')
+              .slice(0, 60)
+      refused.push(`${name === '' ? 'a stanza' : name}: ${reason}`)
+    }
+  }
+
+  const check = (): string => {
+    if (fault !== '') return fault
+    for (const slot of [PACKAGE, VERSION, ARCHITECTURE, FILENAME, SIZE, SHA256]) {
+      if (starts[slot] === -1) return `no ${fieldNames[slot]}`
+    }
+    if (!goodName(text, starts[PACKAGE] ?? 0, ends[PACKAGE] ?? 0)) return 'bad name'
+    if ((ends[VERSION] ?? 0) - (starts[VERSION] ?? 0) > 512 || !isVersion(value(VERSION))) return 'bad version'
+    if (!goodName(text, starts[ARCHITECTURE] ?? 0, ends[ARCHITECTURE] ?? 0)) return 'bad architecture'
+    if (!goodPath(text, starts[FILENAME] ?? 0, ends[FILENAME] ?? 0)) return 'bad file name'
+    if (!all(text, starts[SIZE] ?? 0, ends[SIZE] ?? 0, DIGIT, 1, 15)) return 'bad size'
+    if (!all(text, starts[SHA256] ?? 0, ends[SHA256] ?? 0, HEX, 64, 64)) return 'bad sha256'
+    return ''
+  }
+
+  /** Interns the names of a relation field; those of Provides belong to `record`. */
+  const mention = (start: number, end: number, record: number): void => {
+    let at = start
+    while (at < end) {
+      // A name starts here; what follows it up to the next comma or bar is its version.
+      let stop = at
+      while (stop < end && ((kind[text[stop] ?? 0] ?? 0) & END) === 0) stop++
+      // "name:any" is another name to apt; that it does not count as a mention of "name" matters for the order.
+      if (stop > at && text[stop] !== COLON && goodName(text, at, stop)) {
+        const id = names.add(at, stop)
+        if (record !== -1) provides.push(id, record)
+      }
+      while (stop < end && text[stop] !== 44 && text[stop] !== 124) stop++
+      at = stop + 1
+      while (at < end && (text[at] === SPACE || text[at] === TAB || text[at] === NEWLINE)) at++
+    }
+  }
+
+  const finish = (): void => {
+    const reason = check()
+    if (reason !== '') {
+      refuse(reason)
+      return
+    }
+    const record = recordName.length
+    recordName.push(names.add(starts[PACKAGE] ?? 0, ends[PACKAGE] ?? 0))
+    for (let slot = FIRST_RELATION; slot <= PROVIDES; slot++) {
+      const start = starts[slot] ?? -1
+      if (start !== -1) mention(start, ends[slot] ?? 0, slot === PROVIDES ? record : -1)
+    }
+    if (starts[ESSENTIAL] !== -1 && value(ESSENTIAL) === 'yes') essential.push(record)
+    if (starts[PRIORITY] !== -1 && value(PRIORITY) === 'required') required.push(record)
+    let need = keptSlots.length
+    for (const slot of keptSlots) if (starts[slot] !== -1) need += (ends[slot] ?? 0) - (starts[slot] ?? 0)
+    if (used + need > out.length) {
+      const larger = Buffer.allocUnsafe(Math.max(out.length * 2, used + need))
+      out.copy(larger, 0, 0, used)
+      out = larger
+    }
+    for (let i = 0; i < keptSlots.length; i++) {
+      const slot = keptSlots[i] ?? 0
+      if (i > 0) out[used++] = NEWLINE
+      const from = starts[slot] ?? -1
+      if (from !== -1) used = copyLine(text, from, ends[slot] ?? 0, out, used)
+    }
+    recordStart.push(used)
+  }
+
+  const length = text.length
+  let at = 0
+  let slot = -1
+  while (at <= length) {
+    let end = at < length ? text.indexOf(NEWLINE, at) : length
+    if (end === -1) end = length
+    const first = text[at]
+    if (end === at) {
+      if (any) {
+        finish()
+        starts.fill(-1)
+        fault = ''
+        any = false
+      }
+      slot = -1
+    } else if (first === SPACE || first === TAB) {
+      if (slot !== -1) ends[slot] = end
+    } else {
+      any = true
+      slot = -1
+      let hash = 0
+      let colon = at
+      const limit = Math.min(end, at + 20)
+      while (colon < limit) {
+        const byte = text[colon] ?? 0
+        if (byte === COLON) break
+        // ASCII letters in lower case; what this does to other bytes only makes them no field of ours.
+        hash = (Math.imul(hash, 31) + (byte | 32)) | 0
+        colon++
+      }
+      if (text[colon] === COLON) {
+        const known = slotByHash.get(hash)
+        if (known !== undefined && fieldNames[known]?.length === colon - at) {
+          if (starts[known] !== -1) fault = `${fieldNames[known]} is given twice`
+          slot = known
+          let from = colon + 1
+          while (from < end && (text[from] === SPACE || text[from] === TAB)) from++
+          let to = end
+          while (to > from && (text[to - 1] === SPACE || text[to - 1] === TAB)) to--
+          starts[known] = from
+          ends[known] = to
+        }
+      }
+    }
+    at = end + 1
+  }
+  if (any) finish()
+
+  return {
+    nameStart: names.start,
+    nameEnd: names.end,
+    nameHash: names.hash,
+    nameCount: names.count,
+    recordName: Uint32Array.from(recordName),
+    recordStart: Uint32Array.from(recordStart),
+    recordCount: recordName.length,
+    records: out.subarray(0, used),
+    provides,
+    essential,
+    required,
+    refused: { count: refusedCount, first: refused },
+  }
+}
+
+/** Copies a value onto one line; returns the end of what was written. */
+function copyLine(text: Uint8Array, from: number, to: number, out: Uint8Array, at: number): number {
+  let target = at
+  for (let i = from; i < to; i++) {
+    const byte = text[i] ?? 0
+    out[target++] = byte === NEWLINE ? SPACE : byte
+  }
+  return target
+}
+
+function all(text: Uint8Array, start: number, end: number, bits: number, min: number, max: number): boolean {
+  if (end - start < min || end - start > max) return false
+  for (let i = start; i < end; i++) if (((kind[text[i] ?? 0] ?? 0) & bits) === 0) return false
+  return true
+}
+
+function goodName(text: Uint8Array, start: number, end: number): boolean {
+  if (((kind[text[start] ?? 0] ?? 0) & FIRST) === 0 || !all(text, start, end, NAME, 1, 255)) return false
+  for (let i = start + 1; i < end; i++) if (text[i] === 46 && text[i - 1] === 46) return false
+  return true
+}
+
+/** A relative path of plain characters, none of whose components is empty or starts with a dot. */
+function goodPath(text: Uint8Array, start: number, end: number): boolean {
+  if (!all(text, start, end, PATH, 1, 1024)) return false
+  let component = start
+  for (let i = start; i <= end; i++) {
+    if (i < end && text[i] !== 47) continue
+    if (i === component || text[component] === 46 || i - component > 255) return false
+    component = i + 1
+  }
+  return true
+}
