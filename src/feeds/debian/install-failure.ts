@@ -1,0 +1,49 @@
+import { YoeError } from '#engine/errors.ts'
+
+/** Lines of an installation's log that an error shows. */
+const shownLines = 40
+
+/** Keeps the end of a log, whole lines, for errors. */
+export class Tail {
+  #text = ''
+
+  add(chunk: Uint8Array): void {
+    this.#text = (this.#text + Buffer.from(chunk).toString('utf8')).slice(-64 * 1024)
+  }
+
+  lines(): readonly string[] {
+    return this.#text.trimEnd().split('\n').slice(-shownLines)
+  }
+
+  text(): string {
+    return this.#text
+  }
+}
+
+/** What went wrong, from what apt and dpkg said. */
+export function installFailure(tail: Tail, logPath: string): YoeError {
+  const text = tail.text()
+  const log = { log: { path: logPath, tail: tail.lines() } }
+  const script = /(?:new|installed|old) (\S+) package (\S+) script/.exec(text)
+  if (script !== null) {
+    const [, name, kind] = script
+    return new YoeError('INSTALL_FAILED', `${name}'s ${kind} script failed while its package was installed`, {
+      hint: `what it printed is above the error; scripts run without network, services or /run (yoe desc ${name})`,
+      ...log,
+    })
+  }
+  const error = /dpkg: error processing (?:package|archive) (\S+) .*\n\s*(.*)/.exec(text)
+  if (error !== null) return new YoeError('INSTALL_FAILED', `dpkg can't install ${error[1]}: ${error[2]}`, { ...log })
+  if (text.includes('unmet dependencies')) {
+    const who = /^\s*(\S+) : (.*)$/m.exec(text)
+    const what = who === null ? '' : `: ${who[1]} ${who[2]?.trim()}`
+    return new YoeError('INSTALL_FAILED', `the image's packages don't fit together${what}`, log)
+  }
+  if (/No space left on device/.test(text))
+    return new YoeError('DISK_FULL', 'the memory that packages are installed in is full', {
+      hint: 'free memory, or add swap: the unpacked image and its packages must fit',
+      ...log,
+    })
+  const said = /^E: (.*)$/m.exec(text)?.[1] ?? tail.lines().at(-1) ?? ''
+  return new YoeError('INSTALL_FAILED', `the packages can't be installed: ${said}`, log)
+}

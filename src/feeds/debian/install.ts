@@ -1,0 +1,120 @@
+import { copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { totalmem } from 'node:os'
+import { dirname, join } from 'node:path'
+import { hostArch } from '#engine/arch.ts'
+import { defaultLimits, type Mount } from '#engine/build/worker.ts'
+import { YoeError } from '#engine/errors.ts'
+import { step } from '#engine/events.ts'
+import type { InstallInput } from '#engine/formats.ts'
+import { requireSpace, writeFailure } from '#engine/store/disk.ts'
+import { tempName } from '#engine/store/temp.ts'
+import { writeClosure } from './install-closure.ts'
+import { installFailure, Tail } from './install-failure.ts'
+import { addScript, createScript, fillScript, unpackScript } from './install-scripts.ts'
+import { debianArch } from './names.ts'
+
+/** The installer's whole environment. */
+const path = '/usr/sbin:/usr/bin:/sbin:/bin'
+
+/**
+ * Installs exactly `input.packages` with the distribution's own mmdebstrap, apt and dpkg in a sandbox without network,
+ * and writes the root file system as a zstd tar: entries sorted, owners numeric, times no later than
+ * `input.sourceDateEpoch`, without logs, caches, host keys, machine id and device nodes. Everything is checked against
+ * the digests of `input.packages` by apt, through a repository that is signed for this run. No tree is written to the
+ * host's disk. Same input, same bytes.
+ *
+ * With `input.base`, packages are added to that root file system, whose own packages must satisfy what is missing.
+ *
+ * @throws {YoeError} INSTALL_FAILED (with package, script and log), TOOL_MISSING, SANDBOX_UNAVAILABLE, DISK_FULL
+ */
+export async function installRoot(input: InstallInput): Promise<void> {
+  const { workdir, packages, worker, base } = input
+  await refuseForeign(input)
+  const bytes = packages.reduce((sum, { size }) => sum + size, 0)
+  // The packed root is larger than the packages by a third at most: they are xz, it is zstd.
+  await requireSpace(dirname(input.output), 2 * bytes)
+
+  const [repo, scripts, out] = [join(workdir, 'repo'), join(workdir, 'in'), join(workdir, 'out')]
+  await step(input.report, 'sign the closure', () => writeClosure(repo, packages, input.sourceDateEpoch))
+  await mkdir(scripts)
+  await mkdir(out)
+  const names = packages.map(({ record }) => record.name).toSorted()
+  const texts = { names: `${names.join('\n')}\n`, 'create.sh': createScript, 'fill.sh': fillScript }
+  for (const [name, text] of Object.entries({ ...texts, 'add.sh': addScript, 'unpack.pl': unpackScript }))
+    await writeFile(join(scripts, name), text, { mode: 0o644 })
+  await worker.prepareWritable(out)
+
+  const mounts: Mount[] = [
+    { source: repo, target: '/yoe/repo', writable: false },
+    { source: scripts, target: '/yoe/in', writable: false },
+    { source: out, target: '/yoe/out', writable: true },
+  ]
+  if (base !== undefined) mounts.push({ source: base, target: '/yoe/base.tar.zst', writable: false })
+  const tail = new Tail()
+  const title = base === undefined ? `install ${packages.length} packages` : `add ${names.join(', ')}`
+  const result = await step(input.report, title, () =>
+    worker.run({
+      root: input.tools ?? 'host',
+      argv: ['sh', base === undefined ? '/yoe/in/create.sh' : '/yoe/in/add.sh'],
+      env: { PATH: path, SOURCE_DATE_EPOCH: String(input.sourceDateEpoch), YOE_ARCH: debianArch(input.arch) },
+      cwd: '/',
+      mounts,
+      tmpfs: [{ target: '/work', size: Math.floor(totalmem() * 0.8) }],
+      network: false,
+      identity: 'install',
+      limits: { ...defaultLimits, processes: 4096, memoryBytes: totalmem() },
+      output: (chunk) => {
+        tail.add(chunk)
+        input.log(chunk)
+      },
+      ...(input.signal === undefined ? {} : { signal: input.signal }),
+    }),
+  )
+  if (result.kind === 'killed') throw new YoeError('INSTALL_FAILED', `the installation was ended: ${result.why}`)
+  if (result.code === 127) throw missingTool(tail, input.tools)
+  if (result.code !== 0) throw installFailure(tail, join(workdir, 'install.log'))
+  await keep(join(out, 'root.tar.zst'), input.output)
+}
+
+/** The file belongs to an id of the sandbox: what stays is a copy of our own, whole or absent. */
+async function keep(from: string, to: string): Promise<void> {
+  const temp = join(dirname(to), tempName())
+  try {
+    await copyFile(from, temp)
+    const file = await open(temp, 'r+')
+    await file.sync()
+    await file.close()
+    await rename(temp, to)
+  } catch (failure) {
+    throw await writeFailure(failure, to)
+  } finally {
+    await rm(temp, { force: true })
+  }
+}
+
+function missingTool(tail: Tail, tools: string | undefined): YoeError {
+  const tool = /(\S+): (?:command )?not found/.exec(tail.text())?.[1] ?? 'a tool'
+  return new YoeError(
+    'TOOL_MISSING',
+    `${tool} is missing ${tools === undefined ? 'on this machine' : 'in the tools root'}`,
+    {
+      hint: tools === undefined ? 'sudo apt-get install mmdebstrap zstd' : 'add its package to the tools unit',
+    },
+  )
+}
+
+/** Maintainer scripts of another architecture run only where the kernel knows an emulator for it. */
+async function refuseForeign({ arch }: InstallInput): Promise<void> {
+  if (arch === hostArch()) return
+  const emulator = { x86_64: 'qemu-x86_64', arm64: 'qemu-aarch64', riscv64: 'qemu-riscv64' }[arch]
+  const registered = await readFile(`/proc/sys/fs/binfmt_misc/${emulator}`, 'utf8').catch(() => '')
+  const hint = 'sudo apt-get install qemu-user-static binfmt-support, or build on a machine of that architecture'
+  if (!registered.startsWith('enabled'))
+    throw new YoeError('TOOL_MISSING', `${arch} packages can't be configured here: no ${emulator} in binfmt_misc`, {
+      hint,
+    })
+  if (!/^flags: .*F/m.test(registered))
+    throw new YoeError('TOOL_MISSING', `${emulator} is registered without the F flag, so it is not seen in a sandbox`, {
+      hint,
+    })
+}
