@@ -78,7 +78,7 @@ func (b *budget) check() {
 		return
 	}
 	if b.thread.CallStackDepth() > limits.callDepth {
-		b.fail("call depth limit of %d exceeded", limits.callDepth)
+		b.fail("Starlark stack overflow: more than %d nested calls", limits.callDepth)
 		return
 	}
 	if b.thread.Steps >= b.inspect {
@@ -91,10 +91,11 @@ func (b *budget) check() {
 // maximum of the WebAssembly memory.
 func (b *budget) look() {
 	active, heap := b.used+time.Since(b.resumed), readHeap()
-	if heap.objects > limits.heapBytes && heap.live <= limits.heapBytes {
+	if heap.objects > limits.heapBytes && heap.allocated-lastForced > limits.heapBytes/8 {
 		// Go's own collector gives way to the program when both are short of time, and would let the heap grow on.
 		runtime.GC()
 		heap = readHeap()
+		lastForced = heap.allocated
 	}
 	if active > limits.activeTime {
 		b.fail("time limit of %v exceeded", limits.activeTime)
@@ -124,6 +125,9 @@ type heapState struct {
 	objects   uint64 // bytes that are not freed, garbage too
 	allocated uint64 // bytes since the start
 }
+
+// lastForced is what had been allocated when look last forced a collection.
+var lastForced uint64
 
 var heapSamples = []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/frees:bytes"}}
 

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"sort"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
@@ -44,11 +43,7 @@ func (v *hostValue) Type() string          { return v.typeName }
 func (v *hostValue) Freeze()               {}
 func (v *hostValue) Truth() starlark.Bool  { return starlark.True }
 func (v *hostValue) Hash() (uint32, error) { return v.id * 2654435761, nil } // Knuth's multiplicative hash
-func (v *hostValue) AttrNames() []string {
-	names := v.attrs.Keys()
-	sort.Strings(names)
-	return names
-}
+func (v *hostValue) AttrNames() []string   { return v.attrs.Keys() }
 
 func (v *hostValue) Attr(name string) (starlark.Value, error) {
 	if value, ok := v.attrs[name]; ok {

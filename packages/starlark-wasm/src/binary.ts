@@ -1,10 +1,13 @@
-import { readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { type Limits, maximumPages } from './limits.ts'
 
 /** The interpreter, built by scripts/build.sh from go/. */
 const wasmFile = new URL('../starlark.wasm', import.meta.url)
 
 const compiled = new Map<number, Promise<WebAssembly.Module>>()
+
+/** Room for the memory section to grow, so that bounding the memory of a module doesn't copy the module. */
+const headroom = 16
 
 /**
  * The interpreter with the memory bound of these limits, compiled once per bound and process. It can be passed to worker
@@ -14,48 +17,59 @@ export function interpreterModule(limits: Limits): Promise<WebAssembly.Module> {
   const pages = maximumPages(limits)
   const known = compiled.get(pages)
   if (known !== undefined) return known
-  const compiling = readFile(wasmFile).then((wasm) => compileInterpreter(wasm, limits))
+  const compiling = readWithHeadroom(wasmFile).then((buffer) => WebAssembly.compile(boundMemory(buffer, pages)))
   compiled.set(pages, compiling)
   return compiling
 }
 
 /** Compiles another build of the interpreter, with the memory bound of these limits. */
-export async function compileInterpreter(wasm: Uint8Array, limits: Limits): Promise<WebAssembly.Module> {
-  return WebAssembly.compile(withMaximumMemory(wasm, maximumPages(limits)))
+export function compileInterpreter(wasm: Uint8Array, limits: Limits): Promise<WebAssembly.Module> {
+  const buffer = new Uint8Array(headroom + wasm.length)
+  buffer.set(wasm, headroom)
+  return WebAssembly.compile(boundMemory(buffer, maximumPages(limits)))
+}
+
+async function readWithHeadroom(file: URL): Promise<Uint8Array<ArrayBuffer>> {
+  await using handle = await open(file)
+  const { size } = await handle.stat()
+  const buffer = new Uint8Array(headroom + size)
+  for (let at = headroom; at < buffer.length; ) {
+    const { bytesRead } = await handle.read(buffer, at)
+    if (bytesRead === 0) throw new RangeError('the interpreter was cut off while it was read')
+    at += bytesRead
+  }
+  return buffer
 }
 
 /**
- * The module with a maximum for its only memory. Go declares none, and V8 would let it grow to 4 GiB.
+ * Gives the only memory of a module a maximum. Go declares none, and V8 would let the memory grow to 4 GiB.
  *
+ * @param buffer the module behind the headroom; what stands before the memory section moves into the headroom
  * @param pages of 64 KiB, at least the declared minimum
- * @throws {RangeError} when the module is smaller than its own memory needs, or has no memory of its own
+ * @returns the module, within the buffer
+ * @throws {RangeError} when the module needs more memory at its start, or has no memory of its own
  * @see https://webassembly.github.io/spec/core/binary/modules.html#memory-section
  */
-export function withMaximumMemory(wasm: Uint8Array, pages: number): Uint8Array<ArrayBuffer> {
-  for (let at = 8; at < wasm.length; ) {
-    const section = wasm[at]
-    const [size, start] = readLeb(wasm, at + 1)
+function boundMemory(buffer: Uint8Array<ArrayBuffer>, pages: number): Uint8Array<ArrayBuffer> {
+  for (let at = headroom + 8; at < buffer.length; ) {
+    const section = buffer[at]
+    const [size, start] = readLeb(buffer, at + 1)
+    const end = start + size
     if (section === 5) {
-      const [count, limitsAt] = readLeb(wasm, start)
-      const [minimum] = readLeb(wasm, limitsAt + 1)
+      const [count, limitsAt] = readLeb(buffer, start)
+      const [minimum] = readLeb(buffer, limitsAt + 1)
       if (count !== 1 || pages < minimum)
         throw new RangeError(`memory limit is below the ${minimum} pages that are needed`)
-      const body = Buffer.from([...leb(1), 1, ...leb(minimum), ...leb(pages)])
-      return concat([wasm.subarray(0, at), Buffer.from([5, ...leb(body.length)]), body, wasm.subarray(start + size)])
+      const body = [1, 1, ...leb(minimum), ...leb(pages)]
+      const bounded = [5, ...leb(body.length), ...body]
+      const newAt = end - bounded.length
+      buffer.copyWithin(headroom + newAt - at, headroom, at)
+      buffer.set(bounded, newAt)
+      return buffer.subarray(headroom + newAt - at)
     }
-    at = start + size
+    at = end
   }
   throw new RangeError('the module has no memory section')
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
 }
 
 /** An unsigned LEB128 number and the offset behind it. */
