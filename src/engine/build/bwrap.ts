@@ -5,10 +5,11 @@ import { YoeError } from '../errors.ts'
 import { openOutput } from './fifo.ts'
 import { diagnose } from './hosttools.ts'
 import { mapText, plainInstallMaps, rootRange, self, writePlainMaps } from './identity.ts'
-import { rootArguments } from './root.ts'
+import { cleanLine } from './log.ts'
+import { followIn, rootArguments } from './root.ts'
 import { seccompFilter } from './seccomp.ts'
 import { type Chain, chainCommand } from './stages.ts'
-import { giveTo } from './tree.ts'
+import { openTree } from './tree.ts'
 import { descendants, watch } from './watch.ts'
 import type { Mount, Run, RunResult, Usability, Worker } from './worker.ts'
 
@@ -34,10 +35,7 @@ export function bwrapWorker(): Worker {
       return probed
     },
     run: runInBwrap,
-    async prepareWritable(path) {
-      const who = await self()
-      if (who.root) await giveTo(path, rootRange.first)
-    },
+    prepareWritable: openTree,
   }
 }
 
@@ -167,7 +165,8 @@ async function runInBwrap(run: Run): Promise<RunResult> {
     await ended
     await drained
   } catch (cause) {
-    throw new YoeError('SANDBOX_UNAVAILABLE', `${command[0]} can't be started`, { ...diagnose(String(cause)), cause })
+    const { reason, hint } = diagnose(String(cause))
+    throw new YoeError('SANDBOX_UNAVAILABLE', `no sandbox could be made: ${reason}`, { hint, cause })
   } finally {
     clearTimeout(wall)
     clearTimeout(silence)
@@ -179,8 +178,8 @@ async function runInBwrap(run: Run): Promise<RunResult> {
   if (run.signal?.aborted) throw cancelled()
   if (why !== undefined) return { kind: 'killed', why }
   if (code === undefined) {
-    const said = tail.trim().split('\n').at(-1) ?? ''
-    throw new YoeError('SANDBOX_UNAVAILABLE', `no sandbox could be made: ${said}`, diagnose(tail))
+    const { reason, hint } = diagnose(tail)
+    throw new YoeError('SANDBOX_UNAVAILABLE', `no sandbox could be made: ${cleanLine(reason)}`, { hint })
   }
   if (code === 128 + 25)
     return { kind: 'killed', why: `it wrote a file of more than ${Math.round(limits.fileBytes / 2 ** 20)} MiB` }
@@ -206,13 +205,23 @@ async function prepare(run: Run): Promise<{ chain: Chain; args: readonly string[
   if (install) args.push('--cap-add', 'ALL')
   else args.push('--unshare-user', '--uid', '0', '--gid', '0', '--cap-drop', 'ALL')
 
-  const mounts = run.mounts.toSorted((a, b) => a.target.length - b.target.length)
-  const memory = run.tmpfs ?? []
   const host = run.root === 'host'
   const root = host ? '/' : run.root
+  const asked = run.network ? [...(await resolverFiles()), ...run.mounts] : run.mounts
+  const placed = await Promise.all(
+    asked.map(async (mount) => ({ ...mount, target: await followIn(root, mount.target) })),
+  )
+  const mounts = placed.toSorted((a, b) => a.target.length - b.target.length)
+  const memory = run.tmpfs ?? []
   const targets = [...mounts, ...memory].map(({ target }) => target)
-  const shown = host ? undefined : visible(root, false)
-  const within = (path: string): string => (shown === undefined ? visible(path, false) : shown + path)
+  /** The root itself, or for the host's each entry of `/`. */
+  const bases = new Map<string, string>()
+  const within = (path: string): string => {
+    const base = host ? (/^\/[^/]*/.exec(path)?.[0] ?? '/') : root
+    const found = bases.get(base) ?? visible(base, false)
+    bases.set(base, found)
+    return found + (host ? path.slice(base.length) : path)
+  }
   args.push(...(await rootArguments(root, within, targets, host)))
   args.push('--proc', '/proc', '--dev', '/dev', '--remount-ro', '/dev')
   const scratch = String(Math.floor(run.limits.memoryBytes / 2))
@@ -260,6 +269,16 @@ async function chooseHub(run: Run): Promise<string> {
   }
   throw new YoeError('SANDBOX_UNAVAILABLE', `none of ${hubs.join(', ')} is a folder free to mount over`, {
     hint: 'mkdir /mnt',
+  })
+}
+
+/** How names are resolved, where there is a network to resolve them on. */
+async function resolverFiles(): Promise<Mount[]> {
+  const files = ['/etc/resolv.conf', '/etc/hosts']
+  const found = await Promise.all(files.map((path) => realpath(path).catch(() => undefined)))
+  return files.flatMap((target, index) => {
+    const source = found[index]
+    return source === undefined ? [] : [{ source, target, writable: false }]
   })
 }
 

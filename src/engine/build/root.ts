@@ -44,6 +44,29 @@ export async function rootArguments(
   return args
 }
 
+/**
+ * Where `target` is once links on the way to it, as a process inside sees them, are followed; its last name is not.
+ *
+ * @param root the folder that is `/` there
+ */
+export async function followIn(root: string, target: string): Promise<string> {
+  let pending = posix.normalize(target).split('/').filter(Boolean)
+  let at = '/'
+  for (let links = 0; pending.length > 0; ) {
+    const [name, ...rest] = pending
+    const next = posix.join(at, name ?? '')
+    const link = rest.length === 0 ? undefined : await readlink(join(root, next)).catch(() => undefined)
+    if (link === undefined || ++links > 40) {
+      at = next
+      pending = rest
+    } else {
+      if (link.startsWith('/')) at = '/'
+      pending = [...link.split('/').filter(Boolean), ...rest]
+    }
+  }
+  return at
+}
+
 /** Whether `target` exists in `root` without a symbolic link on the way, so that a mount goes where it says. */
 async function isPlain(root: string, target: string): Promise<boolean> {
   for (let path = posix.normalize(target); path !== '/'; path = dirname(path)) {

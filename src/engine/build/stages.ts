@@ -37,9 +37,10 @@ mount -n -t tmpfs -o mode=755,nosuid,nodev,size=1m yoe "$hub"
 n=0
 while [ "$1" != -- ]; do
   if [ -d "$2" ]; then mkdir "$hub/$n"; else : >"$hub/$n"; fi
-  mount -n --rbind -- "$2" "$hub/$n"
-  if [ "$1" = ro ]; then
-    mount -n -o remount,bind,ro,nosuid,nodev "$hub/$n" 2>/dev/null || mount -n -o remount,bind,ro,nosuid,nodev,noexec "$hub/$n"
+  if [ "$1" = rw ]; then mount -n -o rbind "$2" "$hub/$n"
+  else
+    # What the mount around it forbids (here: noexec) has to be forbidden again, or it can't be changed.
+    mount -n -o rbind,ro,nosuid,nodev "$2" "$hub/$n" 2>/dev/null || mount -n -o remount,bind,ro,nosuid,nodev,noexec "$hub/$n"
   fi
   n=$((n + 1)); shift 2
 done

@@ -66,6 +66,9 @@ export interface Worker {
   probe(): Promise<Usability>
   /** Resolves when every process of the run is gone. @throws {YoeError} SANDBOX_UNAVAILABLE, CANCELLED */
   run(run: Run): Promise<RunResult>
-  /** Makes `path` (on the host) writable for runs of this worker, and readable again by this process; idempotent. */
+  /**
+   * Makes the tree at `path` (on the host) writable for runs of this worker, and readable by this process after a run
+   * took permissions away; idempotent. Never to be called on a tree with hard links into a store.
+   */
   prepareWritable(path: string): Promise<void>
 }
