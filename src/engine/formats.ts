@@ -107,6 +107,25 @@ export interface InstallInput {
   readonly signal?: AbortSignal
 }
 
+/** Packages unpacked over each other into a folder, without being installed: a sysroot. */
+export interface ExtractInput {
+  /** Absolute paths of package files, in the order in which they are unpacked. */
+  readonly packages: readonly string[]
+  /** Absolute, exists. */
+  readonly dest: string
+  /** Unpacked root whose programs do it. */
+  readonly root: string
+  readonly worker: Worker
+  readonly log: (text: Uint8Array) => void
+  readonly signal?: AbortSignal
+}
+
+/** Where compilers look in a root file system of this format, relative to it. */
+export interface SearchFolders {
+  readonly libraries: readonly string[]
+  readonly includes: readonly string[]
+}
+
 /** One package format: everything that the engine must not know about debs or apks. */
 export interface PackageFormat {
   readonly name: string
@@ -118,6 +137,16 @@ export interface PackageFormat {
   /** Fetches (or finds) one package of an opened feed, verified by its signed digest; returns its absolute path. */
   fetchPackage(feed: FeedDeclaration, record: PackageRecord, environment: FeedEnvironment): Promise<string>
   pack(input: PackInput): Promise<readonly PackedPackage[]>
+  /** What a package file that this project built says about itself. @throws {YoeError} PACKAGE_INVALID */
+  describe(path: string, unit: PackageUnit): Promise<PackageRecord>
+  /** @throws {YoeError} PACKAGE_INVALID when one can't be unpacked */
+  extract(input: ExtractInput): Promise<void>
+  /**
+   * The shared libraries that a package file, or the packages installed in a root file system, bring: soname to package
+   * and the oldest version that serves ('' for any).
+   */
+  libraries(path: string): Promise<ReadonlyMap<string, { readonly name: string; readonly version: string }>>
+  searchFolders(arch: Arch): SearchFolders
   publish(input: PublishInput): Promise<void>
   installRoot(input: InstallInput): Promise<void>
 }

@@ -1,6 +1,6 @@
 import type { Arch } from '../arch.ts'
-import type { ClosureRoot } from '../catalog/closure.ts'
 import { resolveClosure } from '../catalog/closure.ts'
+import type { Root } from '../catalog/solver.ts'
 import type { Feed, PackageRecord, VersionScheme } from '../catalog/package.ts'
 import type { View } from '../catalog/view.ts'
 import type { Position } from '../errors.ts'
@@ -259,7 +259,7 @@ class Resolver {
     const title =
       by.kind === 'image' ? `image ${by.name}` : by.kind === 'toolchain' ? `container ${by.name}` : `unit ${by.name}`
     const base = by.kind === 'package' ? [] : feeds.flatMap((feed) => feed.essentials())
-    const roots: ClosureRoot[] = [
+    const roots: Root[] = [
       ...base.map((name) => ({ dependency: [{ name }], by: 'every installation' })),
       ...names.map((name) => ({ dependency: [{ name: this.#packageName(name) }], by: title })),
     ]
@@ -277,6 +277,7 @@ class Resolver {
           ...(this.#providers.get(name) ?? []).map((unit) => this.#record(unit)),
           ...feeds.flatMap((feed) => feed.providers(name)),
         ],
+        names: () => this.#names(),
       }).packages
     } catch (failure) {
       const errors = userErrors(failure)
@@ -285,6 +286,11 @@ class Resolver {
         this.errors.push(new YoeError(code, message, { hint, at: by.at, unit: by.name }))
       return undefined
     }
+  }
+
+  *#names(): Iterable<string> {
+    yield* this.#universe.view.names()
+    for (const feed of this.#universe.feeds) yield* feed.names()
   }
 
   #packageName(name: string): string {

@@ -1,0 +1,66 @@
+import type { Reporter } from '#engine/events.ts'
+import type { Output } from './output.ts'
+
+/** An option of a command line: `--machine NAME`, `-j N`. */
+export interface Option {
+  readonly type: 'string' | 'boolean'
+  readonly short?: string
+  /** May be given several times. */
+  readonly multiple?: boolean
+  /** What a value looks like in the help: `NAME`. */
+  readonly value?: string
+  readonly help: string
+}
+
+export type Options = { readonly [name: string]: Option }
+
+export type Values<O extends Options> = {
+  readonly [K in keyof O]: O[K]['type'] extends 'boolean'
+    ? boolean
+    : O[K] extends { multiple: true }
+      ? readonly string[]
+      : string | undefined
+}
+
+/** What a command runs with. */
+export interface Invocation<O extends Options> {
+  readonly values: Values<O>
+  readonly positionals: readonly string[]
+  readonly output: Output
+  readonly report: Reporter
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  /** Aborted by SIGINT, SIGTERM and SIGHUP. */
+  readonly signal: AbortSignal
+}
+
+export interface Command<O extends Options = Options> {
+  /** After `yoe`: `build [UNIT…]`. */
+  readonly usage: string
+  /** One line for the list of commands. */
+  readonly summary: string
+  /** Paragraphs and examples for `--help`. */
+  readonly details: string
+  readonly options: O
+  /** Fewest and most positional arguments. */
+  readonly positionals: readonly [number, number]
+  /** @returns the exit code */
+  run(invocation: Invocation<O>): Promise<number>
+}
+
+/** Keeps the types of an options table, which a plain annotation would widen. */
+export function command<const O extends Options>(definition: Command<O>): Command<O> {
+  return definition
+}
+
+/** Options that every command about a project has. */
+export const projectOptions = {
+  project: {
+    type: 'string',
+    value: 'DIR',
+    help: 'the project: a folder with a PROJECT.star (default: found upwards from here)',
+  },
+  machine: { type: 'string', value: 'NAME', help: "build for this machine instead of the project's default" },
+  distro: { type: 'string', value: 'NAME', help: "use this distro instead of the project's default" },
+  offline: { type: 'boolean', help: 'never touch the network' },
+} as const satisfies Options

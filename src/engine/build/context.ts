@@ -1,0 +1,47 @@
+import type { Arch } from '../arch.ts'
+import type { PackageRecord } from '../catalog/package.ts'
+import type { Reporter } from '../events.ts'
+import type { PackageFormat } from '../formats.ts'
+import type { Node } from '../plan/graph.ts'
+import type { NodeKey } from '../plan/hash.ts'
+import type { Place } from '../project/model.ts'
+import type { SourceEnvironment } from '../source/fetch.ts'
+import type { Store } from '../store/store.ts'
+import type { Worker } from './worker.ts'
+
+/** What building needs from the outside. */
+export interface BuildContext {
+  readonly project: { readonly name: string; readonly version: string }
+  readonly store: Store
+  readonly worker: Worker
+  readonly format: PackageFormat
+  /** Absolute: `build/` of the project, with a folder for every node. */
+  readonly buildRoot: string
+  readonly keys: ReadonlyMap<Node, NodeKey>
+  /** A verified file of a feed package. */
+  readonly fetchPackage: (record: PackageRecord) => Promise<string>
+  /** Absolute path of a place, checked to be inside its root. */
+  readonly absolute: (place: Place) => string
+  readonly sources: SourceEnvironment
+  /** Parallel jobs of one unit's tasks: `$NPROC`. */
+  readonly processors: number
+  readonly maintainer: string
+  /** Seconds since 1970; every time stamp in packages and images. */
+  readonly sourceDateEpoch: number
+  /** Who builds, for the record. */
+  readonly builder: string
+  readonly report: Reporter
+  readonly signal: AbortSignal
+}
+
+/** What packages and manifests are filed under. */
+export function manifestArch(node: Node): Arch | 'noarch' {
+  return node.kind === 'package' && node.unit.scope === 'noarch' ? 'noarch' : node.arch
+}
+
+/** The key of a node that was planned. */
+export function keyOf(context: BuildContext, node: Node): NodeKey {
+  const key = context.keys.get(node)
+  if (key === undefined) throw new TypeError(`${node.id} was not planned`)
+  return key
+}

@@ -1,0 +1,57 @@
+import type { SearchFolders } from '../formats.ts'
+import type { PackageNode } from '../plan/graph.ts'
+
+/** Where things are for every task, whatever the host. */
+export const inside = {
+  source: '/build/src',
+  destdir: '/build/destdir',
+  sysroot: '/build/sysroot',
+  install: '/build/install',
+  home: '/build/home',
+} as const
+
+const prefix = '/usr'
+
+/**
+ * The whole environment of a unit's tasks: the same on every host, so nothing of the host's leaks into a result.
+ * Headers and libraries of declared dependencies come from the sysroot; the toolchain's own are searched after them.
+ */
+export function taskEnvironment(
+  node: PackageNode,
+  folders: SearchFolders,
+  processors: number,
+  sourceDateEpoch: number,
+): Readonly<Record<string, string>> {
+  const { unit } = node
+  const includes = folders.includes.map((folder) => `${inside.sysroot}/${folder}`)
+  const libraries = folders.libraries.map((folder) => `${inside.sysroot}/${folder}`)
+  const compile = `-O2 -g -ffile-prefix-map=${inside.source}=.`
+  return {
+    PATH: `${inside.sysroot}/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    HOME: inside.home,
+    LANG: 'C.UTF-8',
+    LC_ALL: 'C.UTF-8',
+    TZ: 'UTC',
+    SHELL: '/bin/sh',
+    USER: 'root',
+    SOURCE_DATE_EPOCH: String(sourceDateEpoch),
+    PREFIX: prefix,
+    SRCDIR: inside.source,
+    DESTDIR: inside.destdir,
+    SYSROOT: inside.sysroot,
+    NPROC: String(processors),
+    ARCH: node.arch,
+    ...(node.machine === undefined ? {} : { MACHINE: node.machine.name }),
+    UNIT: unit.name,
+    VERSION: unit.version,
+    CFLAGS: compile,
+    CXXFLAGS: compile,
+    CPPFLAGS: includes.map((folder) => `-isystem ${folder}`).join(' '),
+    LDFLAGS: libraries.flatMap((folder) => [`-L${folder}`, `-Wl,-rpath-link,${folder}`]).join(' '),
+    PKG_CONFIG_PATH: [...libraries, `${inside.sysroot}/usr/share`].map((folder) => `${folder}/pkgconfig`).join(':'),
+    PKG_CONFIG_SYSROOT_DIR: inside.sysroot,
+    // Programs of the sysroot run during builds, too.
+    LD_LIBRARY_PATH: libraries.join(':'),
+    ...unit.environment,
+  }
+}

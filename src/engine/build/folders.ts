@@ -1,0 +1,42 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Node } from '../plan/graph.ts'
+
+/** Where a node's build lies: `build/<distro>/<unit>.<scope>/`. */
+export interface NodeFolders {
+  readonly root: string
+  readonly source: string
+  readonly destdir: string
+  readonly sysroot: string
+  readonly install: string
+  readonly packages: string
+  readonly log: string
+  /** What the last finished build was made of: what `why` compares with. */
+  readonly last: string
+}
+
+export function foldersOf(buildRoot: string, node: Pick<Node, 'id'>): NodeFolders {
+  const root = join(buildRoot, ...node.id.split('/'))
+  return {
+    root,
+    source: join(root, 'src'),
+    destdir: join(root, 'destdir'),
+    sysroot: join(root, 'sysroot'),
+    install: join(root, 'install'),
+    packages: join(root, 'packages'),
+    log: join(root, 'build.log'),
+    last: join(root, 'last.json'),
+  }
+}
+
+/** Replaces a file as a whole. */
+export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+  const temp = `${path}.${process.pid}.new`
+  await mkdir(dirname(path), { recursive: true })
+  try {
+    await writeFile(temp, content)
+    await rename(temp, path)
+  } finally {
+    await rm(temp, { force: true })
+  }
+}

@@ -1,0 +1,47 @@
+import type { Reporter } from '../events.ts'
+import { cleaner, LogFile } from './log.ts'
+import { defaultLimits } from './worker.ts'
+
+/** The log of one unit's build: kept on disk, told to whoever listens, and short enough at its end to be shown. */
+export interface UnitLog {
+  /** Output of a program, as it comes. */
+  readonly write: (chunk: Uint8Array) => void
+  /** A line of ours. */
+  line(text: string): void
+  /** A heading of ours. */
+  note(text: string): void
+  /** What an error shows: the last lines, and where the rest is. */
+  excerpt(): { readonly path: string; readonly tail: readonly string[] }
+  close(): void
+}
+
+/** Lines of the log that an error shows (ci.md: the last 40). */
+const shownLines = 40
+
+export function openUnitLog(path: string, unit: string, report: Reporter): UnitLog {
+  const file = new LogFile(path, defaultLimits.logBytes)
+  const emit = (text: string): void => {
+    file.write(text)
+    report({ type: 'unit-output', unit, text })
+  }
+  const lines = cleaner(emit)
+  return {
+    write: (chunk) => lines.push(chunk),
+    line(text) {
+      lines.end()
+      emit(`${text}\n`)
+    },
+    note(text) {
+      lines.end()
+      emit(`=== ${text}\n`)
+    },
+    excerpt() {
+      lines.end()
+      return { path, tail: file.tail(shownLines) }
+    },
+    close() {
+      lines.end()
+      file.close()
+    },
+  }
+}
