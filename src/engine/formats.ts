@@ -70,6 +70,8 @@ export interface PublishInput {
   readonly root: string
   readonly project: string
   readonly distro: string
+  /** The release that devices follow, where the format has such names: `trixie`. */
+  readonly suite?: string
   readonly arch: Arch
   readonly entries: readonly RepositoryEntry[]
   readonly signingKey: SigningKey
