@@ -1,0 +1,112 @@
+/**
+ * The tables of inputs and outputs in docs/actions.md, made from the action.yml files. Usage:
+ * node scripts/action-docs.ts (writes), or with --check (exit 1 when the page is stale).
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+const root = resolve(import.meta.dirname, '..')
+
+/** Every action, in the order in which a reader meets them. */
+export const actions = [
+  '.',
+  'actions/plan',
+  'actions/build',
+  'actions/image',
+  'actions/boot-test',
+  'actions/publish-feed',
+  'actions/setup',
+]
+
+export interface Field {
+  readonly name: string
+  readonly description: string
+  readonly required: boolean
+  readonly default: string
+}
+
+export interface ActionFile {
+  readonly description: string
+  readonly using: string
+  readonly main: string
+  readonly inputs: readonly Field[]
+  readonly outputs: readonly Field[]
+}
+
+/** Reads the kind of YAML that our action.yml files are written in: maps of scalars, nothing else up to `steps`. */
+export function parseAction(text: string): ActionFile {
+  const values = new Map<string, string>()
+  const path: string[] = []
+  let folded: { key: string; indent: number } | undefined
+  for (const line of text.split('\n')) {
+    const indent = line.length - line.trimStart().length
+    if (folded !== undefined && (line.trim() === '' || indent > folded.indent)) {
+      values.set(folded.key, `${values.get(folded.key) ?? ''} ${line.trim()}`.trim())
+      continue
+    }
+    folded = undefined
+    const [, key, value] = /^\s*([\w-]+):(?: (.*))?$/.exec(line) ?? []
+    if (key === undefined) continue
+    path.length = indent / 2
+    path.push(key)
+    const at = path.join('.')
+    if (value === '>-') folded = { key: at, indent }
+    values.set(at, value === undefined || value === '>-' ? '' : value.replace(/^'(.*)'$/, '$1'))
+  }
+  const fields = (section: string): Field[] =>
+    [...values.keys()]
+      .flatMap((key) => new RegExp(`^${section}\\.([\\w-]+)$`).exec(key)?.[1] ?? [])
+      .map((name) => ({
+        name,
+        description: values.get(`${section}.${name}.description`) ?? '',
+        required: values.get(`${section}.${name}.required`) === 'true',
+        default: values.get(`${section}.${name}.default`) ?? '',
+      }))
+  return {
+    description: values.get('description') ?? '',
+    using: values.get('runs.using') ?? '',
+    main: values.get('runs.main') ?? '',
+    inputs: fields('inputs'),
+    outputs: fields('outputs'),
+  }
+}
+
+export function readAction(action: string): ActionFile {
+  return parseAction(readFileSync(join(root, action, 'action.yml'), 'utf8'))
+}
+
+/** One action's part of the page. */
+function tables(action: string): string {
+  const { description, inputs, outputs } = readAction(action)
+  const cell = (text: string): string => text.replaceAll('|', '\\|')
+  const initial = (field: Field): string =>
+    field.required ? '**required**' : field.default === '' ? '' : `\`${field.default}\``
+  const inputRows = inputs.map((field) => `| \`${field.name}\` | ${cell(field.description)} | ${initial(field)} |`)
+  const outputRows = outputs.map((field) => `| \`${field.name}\` | ${cell(field.description)} |`)
+  return [
+    `${description}.`,
+    ['| input | what | default |', '|---|---|---|', ...inputRows].join('\n'),
+    ['| output | what |', '|---|---|', ...outputRows].join('\n'),
+  ].join('\n\n')
+}
+
+/** The page with its tables as the action.yml files say now. */
+export function refresh(page: string): string {
+  return actions.reduce((text, action) => {
+    const [start, end] = [`<!-- tables: ${action} -->`, '<!-- end -->']
+    const from = text.indexOf(start)
+    const to = text.indexOf(end, from)
+    if (from < 0 || to < 0) throw new Error(`docs/actions.md has no ${start} … ${end}`)
+    return `${text.slice(0, from)}${start}\n${tables(action)}\n${text.slice(to)}`
+  }, page)
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const file = join(root, 'docs', 'actions.md')
+  const page = readFileSync(file, 'utf8')
+  const fresh = refresh(page)
+  if (process.argv.includes('--check') && fresh !== page) {
+    console.error('docs/actions.md is stale: run node scripts/action-docs.ts')
+    process.exitCode = 1
+  } else writeFileSync(file, fresh)
+}

@@ -1,0 +1,92 @@
+/**
+ * Makes `dist/`: what the actions run on a runner, where no `npm ci` happens. One bundle for all actions, split where
+ * the source imports lazily, with the modules and every file that code refers to by `import.meta.url` beside it.
+ * Same sources, same bytes, wherever the clone lies. Usage: node scripts/bundle.ts [output folder]
+ */
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
+import { dirname, join, resolve } from 'node:path'
+
+const root = resolve(import.meta.dirname, '..')
+const output = resolve(process.argv[2] ?? join(root, 'dist'))
+
+/** The entries of src/github/main.ts: each gets a file of its name that action.yml (or a fork) can start. */
+const entries = ['cell', 'plan', 'build', 'image', 'boot-test', 'publish-feed', 'cache-client']
+
+mkdirSync(join(root, '.tools'), { recursive: true })
+// Inside the clone: then the way from the sources to node_modules is the same everywhere, and module numbers are too.
+const work = mkdtempSync(join(root, '.tools', 'bundle-'))
+try {
+  const packages = globSync('packages/*', { cwd: root }).filter((folder) =>
+    existsSync(join(root, folder, 'package.json')),
+  )
+  plain('src')
+  plain('actions')
+  for (const folder of packages) workspacePackage(folder)
+  const { imports } = manifest(root)
+  const mapped = Object.entries(imports ?? {}).map(([from, to]) => [`${from}.ts`, `${to}.js`])
+  writeFileSync(join(work, 'package.json'), JSON.stringify({ type: 'module', imports: Object.fromEntries(mapped) }))
+
+  const ncc = join(root, 'node_modules', '@vercel', 'ncc', 'dist', 'ncc', 'cli.js')
+  const options = ['--out', 'out', '--target', 'es2022', '--license', 'LICENSES.txt', '--no-cache', '--quiet']
+  execFileSync(process.execPath, [ncc, 'build', 'src/github/main.js', ...options], {
+    cwd: work,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+
+  const out = join(work, 'out')
+  for (const entry of entries)
+    writeFileSync(join(out, `${entry}.js`), `import { main } from './index.js'\n\nawait main('${entry}')\n`)
+  cpSync(join(root, 'modules'), join(out, 'modules'), { recursive: true })
+  mkdirSync(dirname(output), { recursive: true })
+  rmSync(output, { recursive: true, force: true })
+  cpSync(out, output, { recursive: true })
+} finally {
+  rmSync(work, { recursive: true, force: true })
+}
+
+/** Copies a folder's sources as JavaScript: same names but for the ending, same lines. */
+function plain(folder: string, into = folder): void {
+  for (const file of globSync('**/*', {
+    cwd: join(root, folder),
+    exclude: ['**/node_modules', 'test', 'bench', 'go'],
+    withFileTypes: true,
+  })) {
+    if (!file.isFile()) continue
+    const from = join(file.parentPath, file.name)
+    const to = join(work, into, from.slice(join(root, folder).length))
+    if (from.endsWith('.d.ts')) continue
+    mkdirSync(dirname(to), { recursive: true })
+    if (!from.endsWith('.ts')) cpSync(from, to)
+    else writeFileSync(to.replace(/\.ts$/, '.js'), javaScript(readFileSync(from, 'utf8')))
+  }
+}
+
+/** Import specifiers are rewritten only where they are relative: `#engine/x.ts` is mapped by the package.json. */
+function javaScript(source: string): string {
+  return stripTypeScriptTypes(source).replaceAll(
+    /((?:\bfrom|\bimport)\s*\(?\s*['"]\.{1,2}\/[^'"\n]+)\.ts(['"])/g,
+    '$1.js$2',
+  )
+}
+
+/** A package of the workspace shadows its link in node_modules, which leads to TypeScript. */
+function workspacePackage(folder: string): void {
+  const { name, exports } = manifest(join(root, folder))
+  if (name === undefined) return
+  const into = join('node_modules', name)
+  plain(folder, into)
+  const text = JSON.stringify({ name, type: 'module', exports }).replaceAll('.ts"', '.js"')
+  writeFileSync(join(work, into, 'package.json'), text)
+}
+
+interface Manifest {
+  readonly name?: string
+  readonly exports?: unknown
+  readonly imports?: Readonly<Record<string, string>>
+}
+
+function manifest(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+}
