@@ -27,7 +27,7 @@ export async function collectLitter(folder: string): Promise<void> {
 function isLitter(folder: string, name: string): boolean {
   const [, where, pid, start] = /^([0-9a-f:]+)-(\d+)-(\d+)-[0-9a-f]{16}$/.exec(name) ?? []
   if (where === undefined) return false
-  if (where === place()) return startTime(Number(pid)) !== start
+  if (where === place() && start !== '0') return startTime(Number(pid)) !== start
   const age = Date.now() - (statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
   return age > foreignAge
 }

@@ -1,0 +1,198 @@
+import { lstat, mkdir, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
+import { dirname, isAbsolute, join } from 'node:path'
+import { YoeError } from '../errors.ts'
+import { type Reporter, silent } from '../events.ts'
+import { errorCode, writeFailure } from './disk.ts'
+import { type Lock, type LockOptions, lockFile } from './lock.ts'
+import {
+  decodeManifest,
+  encodeManifest,
+  isDigest,
+  type Scope,
+  type SealedManifest,
+  type UnitManifest,
+} from './manifest.ts'
+import { Objects, sync } from './objects.ts'
+import { collectLitter, tempName } from './temp.ts'
+
+export interface StoreOptions {
+  readonly report?: Reporter
+  /** What this run's results are worth to others (default `trusted`); an untrusted run reads both kinds, a trusted one only its own. */
+  readonly scope?: Scope
+}
+
+/** `$YOE_CACHE`: objects by digest, and the manifests of built units. Everything in it was made or verified by this user. */
+export class Store {
+  /** Absolute, links resolved. */
+  readonly root: string
+  readonly scope: Scope
+  readonly objects: Objects
+  readonly #report: Reporter
+  #hold: Promise<Lock> | undefined
+
+  private constructor(root: string, options: StoreOptions) {
+    this.root = root
+    this.scope = options.scope ?? 'trusted'
+    this.#report = options.report ?? silent
+    this.objects = new Objects(root, this.#report)
+  }
+
+  /**
+   * Opens the cache, made where it is missing, and clears away what dead processes left unfinished in it.
+   *
+   * @param root absolute; a link is followed once, here
+   * @throws {YoeError} PERMISSION when others could have written to it, or this user can't
+   */
+  static async open(root: string, options: StoreOptions = {}): Promise<Store> {
+    if (!isAbsolute(root))
+      throw new YoeError('USAGE', `the cache folder "${root}" is not absolute`, { hint: 'set YOE_CACHE=/some/folder' })
+    try {
+      await mkdir(root, { recursive: true, mode: 0o755 })
+      const real = await realpath(root)
+      await requireOwn(real)
+      for (const folder of ['objects', 'units', 'tmp', 'locks']) {
+        await mkdir(join(real, folder), { recursive: true, mode: 0o755 })
+        await requireOwn(join(real, folder))
+      }
+      await collectLitter(join(real, 'tmp'))
+      return new Store(real, options)
+    } catch (failure) {
+      throw await writeFailure(failure, root)
+    }
+  }
+
+  /** A path for something unfinished; what is left there is removed once this process is gone. */
+  temp(): string {
+    return join(this.root, 'tmp', tempName())
+  }
+
+  #manifestPath(arch: string, hash: string): string {
+    if (!/^[A-Za-z0-9_]+$/.test(arch) || !isDigest(hash)) throw new TypeError(`no unit has the key ${arch}/${hash}`)
+    return join(this.root, 'units', arch, `${hash}.json`)
+  }
+
+  /**
+   * What a unit's build came to; undefined when this store does not know, or not in a way that this run may use.
+   * Says nothing about the objects: {@link Objects.path} does.
+   */
+  async manifest(arch: string, hash: string): Promise<SealedManifest | undefined> {
+    const path = this.#manifestPath(arch, hash)
+    let bytes: Uint8Array
+    try {
+      bytes = await readFile(path)
+    } catch (failure) {
+      if (['ENOENT', 'ENOTDIR'].includes(errorCode(failure))) return undefined
+      throw await writeFailure(failure, path)
+    }
+    const sealed = decodeManifest(bytes, arch, hash)
+    if (typeof sealed === 'string') {
+      this.#report({ type: 'warning', message: `${path} is set aside: ${sealed}` })
+      await mkdir(join(this.root, 'damaged'), { recursive: true }).catch(() => {})
+      await rename(path, join(this.root, 'damaged', tempName())).catch(() => {})
+      return undefined
+    }
+    return this.scope === 'trusted' && sealed.scope === 'untrusted' ? undefined : sealed
+  }
+
+  /** Records a unit's result, whose objects are all here: from now on, and after a power cut, it counts as built. */
+  async record(sealed: SealedManifest): Promise<void> {
+    const path = this.#manifestPath(sealed.manifest.arch, sealed.manifest.hash)
+    const temp = this.temp()
+    const bytes = encodeManifest(sealed)
+    await this.hold()
+    try {
+      await this.objects.flush()
+      await mkdir(dirname(path), { recursive: true })
+      const file = await open(temp, 'wx', 0o644)
+      try {
+        await file.writeFile(bytes)
+        await file.datasync()
+      } finally {
+        await file.close()
+      }
+      await rename(temp, path)
+      await sync(dirname(path))
+    } catch (failure) {
+      throw await writeFailure(failure, path, bytes.length)
+    } finally {
+      await rm(temp, { force: true })
+    }
+  }
+
+  async forget(arch: string, hash: string): Promise<void> {
+    await rm(this.#manifestPath(arch, hash), { force: true })
+  }
+
+  /** Every manifest that reads well, whatever its scope. */
+  async *manifests(): AsyncGenerator<UnitManifest> {
+    for (const arch of await readdir(join(this.root, 'units'))) {
+      for (const name of await readdir(join(this.root, 'units', arch))) {
+        const bytes = await readFile(join(this.root, 'units', arch, name)).catch(() => undefined)
+        const sealed = bytes === undefined ? 'gone' : decodeManifest(bytes, arch, name.replace(/\.json$/, ''))
+        if (typeof sealed !== 'string') yield sealed.manifest
+      }
+    }
+  }
+
+  /**
+   * One holder at a time, among all processes that share this cache: so a unit that two want is built once.
+   *
+   * @param name letters, digits, `.`, `_` and `-`
+   */
+  lock(name: string, options: LockOptions = {}): Promise<Lock> {
+    if (!/^[\w.-]{1,200}$/.test(name)) throw new TypeError(`no lock is called ${name}`)
+    return lockFile(join(this.root, 'locks', name), {
+      waiting: (holder) => this.#report({ type: 'notice', message: `waiting for ${name}: ${holder} has it` }),
+      ...options,
+    })
+  }
+
+  /** Keeps {@link prune} of every process away from here until this process ends. A run that uses objects calls it first. */
+  async hold(): Promise<void> {
+    this.#hold ??= this.lock('in-use', { shared: true })
+    await this.#hold
+  }
+
+  /** Lets {@link prune} in again. */
+  async release(): Promise<void> {
+    const hold = await this.#hold
+    this.#hold = undefined
+    await hold?.release()
+  }
+
+  /**
+   * Removes manifests that `keep` does not want, then the objects that no manifest lists and `roots` lacks. Waits until no
+   * other process uses the cache; never removes what a kept manifest lists.
+   *
+   * @returns bytes freed
+   */
+  async prune(keep: (manifest: UnitManifest) => boolean, roots: ReadonlySet<string> = new Set()): Promise<number> {
+    await this.release()
+    await using _alone = await this.lock('in-use')
+    const live = new Set(roots)
+    for await (const manifest of this.manifests()) {
+      if (keep(manifest)) for (const { sha256 } of manifest.files) live.add(sha256)
+      else await this.forget(manifest.arch, manifest.hash)
+    }
+    let freed = 0
+    for await (const sha256 of this.objects.list()) {
+      if (!live.has(sha256)) freed += await this.objects.remove(sha256)
+    }
+    await rm(join(this.root, 'damaged'), { recursive: true, force: true })
+    return freed
+  }
+}
+
+/** A cache that somebody else can write to could hold anything. */
+async function requireOwn(folder: string): Promise<void> {
+  const info = await lstat(folder)
+  const me = process.geteuid?.()
+  const refuse = (reason: string): never => {
+    throw new YoeError('PERMISSION', `the cache ${folder} is not used: ${reason}`, {
+      hint: 'name a folder of your own: YOE_CACHE=/some/folder',
+    })
+  }
+  if (!info.isDirectory()) refuse('it is no folder')
+  if (me !== undefined && info.uid !== me) refuse(`it belongs to user ${info.uid}, not to ${me}`)
+  if ((info.mode & 0o002) !== 0) refuse(`everybody may write to it (mode ${(info.mode & 0o7777).toString(8)})`)
+}
