@@ -65,7 +65,7 @@ strip() {
   rm -f var/lib/dpkg/*-old var/lib/dpkg/lock* var/lib/dpkg/triggers/Lock var/cache/debconf/*-old var/cache/ldconfig/aux-cache
   rm -f var/lib/systemd/random-seed var/lib/systemd/credential.secret var/lib/urandom/random-seed
   rm -rf var/lib/apt/lists/* var/cache/apt/*.bin var/cache/apt/archives/*.deb var/cache/apt/archives/partial var/lib/apt/lists/partial
-  rm -f var/cache/apt/archives/lock etc/apt/sources.list etc/apt/apt.conf.d/99mmdebstrap etc/apt/apt.conf.d/00mmdebstrap etc/dpkg/dpkg.cfg.d/99mmdebstrap
+  rm -f var/cache/apt/archives/lock etc/apt/sources.list etc/apt/apt.conf.d/99mmdebstrap etc/apt/apt.conf.d/99debconf etc/apt/apt.conf.d/00mmdebstrap etc/dpkg/dpkg.cfg.d/99mmdebstrap
   [ ! -e etc/machine-id ] || : >etc/machine-id
   find var/log -type f -size +0 -delete
   find usr -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -94,7 +94,7 @@ mmdebstrap --mode=root --variant=custom --format=directory --skip=chroot/mount \
   --setup-hook='for dir in bin sbin lib lib64; do mkdir -p "$1/usr/$dir"; ln -s "usr/$dir" "$1/$dir"; done' \
   --setup-hook='rm -f "$1/etc/resolv.conf" "$1/etc/hostname"' \
   --customize-hook='sh -eu /yoe/in/fill.sh' \
-  closure $root 'deb [signed-by=/yoe/repo/key.gpg] copy:///yoe/repo ./'
+  closure $root 'deb [signed-by=/yoe/repo/key.asc] copy:///yoe/repo closure main'
 strip
 pack
 `
@@ -102,7 +102,7 @@ pack
 /** The hook: runs under mmdebstrap, which left apt's configuration in MMDEBSTRAP_APT_CONFIG. */
 export const fillScript = String.raw`${common}
 say "checking the closure"
-APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --yes -qq $apt_options -oDebug::pkgDpkgPm=1 -oDir::Log=/dev/null -oDebug::NoLocking=1 \
+APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --yes -qq $apt_options -oDebug::pkgDpkgPm=1 -oDir::Log=/dev/null -oDebug::NoLocking=1 -oDPkg::Chroot-Directory= \
   '-oDpkg::Pre-Install-Pkgs::=cat >/work/debs' install $(cat /yoe/in/names) >/work/apt.log 2>&1 || {
   grep -v '^/usr/bin/dpkg ' /work/apt.log
   exit 1
@@ -132,7 +132,7 @@ mkdir -m 755 $root /work/apt /work/apt/lists /work/apt/cache
 zstd -q -dc /yoe/base.tar.zst | tar -C $root -x --numeric-owner -p --xattrs --xattrs-include='*'
 mount_system
 mkdir -p $root/var/cache/apt/archives/partial
-echo 'deb [signed-by=/yoe/repo/key.gpg] copy:///yoe/repo ./' >/work/apt/sources.list
+echo 'deb [signed-by=/yoe/repo/key.asc] copy:///yoe/repo closure main' >/work/apt/sources.list
 cat >/work/apt/apt.conf <<'CONF'
 Dir::Etc::sourcelist "/work/apt/sources.list";
 Dir::Etc::sourceparts "/work/apt/none";

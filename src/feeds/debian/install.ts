@@ -8,10 +8,11 @@ import { step } from '#engine/events.ts'
 import type { InstallInput } from '#engine/formats.ts'
 import { requireSpace, writeFailure } from '#engine/store/disk.ts'
 import { tempName } from '#engine/store/temp.ts'
-import { writeClosure } from './install-closure.ts'
+import { generateOpenPgpKey } from '../keys/openpgp.ts'
 import { installFailure, Tail } from './install-failure.ts'
 import { addScript, createScript, fillScript, unpackScript } from './install-scripts.ts'
 import { debianArch } from './names.ts'
+import { closureRepository } from './repository.ts'
 
 /** The installer's whole environment. */
 const path = '/usr/sbin:/usr/bin:/sbin:/bin'
@@ -35,7 +36,7 @@ export async function installRoot(input: InstallInput): Promise<void> {
   await requireSpace(dirname(input.output), 2 * bytes)
 
   const [repo, scripts, out] = [join(workdir, 'repo'), join(workdir, 'in'), join(workdir, 'out')]
-  await step(input.report, 'sign the closure', () => writeClosure(repo, packages, input.sourceDateEpoch))
+  await step(input.report, 'sign the closure', () => signClosure(repo, input))
   await mkdir(scripts)
   await mkdir(out)
   const names = packages.map(({ record }) => record.name).toSorted()
@@ -74,6 +75,16 @@ export async function installRoot(input: InstallInput): Promise<void> {
   if (result.code === 127) throw missingTool(tail, input.tools)
   if (result.code !== 0) throw installFailure(tail, join(workdir, 'install.log'))
   await keep(join(out, 'root.tar.zst'), input.output)
+}
+
+/** A repository of exactly the input's packages, signed by a key that is forgotten with this call. */
+async function signClosure(root: string, { arch, distro, packages, report }: InstallInput): Promise<void> {
+  const now = new Date()
+  const signingKey = await generateOpenPgpKey('closure', now)
+  const date = Math.floor(now.getTime() / 1000)
+  const common = { root, project: 'closure', suite: 'closure', distro, arch, signingKey, date, report }
+  await closureRepository({ ...common, entries: packages })
+  await writeFile(join(root, 'key.asc'), signingKey.publicKey, { mode: 0o644 })
 }
 
 /** The file belongs to an id of the sandbox: what stays is a copy of our own, whole or absent. */
