@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.starlark.net/resolve"
 	"go.starlark.net/starlark"
@@ -80,7 +81,12 @@ func (e *encoder) failure(err error) {
 			e.diagnostic(each.Pos, each.Msg)
 		}
 	default:
-		e.header(evalKind(err), err.Error())
+		kind, msg := evalKind(err), err.Error()
+		var limit *limitError
+		if errors.As(err, &limit) {
+			msg = limit.msg // without the words of a template around it
+		}
+		e.header(kind, msg)
 		e.frames(nil)
 		e.uint(causeID)
 		e.uint(0)
@@ -132,6 +138,18 @@ func (e *encoder) frames(stack starlark.CallStack) {
 		e.name(frame.Name)
 		e.position(frame.Pos)
 	}
+}
+
+// panicked tells a request for more memory than can exist from a bug. Go panics for the former before it touches anything,
+// and starlark-go's threads let panics pass, so the instance stays sound.
+func panicked(value any) error {
+	text := fmt.Sprint(value)
+	for _, tooLarge := range []string{"makeslice: len out of range", "growslice: len out of range", "output length overflow"} {
+		if strings.Contains(text, tooLarge) {
+			return &limitError{fmt.Sprintf("memory limit of %d MiB exceeded", limits.heapBytes>>20)}
+		}
+	}
+	return &panicError{value}
 }
 
 // panicError is a bug in the interpreter or in this shim. The host gives the instance up when it sees one.

@@ -41,7 +41,7 @@ func startRun(id uint32, work func(*starlark.Thread) (func(*encoder) error, erro
 func (r *run) main(thread *starlark.Thread, work func(*starlark.Thread) (func(*encoder) error, error)) {
 	defer func() {
 		if value := recover(); value != nil {
-			r.finish = failed(&panicError{value})
+			r.finish = failed(panicked(value))
 			r.left <- true
 		}
 	}()

@@ -65,7 +65,7 @@ export async function evaluateGraph(
     } catch (thrown) {
       if (!(thrown instanceof StarlarkError)) throw thrown
       const fatal = thrown.kind === 'cancelled' || session.lost !== undefined
-      node.errors.push(fatal ? locate(thrown, node.id) : thrown)
+      node.errors.push(locate(thrown, node.id))
       if (fatal || options.keepGoing !== true) break
     }
   }
@@ -82,10 +82,14 @@ function execute(session: StarlarkSession, node: Node, signal: AbortSignal | und
   return session.execute(node.program, { loads, signal })
 }
 
-/** A lost interpreter can't say where it was; the file is known here. */
+/** Whoever runs out of memory or stack can't say where; the file is known here. */
 function locate(error: StarlarkError, file: string): StarlarkError {
   if (error.position !== undefined) return error
-  return new StarlarkError(error.kind, error.message, { position: { file, line: 0, column: 0 }, cause: error })
+  return new StarlarkError(error.kind, error.message, {
+    position: { file, line: 0, column: 0 },
+    frames: error.frames,
+    cause: error,
+  })
 }
 
 function throwAny(errors: readonly StarlarkError[]): void {

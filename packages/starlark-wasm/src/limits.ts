@@ -4,7 +4,7 @@ export interface Limits {
   readonly steps: number
   /** Nested Starlark calls. Above about 2,000, V8's own stack may end first, which costs the session. */
   readonly callDepth: number
-  /** Depth of the syntax tree of one file. */
+  /** Depth of the syntax tree of one file. starlark-go's parser has a bound of its own: about 80 nested brackets. */
   readonly nesting: number
   /** Bytes of one source file. */
   readonly sourceBytes: number

@@ -2,14 +2,14 @@ import { hash } from 'node:crypto'
 import { interpreterModule } from './binary.ts'
 import { asMap, Codec, readPosition } from './codec.ts'
 import { defaultDialect, dialectBits, Environment, type EnvironmentOptions } from './environment.ts'
-import type { StarlarkError } from './errors.ts'
+import { StarlarkError } from './errors.ts'
 import { type EvaluateOptions, evaluateGraph } from './graph.ts'
 import { Instance, Op } from './instance.ts'
 import { completeLimits, type Limits } from './limits.ts'
 import { type LoadStatement, type Program, StarlarkModule } from './module.ts'
 import { References } from './references.ts'
 import { Runs } from './runs.ts'
-import { type TemplateOptions, writeTemplate } from './template.ts'
+import { locateInTemplate, type TemplateOptions, writeTemplate } from './template.ts'
 import { type CallOptions, StarlarkFunction, type StarlarkInput } from './values.ts'
 import type { WireReader } from './wire.ts'
 
@@ -188,15 +188,19 @@ export class StarlarkSession {
     options: TemplateOptions = {},
   ): Promise<string> {
     await this.#instance.idle()
-    return this.#runs.ask(
-      this.#instance,
-      Op.template,
-      (out) => {
-        writeTemplate(out, name, text, options)
-        this.#codec.write(out, context)
-      },
-      (reply) => reply.string(),
-    )
+    try {
+      return this.#runs.ask(
+        this.#instance,
+        Op.template,
+        (out) => {
+          writeTemplate(out, name, text, options)
+          this.#codec.write(out, context)
+        },
+        (reply) => reply.string(),
+      )
+    } catch (thrown) {
+      throw thrown instanceof StarlarkError && this.lost === undefined ? locateInTemplate(thrown, name) : thrown
+    }
   }
 
   #global(moduleId: number, name: string) {

@@ -1,3 +1,4 @@
+import { StarlarkError } from './errors.ts'
 import type { WireWriter } from './wire.ts'
 
 /** Bounds and behaviour of one rendering. */
@@ -20,4 +21,18 @@ export function writeTemplate(out: WireWriter, name: string, text: string, optio
     .string(text)
     .string(options.missingKey ?? 'error')
   out.uint(options.maxOutputBytes ?? 16 << 20).uint(options.maxSteps ?? 1_000_000)
+}
+
+/**
+ * The error with the position that Go's message begins with, `template: name:line:column: `. Go counts columns from 0, in
+ * bytes, and gives none for errors of syntax.
+ */
+export function locateInTemplate(error: StarlarkError, name: string): StarlarkError {
+  const prefix = `template: ${name}:`
+  const found = error.message.startsWith(prefix)
+    ? /^(\d+)(?::(\d+))?: (.*)$/s.exec(error.message.slice(prefix.length))
+    : null
+  const [, line = '0', column, message = error.message] = found ?? []
+  const position = { file: name, line: Number(line), column: column === undefined ? 0 : Number(column) + 1 }
+  return new StarlarkError(error.kind, message, { position })
 }
