@@ -7,7 +7,7 @@ import type { SigningKey } from '#engine/formats.ts'
 import { errorCode } from '#engine/store/disk.ts'
 import { signText, verifiedText } from '../keys/openpgp.ts'
 import { makeFolder, putFile, syncFolder } from '../publish/atomic.ts'
-import { digestOf, type FileDigest, parseRelease, type ReleaseFacts, renderRelease } from './release.ts'
+import { digestOf, type FileDigest, parseRelease, type ReleaseFacts, renderRelease } from './release-file.ts'
 import { type IndexEntry, parseIndex, renderIndex } from './stanza.ts'
 
 /** What a repository's signed index says at one moment, by Debian architecture. */
