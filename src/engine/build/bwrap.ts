@@ -177,6 +177,8 @@ async function runInBwrap(run: Run): Promise<RunResult> {
   if (mapFailure !== undefined) throw mapFailure
   if (run.signal?.aborted) throw cancelled()
   if (why !== undefined) return { kind: 'killed', why }
+  // As shells answer when there is no such command.
+  if (code === undefined && /^bwrap: execvp /m.test(tail)) return { kind: 'exited', code: 127 }
   if (code === undefined) {
     const { reason, hint } = diagnose(tail)
     throw new YoeError('SANDBOX_UNAVAILABLE', `no sandbox could be made: ${cleanLine(reason)}`, { hint })

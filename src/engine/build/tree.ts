@@ -17,12 +17,12 @@ export async function openTree(path: string): Promise<void> {
     await run('chown', ['--recursive', '--no-dereference', '-P', `${id}:${id}`, '--', path])
     return
   }
-  // In this order: a folder is opened before find looks into it. What belongs to a subordinate id stays as it is.
-  const closedFolders = ['-type', 'd', '!', '-perm', '-u=rwx', '-user', '0', '-exec', 'chmod', 'u+rwx', '--', '{}', ';']
-  const closedFiles = ['-type', 'f', '!', '-perm', '-u=rw', '-user', '0', '-exec', 'chmod', 'u+rw', '--', '{}', '+']
-  const mine = (test: readonly string[]): string[] =>
-    test.map((word) => (word === '0' ? String(process.getuid?.()) : word))
-  await run('find', ['-P', path, '(', ...mine(closedFolders), ',', ...mine(closedFiles), ')'])
+  // A folder is opened before find looks into it. What belongs to a subordinate id stays as it is.
+  const mine = ['-user', String(process.getuid?.())]
+  const foreign = ['-type', 'd', '!', ...mine, '-prune']
+  const folders = ['-type', 'd', '!', '-perm', '-u=rwx', '-exec', 'chmod', 'u+rwx', '--', '{}', ';']
+  const files = ['-type', 'f', ...mine, '!', '-perm', '-u=rw', '-exec', 'chmod', 'u+rw', '--', '{}', '+']
+  await run('find', ['-P', path, ...foreign, '-o', '(', ...folders, ',', ...files, ')'])
 }
 
 /**

@@ -72,8 +72,8 @@ export function watch(pid: number, limits: Limits, crossed: (why: string) => voi
   let full = 0
   const timer = setInterval(() => {
     const { tasks, memoryBytes } = usageOf(pid, limits.memoryBytes)
-    // The kernel keeps it at the limit: one who stays there is not making progress.
-    full = tasks >= limits.processes ? full + 1 : 0
+    // The kernel refuses the next one at the limit; one who stays just below makes no progress.
+    full = tasks >= (limits.processes * 15) / 16 ? full + 1 : 0
     if (memoryBytes > limits.memoryBytes)
       crossed(`it used more than ${Math.round(limits.memoryBytes / 2 ** 20)} MiB of memory`)
     else if (full >= 4) crossed(`it ran ${limits.processes} processes at once, the limit`)
