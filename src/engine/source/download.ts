@@ -1,16 +1,18 @@
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { copyFile, type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { YoeError } from '../errors.ts'
 import { step } from '../events.ts'
-import { errorCode, requireSpace, writeFailure } from '../store/disk.ts'
+import { errorCode, makeFolder, requireSpace, writeFailure } from '../store/disk.ts'
 import { tempName } from '../store/temp.ts'
 import type { Fetched, Fetcher, FetchRequest } from './fetcher.ts'
-import { type Answer, ask, Connections, defaultFetchLimits, type FetchLimits, Trouble } from './http.ts'
+import { type Answer, ask, Connections } from './http.ts'
+import { defaultFetchLimits, type FetchLimits } from './limits.ts'
 import { candidates, type Mirrors } from './mirrors.ts'
+import { Trouble } from './trouble.ts'
 import { shownUrl } from './url.ts'
 
 export interface FetcherOptions {
@@ -67,9 +69,9 @@ async function fetchOnce(
   session: Session,
 ): Promise<Fetched> {
   const folder = options.temp ?? dirname(request.dest)
-  await mkdir(dirname(request.dest), { recursive: true })
   const download = new Download(request, id, join(folder, tempName()), session)
   try {
+    await makeFolder(dirname(request.dest))
     const fetched = await tryAll(request, download, options, session)
     await download.commit()
     return fetched

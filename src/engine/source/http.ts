@@ -1,57 +1,9 @@
 import { type ClientRequest, type IncomingMessage, Agent as PlainAgent } from 'node:http'
 import { Agent as SecureAgent } from 'node:https'
+import { receive } from './body.ts'
+import type { FetchLimits } from './limits.ts'
+import { seconds, Trouble } from './trouble.ts'
 import { redirectTarget, shownUrl } from './url.ts'
-
-/** Bounds on talking to a server (faults.md, Limits); times in milliseconds, sizes in bytes. */
-export interface FetchLimits {
-  readonly connect: number
-  /** From the connection to the end of the answer's header. */
-  readonly header: number
-  /** Without a byte of the body. */
-  readonly stall: number
-  /** Fewer than `slowBytes` within `slowWindow` is a stall too. */
-  readonly slowWindow: number
-  readonly slowBytes: number
-  readonly redirects: number
-  /** Tries of one address after the first. */
-  readonly retries: number
-  /** Before the first retry; doubles for each further one. */
-  readonly backoff: number
-  /** A server that asks for a longer pause (Retry-After) is left alone. */
-  readonly longestPause: number
-  /** Of a body whose size nobody declared. */
-  readonly maxSize: number
-  /** Downloads at a time. */
-  readonly parallel: number
-}
-
-export const defaultFetchLimits: FetchLimits = {
-  connect: 30_000,
-  header: 30_000,
-  stall: 30_000,
-  slowWindow: 60_000,
-  slowBytes: 60 * 1024,
-  redirects: 10,
-  retries: 3,
-  backoff: 500,
-  longestPause: 60_000,
-  maxSize: 8 * 2 ** 30,
-  parallel: 8,
-}
-
-/** One try of one address that came to nothing. */
-export class Trouble extends Error {
-  /** Whether the same address may do better: at once (a number of milliseconds to wait), after the usual pause, or not at all. */
-  readonly retry: boolean | number
-  /** `unreachable`: there was no talking to the server at all. `part`: it won't go on with a part that is there already. */
-  readonly about: 'unreachable' | 'part' | undefined
-
-  constructor(reason: string, retry: boolean | number, about?: 'unreachable' | 'part') {
-    super(reason)
-    this.retry = retry
-    this.about = about
-  }
-}
 
 /** A body on its way. Its bytes are as the server stores them: nothing is asked for compressed or inflated. */
 export interface Answer {
@@ -200,57 +152,8 @@ function usable(
     framed: length !== undefined || headers['transfer-encoding'] !== undefined,
     contentType: headers['content-type'] ?? '',
     url: shownUrl(url.href),
-    body: chunks(response, length, limits, signal),
+    body: receive(response, length, limits, signal),
     discard: () => void response.destroy(),
-  }
-}
-
-/** The bytes as they come. Time is only counted while the network is waited for, not while the caller writes. */
-async function* chunks(
-  response: IncomingMessage,
-  length: number | undefined,
-  limits: FetchLimits,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  let got = 0
-  let waited = 0
-  let recent = 0
-  const aborted = (): void => void response.destroy(signal?.reason)
-  const stalled = (): void =>
-    void response.destroy(new Trouble(`no byte for ${seconds(limits.stall)} after ${got} bytes`, true))
-  signal?.addEventListener('abort', aborted, { once: true })
-  const source = response[Symbol.asyncIterator]()
-  try {
-    for (;;) {
-      const timer = setTimeout(stalled, limits.stall)
-      const since = performance.now()
-      let next: IteratorResult<unknown>
-      try {
-        next = await source.next()
-      } finally {
-        clearTimeout(timer)
-      }
-      if (next.done === true) break
-      if (!(next.value instanceof Uint8Array)) throw new TypeError('a response without encoding gives bytes')
-      got += next.value.length
-      recent += next.value.length
-      waited += performance.now() - since
-      if (waited >= limits.slowWindow) {
-        if (recent < limits.slowBytes)
-          throw new Trouble(`slower than ${limits.slowBytes} bytes in ${seconds(limits.slowWindow)}`, true)
-        waited = 0
-        recent = 0
-      }
-      yield next.value
-    }
-  } catch (failure) {
-    if (signal?.aborted === true) throw signal.reason
-    if (failure instanceof Trouble || failure instanceof TypeError) throw failure
-    const of = length === undefined ? '' : ` of ${length}`
-    throw new Trouble(`the connection broke after ${got}${of} bytes`, true)
-  } finally {
-    signal?.removeEventListener('abort', aborted)
-    if (!response.readableEnded) response.destroy()
   }
 }
 
@@ -289,8 +192,4 @@ function troubleOf(failure: unknown): Trouble {
   if (code.startsWith('HPE_')) return new Trouble(`the answer is not HTTP (${code})`, true)
   const message = failure instanceof Error ? (failure.message.split('\n')[0] ?? '') : 'unknown'
   return new Trouble(`${code === '' || message.includes(code) ? '' : `${code}: `}${message}`, false)
-}
-
-function seconds(ms: number): string {
-  return `${ms / 1000} s`
 }

@@ -1,7 +1,7 @@
-import { mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises'
+import { open, opendir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { YoeError } from '../errors.ts'
-import { errorCode } from './disk.ts'
+import { errorCode, makeFolder } from './disk.ts'
 import { sync } from './objects.ts'
 import type { RemoteStore } from './remote.ts'
 import { collectLitter, tempName } from './temp.ts'
@@ -33,8 +33,8 @@ export class DirectoryStore implements RemoteStore {
     const temp = join(incoming, tempName())
     try {
       const exists = await this.#told(`write ${name}`, async () => {
-        await mkdir(dirname(path), { recursive: true })
-        await mkdir(incoming, { recursive: true })
+        await makeFolder(dirname(path))
+        await makeFolder(incoming)
         if (!this.#swept) await collectLitter(incoming)
         this.#swept = true
         return existing(path)

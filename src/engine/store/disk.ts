@@ -1,10 +1,31 @@
-import { readFile, stat, statfs } from 'node:fs/promises'
+import { mkdir, readFile, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { YoeError } from '../errors.ts'
 
 /** The system's short name of a failure, such as `ENOENT`; '' when it has none. */
 export function errorCode(failure: unknown): string {
   return failure instanceof Error && 'code' in failure && typeof failure.code === 'string' ? failure.code : ''
+}
+
+/** Makes a folder and those above it. Node's own `recursive` answers ENOENT where the disk is read-only. */
+export async function makeFolder(path: string): Promise<void> {
+  if (await made(path)) return
+  if (path !== dirname(path)) await makeFolder(dirname(path))
+  await mkdir(path, { mode: 0o755 }).catch((failure: unknown) => {
+    if (errorCode(failure) !== 'EEXIST') throw failure
+  })
+}
+
+/** False when what would hold it is missing. */
+async function made(path: string): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o755 })
+    return true
+  } catch (failure) {
+    if (errorCode(failure) === 'ENOENT') return false
+    if (errorCode(failure) !== 'EEXIST') throw failure
+    return true
+  }
 }
 
 /** What a failed write means to a user: a full, read-only or broken disk is their machine's; anything else passes as it is. */

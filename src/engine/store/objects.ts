@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { chmod, copyFile, type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { chmod, copyFile, type FileHandle, link, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { YoeError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
-import { errorCode, writeFailure } from './disk.ts'
+import { errorCode, makeFolder, writeFailure } from './disk.ts'
 import { tempName } from './temp.ts'
 
 export interface ObjectInfo {
@@ -51,14 +51,24 @@ export class Objects {
   async put(chunks: AsyncIterable<Uint8Array>, expected: Expected = {}): Promise<ObjectInfo> {
     const temp = join(this.#root, 'tmp', tempName())
     try {
-      const info = await this.#writing(expected.size, () => writeHashed(temp, chunks, expected.size))
+      let written = 0
+      const seen = (size: number): void => {
+        written = size
+      }
+      const info = await this.#writing(
+        () => expected.size ?? written,
+        () => writeHashed(temp, chunks, expected.size, seen),
+      )
       if (expected.sha256 !== undefined && info.sha256 !== expected.sha256) {
         throw new YoeError(
           'DIGEST_MISMATCH',
           `an object arrived damaged\n  expected sha256 ${expected.sha256}\n  got      sha256 ${info.sha256}`,
         )
       }
-      await this.#writing(info.size, () => this.#commit(temp, info.sha256))
+      await this.#writing(
+        () => info.size,
+        () => this.#commit(temp, info.sha256),
+      )
       return info
     } finally {
       await rm(temp, { force: true })
@@ -88,10 +98,13 @@ export class Objects {
       if (expected.sha256 !== undefined && info.sha256 !== expected.sha256) {
         throw new YoeError('DIGEST_MISMATCH', `${path} has sha256 ${info.sha256}, expected was ${expected.sha256}`)
       }
-      await this.#writing(info.size, async () => {
-        await sync(temp)
-        await this.#commit(temp, info.sha256)
-      })
+      await this.#writing(
+        () => info.size,
+        async () => {
+          await sync(temp)
+          await this.#commit(temp, info.sha256)
+        },
+      )
       return info
     } finally {
       await rm(temp, { force: true })
@@ -110,25 +123,28 @@ export class Objects {
 
   async #commit(temp: string, sha256: string): Promise<void> {
     const place = this.#place(sha256)
-    await mkdir(dirname(place), { recursive: true })
+    await makeFolder(dirname(place))
     await chmod(temp, 0o444)
     await rename(temp, place)
     this.#unsynced.add(dirname(place))
     this.#verified.add(sha256)
   }
 
-  async #writing<T>(needed: number | undefined, work: () => Promise<T>): Promise<T> {
+  async #writing<T>(needed: () => number | undefined, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (failure) {
-      throw await writeFailure(failure, this.#root, needed)
+      throw await writeFailure(failure, this.#root, needed())
     }
   }
 
   /** Makes all that this process has put survive a power cut. */
   async flush(): Promise<void> {
     for (const folder of this.#unsynced) {
-      await this.#writing(undefined, () => sync(folder))
+      await this.#writing(
+        () => undefined,
+        () => sync(folder),
+      )
       this.#unsynced.delete(folder)
     }
   }
@@ -176,7 +192,7 @@ export class Objects {
       message: `object ${sha256} in ${this.#root} is damaged; it is made or fetched again`,
       hint: 'if this happens again, the disk needs a look',
     })
-    await mkdir(dirname(aside), { recursive: true }).catch(() => {})
+    await makeFolder(dirname(aside)).catch(() => {})
     await rename(this.#place(sha256), aside).catch(() => {})
   }
 
@@ -291,11 +307,12 @@ async function hashFile(file: FileHandle): Promise<ObjectInfo> {
   return { sha256: sum.digest('hex'), size }
 }
 
-/** Writes a new file, durably, and says what went into it. */
+/** Writes a new file, durably, and says what went into it; `seen` is told how much came, before it is written. */
 async function writeHashed(
   path: string,
   chunks: AsyncIterable<Uint8Array>,
   exactly: number | undefined,
+  seen: (size: number) => void,
 ): Promise<ObjectInfo> {
   const file = await open(path, 'wx', 0o600)
   try {
@@ -303,6 +320,7 @@ async function writeHashed(
     let size = 0
     for await (const chunk of chunks) {
       if (exactly !== undefined && size + chunk.length > exactly) break
+      seen(size + chunk.length)
       const write = file.write(chunk)
       sum.update(chunk)
       const { bytesWritten } = await write

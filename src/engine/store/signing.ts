@@ -57,8 +57,8 @@ export function parseCacheSigner(text: string): CacheSigner {
 }
 
 /**
- * @throws {YoeError} KEY_INVALID: not a key, or one for which anybody can make signatures (a point of small order, or one
- *   not in its canonical form; Node itself takes them)
+ * @throws {YoeError} KEY_INVALID: not a key, or one for which anybody can make signatures (a point of small order), or one
+ *   not in its canonical form; Node itself loads them
  */
 export function parseCacheKey(text: string): CacheKey {
   const raw = bytesOf(text, publicPrefix)

@@ -1,8 +1,8 @@
-import { lstat, mkdir, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
+import { lstat, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
 import { dirname, isAbsolute, join } from 'node:path'
 import { YoeError } from '../errors.ts'
 import { type Reporter, silent } from '../events.ts'
-import { errorCode, writeFailure } from './disk.ts'
+import { errorCode, makeFolder, writeFailure } from './disk.ts'
 import { type Lock, type LockOptions, lockFile } from './lock.ts'
 import {
   decodeManifest,
@@ -47,11 +47,11 @@ export class Store {
     if (!isAbsolute(root))
       throw new YoeError('USAGE', `the cache folder "${root}" is not absolute`, { hint: 'set YOE_CACHE=/some/folder' })
     try {
-      await mkdir(root, { recursive: true, mode: 0o755 })
+      await makeFolder(root)
       const real = await realpath(root)
       await requireOwn(real)
       for (const folder of ['objects', 'units', 'tmp', 'locks']) {
-        await mkdir(join(real, folder), { recursive: true, mode: 0o755 })
+        await makeFolder(join(real, folder))
         await requireOwn(join(real, folder))
       }
       await collectLitter(join(real, 'tmp'))
@@ -87,7 +87,7 @@ export class Store {
     const sealed = decodeManifest(bytes, arch, hash)
     if (typeof sealed === 'string') {
       this.#report({ type: 'warning', message: `${path} is set aside: ${sealed}` })
-      await mkdir(join(this.root, 'damaged'), { recursive: true }).catch(() => {})
+      await makeFolder(join(this.root, 'damaged')).catch(() => {})
       await rename(path, join(this.root, 'damaged', tempName())).catch(() => {})
       return undefined
     }
@@ -102,7 +102,7 @@ export class Store {
     await this.hold()
     try {
       await this.objects.flush()
-      await mkdir(dirname(path), { recursive: true })
+      await makeFolder(dirname(path))
       const file = await open(temp, 'wx', 0o644)
       try {
         await file.writeFile(bytes)
