@@ -135,6 +135,8 @@ export interface PackageFormat {
   readonly versions: VersionScheme
   /** The format's spelling of an architecture: `amd64`. */
   archName(arch: Arch): string
+  /** The version of the package that a unit becomes. @throws {YoeError} BAD_FIELD when the unit's is none of this format */
+  packageVersion(unit: PackageUnit): string
   openFeed(feed: FeedDeclaration, environment: FeedEnvironment): Promise<Feed>
   /** Fetches (or finds) one package of an opened feed, verified by its signed digest; returns its absolute path. */
   fetchPackage(feed: FeedDeclaration, record: PackageRecord, environment: FeedEnvironment): Promise<string>

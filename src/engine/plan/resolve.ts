@@ -18,11 +18,8 @@ export interface Universe {
   /** In declaration order: the first feed that has a name wins. */
   readonly feeds: readonly Feed[]
   readonly versions: VersionScheme
-}
-
-/** The version of the package that a unit becomes. */
-export function packageVersion(unit: { readonly version: string; readonly release: number }): string {
-  return `${unit.version}-r${unit.release}`
+  /** The version of the package that a unit becomes. @throws {YoeError} */
+  readonly packageVersion: (unit: PackageUnit) => string
 }
 
 /**
@@ -305,7 +302,7 @@ class Resolver {
     const names = [...unit.runtimeDeps, ...(unit.distroRuntimeDeps[view.distro] ?? [])]
     const record: PackageRecord = {
       name: unit.name,
-      version: packageVersion(unit),
+      version: this.#universe.packageVersion(unit),
       arch: packageArch,
       depends: names.map((name) => [{ name: this.#packageName(name) }]),
       provides: unit.provides.map((name) => ({ name })),

@@ -1,0 +1,53 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { removeTree } from '#engine/build/tree.ts'
+import { YoeError } from '#engine/errors.ts'
+import { didYouMean } from '#engine/nearest.ts'
+import { command, projectOptions } from '../command.ts'
+import { workspaceOf } from '../project.ts'
+
+export const clean = command({
+  usage: 'clean [UNIT…] [--all]',
+  summary: 'remove what builds left',
+  details: `Removes the build folders (of the named units, or all); cached results stay, so the next build is quick.
+With --all the cache and the repository go, too.
+
+  yoe clean
+  yoe clean sensord
+  yoe clean --all`,
+  options: { ...projectOptions, all: { type: 'boolean', help: 'remove the cache and the package repository, too' } },
+  positionals: [0, Number.POSITIVE_INFINITY],
+  async run(invocation) {
+    const { values, positionals, output } = invocation
+    const { buildRoot, cacheRoot, repoRoot } = workspaceOf(invocation)
+    if (positionals.length === 0) {
+      const folders = values.all ? [buildRoot, repoRoot, cacheRoot] : [buildRoot]
+      for (const folder of folders) await removeTree(folder)
+      output.print(`removed ${folders.join(', ')}`)
+      return 0
+    }
+    const distros = await readdir(buildRoot).catch(() => [])
+    const built = (
+      await Promise.all(
+        distros.map(async (distro) =>
+          (await readdir(join(buildRoot, distro))).map((entry) => join(buildRoot, distro, entry)),
+        ),
+      )
+    ).flat()
+    for (const unit of positionals) {
+      const named = built.filter((folder) => nameOf(folder) === unit)
+      if (named.length === 0) {
+        throw new YoeError('USAGE', `nothing of "${unit}" was built here`, {
+          hint: didYouMean(unit, built.map(nameOf)),
+        })
+      }
+      for (const folder of named) await removeTree(folder)
+      output.print(`removed ${named.join(', ')}`)
+    }
+    return 0
+  },
+})
+
+function nameOf(folder: string): string {
+  return (folder.split('/').at(-1) ?? '').replace(/\.[^.]+$/, '')
+}

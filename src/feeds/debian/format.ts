@@ -1,0 +1,32 @@
+import type { Arch } from '#engine/arch.ts'
+import type { ExtractInput, PackageFormat } from '#engine/formats.ts'
+import { debianArch, debianVersion } from './names.ts'
+import { debianVersions } from './version.ts'
+
+/** GNU triplets of Debian's multiarch folders. */
+const triplets: Readonly<Record<Arch, string>> = {
+  x86_64: 'x86_64-linux-gnu',
+  arm64: 'aarch64-linux-gnu',
+  riscv64: 'riscv64-linux-gnu',
+}
+
+/** Debian and its kin: .deb packages and apt feeds. What a command does not use is not loaded. */
+export const debianFormat: PackageFormat = {
+  name: 'debian',
+  distros: ['debian', 'ubuntu'],
+  versions: debianVersions,
+  archName: debianArch,
+  packageVersion: debianVersion,
+  openFeed: async (feed, environment) => (await import('./feed.ts')).openAptFeed(feed, environment),
+  fetchPackage: async (feed, record, environment) => (await import('./feed.ts')).fetchDeb(feed, record, environment),
+  pack: async (input) => (await import('./pack.ts')).packDeb(input),
+  describe: async (path, unit) => (await import('./describe.ts')).describeDeb(path, unit),
+  extract: async (input: ExtractInput) => (await import('./extract.ts')).extractDebs(input),
+  libraries: async (path) => (await import('./libraries.ts')).readLibraries(path),
+  searchFolders: (arch) => ({
+    libraries: ['usr/lib', `usr/lib/${triplets[arch]}`],
+    includes: ['usr/include', `usr/include/${triplets[arch]}`],
+  }),
+  publish: async (input) => (await import('./repository.ts')).publishRepository({ ...input, suite: 'stable' }),
+  installRoot: async (input) => (await import('./install.ts')).installRoot(input),
+}

@@ -1,0 +1,22 @@
+import { YoeError } from '#engine/errors.ts'
+import type { PackageFormat } from '#engine/formats.ts'
+import type { Builtin } from '#engine/project/builtins/builtin.ts'
+import { debianFormat } from '#feeds/debian/format.ts'
+
+/** Every package format, each registered by one line. */
+const formats: readonly PackageFormat[] = [debianFormat]
+
+/** The format of a distro's packages. @throws {YoeError} PROJECT_INVALID */
+export function formatOf(distro: string): PackageFormat {
+  const found = formats.find((format) => format.distros.includes(distro))
+  if (found !== undefined) return found
+  throw new YoeError('PROJECT_INVALID', `yoe knows no distro "${distro}"`, {
+    hint: `it knows: ${formats.flatMap((format) => format.distros).join(', ')}`,
+  })
+}
+
+/** What formats add to the language of .star files. */
+export async function formatBuiltins(): Promise<Readonly<Record<string, Builtin>>> {
+  const { aptFeed } = await import('#feeds/debian/feed-options.ts')
+  return { apt_feed: aptFeed }
+}

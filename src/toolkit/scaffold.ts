@@ -1,0 +1,114 @@
+export interface Scaffold {
+  readonly name: string
+  readonly machine: string
+  readonly workflow: boolean
+}
+
+/** The files of a new project, by path; it builds as it stands. */
+export function scaffold({ name, machine, workflow }: Scaffold): readonly (readonly [string, string])[] {
+  return [
+    ['PROJECT.star', project(name, machine)],
+    ['.gitignore', 'build/\ncache/\nrepo/\nlocal.star\n'],
+    ['README.md', readme(name)],
+    ['units/hello.star', unit],
+    ['units/hello/hello.conf.tmpl', '# {{.name}} {{.version}}\ngreeting = {{.greeting}}\n'],
+    ['units/hello/hello.service', service],
+    ['hello/Makefile', makefile],
+    ['hello/hello.c', source],
+    [`images/${name}-image.star`, image(name)],
+    ...(workflow ? ([['.github/workflows/images.yml', workflowFile]] as const) : []),
+  ]
+}
+
+const project = (name: string, machine: string): string => `project(
+    name = "${name}",
+    version = "0.1.0",
+    defaults = defaults(
+        machine = "${machine}",
+        image = "${name}-image",
+        distro = "debian",
+    ),
+    modules = [
+        module("yoe:module-debian"),
+        module("yoe:module-core"),
+    ],
+)
+`
+
+const readme = (name: string): string => `# ${name}
+
+\`yoe build\` builds the image, \`yoe run\` boots it in QEMU, \`yoe run --boot-test\` runs its tests,
+\`yoe publish --to DIR\` writes the signed package feed. \`units/hello.star\` is the program to replace by your own.
+`
+
+const unit = `unit(
+    name = "hello",
+    version = "0.1.0",
+    description = "Says hello when the system is up",
+    license = "MIT",
+    source = path("//hello"),
+    services = ["hello"],
+    conffiles = ["/etc/hello.conf"],
+    greeting = "Hello from yoe",
+    tasks = [
+        task("build", run = "make"),
+        task("install", steps = [
+            "make install DESTDIR=$DESTDIR PREFIX=$PREFIX",
+            install_template("hello.conf.tmpl", "$DESTDIR/etc/hello.conf"),
+            install_file("hello.service", "$DESTDIR/usr/lib/systemd/system/hello.service"),
+        ]),
+    ],
+)
+`
+
+const service = `[Unit]
+Description=Hello
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/hello /etc/hello.conf
+
+[Install]
+WantedBy=multi-user.target
+`
+
+const makefile = `hello: hello.c
+\t$(CC) $(CFLAGS) $(CPPFLAGS) -Wall -Wextra -o $@ $< $(LDFLAGS)
+
+install: hello
+\tinstall -D hello $(DESTDIR)$(PREFIX)/bin/hello
+`
+
+const source = `#include <stdio.h>
+
+/* Prints the greeting of the configuration file that it is given. */
+int main(int argc, char **argv)
+{
+	char line[256], greeting[200];
+	FILE *file = argc == 2 ? fopen(argv[1], "r") : NULL;
+
+	if (!file) {
+		fprintf(stderr, "usage: hello CONFIG\\n");
+		return 2;
+	}
+	while (fgets(line, sizeof line, file))
+		if (sscanf(line, "greeting = %199[^\\n]", greeting) == 1)
+			puts(greeting);
+	return 0;
+}
+`
+
+const image = (name: string): string => `image(
+    name = "${name}-image",
+    version = "0.1.0",
+    artifacts = ["base", "ssh-server", "hello"],
+    hostname = "${name.replaceAll(/[^a-z0-9-]/g, '-').slice(0, 60)}",
+    tests = [
+        test("hello said hello", run = "journalctl -u hello | grep -q 'Hello from yoe'"),
+        test("no failed services", run = "systemctl --failed --quiet --no-legend | (! grep .)"),
+    ],
+)
+`
+
+const workflowFile = ''
