@@ -1,0 +1,434 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { chmod, copyFile, link, mkdir, readdir, readFile, rename, symlink, utimes, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { dirname, join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import type { PackInput } from '#engine/formats.ts'
+import type { PackageUnit } from '#engine/project/model.ts'
+import { packDeb } from '../../../src/feeds/debian/pack.ts'
+import { elfFile } from './elf-making.ts'
+import { errorsOf, packInput, run, scratch } from './making.ts'
+
+type Files = Readonly<Record<string, string | Buffer>>
+
+async function install(destdir: string, files: Files): Promise<void> {
+  await mkdir(destdir, { recursive: true })
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(destdir, path)), { recursive: true })
+    await writeFile(join(destdir, path), content)
+  }
+}
+
+interface Packed {
+  readonly path: string
+  readonly sha256: string
+  readonly control: string
+  readonly contents: string
+  readonly controlFile: (name: string) => Promise<string>
+}
+
+async function pack(
+  t: TestContext,
+  files: Files,
+  unit: Partial<PackageUnit> = {},
+  fields: Partial<Omit<PackInput, 'unit'>> = {},
+  arrange: (destdir: string) => Promise<void> = async () => {},
+): Promise<Packed> {
+  const folder = await scratch(t)
+  const destdir = join(folder, 'dest')
+  await install(destdir, files)
+  await arrange(destdir)
+  const [packed] = await packDeb(packInput(destdir, join(folder, 'out'), { ...fields, unit }))
+  assert.ok(packed !== undefined)
+  return {
+    ...packed,
+    control: (await run('dpkg-deb', ['--field', packed.path])).stdout,
+    contents: (await run('dpkg-deb', ['--contents', packed.path])).stdout,
+    controlFile: async (name) => (await run('dpkg-deb', ['--info', packed.path, name])).stdout,
+  }
+}
+
+const field = (control: string, name: string): string | undefined =>
+  new RegExp(`^${name}: (.*)$`, 'm').exec(control)?.[1]
+
+describe('what dpkg sees of a package', () => {
+  test('files, folders, links, owners and modes', async (t) => {
+    const packed = await pack(t, { 'usr/bin/app': '#!/bin/sh\n', 'etc/app.conf': 'x\n' }, {}, {}, async (dest) => {
+      await chmod(join(dest, 'usr/bin/app'), 0o711)
+      await chmod(join(dest, 'etc/app.conf'), 0o600)
+      await symlink('app', join(dest, 'usr/bin/alias'))
+      await link(join(dest, 'usr/bin/app'), join(dest, 'usr/bin/zweit'))
+    })
+    const lines = packed.contents
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/ +0? ?(\d+) \d{4}-\d\d-\d\d \d\d:\d\d /, ' '))
+    assert.deepEqual(lines, [
+      'drwxr-xr-x root/root ./',
+      'drwxr-xr-x root/root ./etc/',
+      '-rw-r--r-- root/root ./etc/app.conf',
+      'drwxr-xr-x root/root ./usr/',
+      'drwxr-xr-x root/root ./usr/bin/',
+      'lrwxrwxrwx root/root ./usr/bin/alias -> app',
+      '-rwxr-xr-x root/root ./usr/bin/app',
+      'hrwxr-xr-x root/root ./usr/bin/zweit link to ./usr/bin/app',
+    ])
+  })
+
+  test('names of any length, and bytes that are no UTF-8, arrive as they are', async (t) => {
+    const long = `usr/${'d'.repeat(120)}/${'é'.repeat(90)}`
+    const odd = Buffer.concat([Buffer.from('usr/'), Buffer.from([0xff, 0xfe]), Buffer.from(' \\x202e')])
+    const packed = await pack(t, { [long]: 'content' }, {}, {}, async (dest) => {
+      await writeFile(Buffer.concat([Buffer.from(`${dest}/`), odd]), 'odd')
+      await symlink(`/${'t'.repeat(150)}`, join(dest, 'usr/link'))
+    })
+    const listed = (options: string): string => {
+      const command = `dpkg-deb --fsys-tarfile "$0" | LC_ALL=C tar ${options} --quoting-style=escape`
+      return execFileSync('sh', ['-c', command, packed.path]).toString('latin1')
+    }
+    assert.match(listed('-t'), /^\.\/usr\/d{120}\/(\\303\\251){90}$/m)
+    assert.match(listed('-t'), /^\.\/usr\/\\377\\376\\? \\\\x202e$/m)
+    const links = listed('-tv')
+    assert.match(links, / -> \/t{150}$/m)
+  })
+
+  test('control fields', async (t) => {
+    const packed = await pack(
+      t,
+      { 'usr/share/app/x': '0'.repeat(3000) },
+      {
+        version: '1:2.0~rc1',
+        release: 4,
+        provides: ['web-server', 'app-api=2'],
+        conflicts: ['old-app<<2'],
+        replaces: ['busybox'],
+        description: 'Serves things\n\nLong text.\n\n.hidden line\n  verbatim\nFoo: no field\n',
+        extra: { homepage: 'https://example.org/app' },
+      },
+      { runtimeDeps: ['zlib1g>=1.3', 'ca-certificates'] },
+    )
+    assert.equal(
+      packed.control,
+      `Package: app
+Version: 1:2.0~rc1-r4
+Architecture: amd64
+Maintainer: Team <team@example.org>
+Installed-Size: 7
+Depends: zlib1g (>= 1.3), ca-certificates
+Conflicts: old-app (<< 2)
+Replaces: busybox
+Provides: web-server, app-api (= 2)
+Section: misc
+Priority: optional
+Homepage: https://example.org/app
+Description: Serves things
+ Long text.
+ .
+  .hidden line
+   verbatim
+ Foo: no field
+`,
+    )
+    assert.match(packed.path, /\/app_2\.0~rc1-r4_amd64\.deb$/)
+  })
+
+  test('a package for every architecture is "all"', async (t) => {
+    const packed = await pack(t, { 'usr/share/x': 'x' }, { scope: 'noarch' })
+    assert.equal(field(packed.control, 'Architecture'), 'all')
+  })
+
+  test('md5sums as dpkg verifies them, conffiles apart', async (t) => {
+    const packed = await pack(t, { 'etc/app.conf': 'a', 'usr/x': 'b' }, { conffiles: ['/etc/app.conf'] })
+    assert.equal(await packed.controlFile('conffiles'), '/etc/app.conf\n')
+    assert.equal(await packed.controlFile('md5sums'), '92eb5ffee6ae2fec3ad71c777531578f  usr/x\n')
+  })
+
+  test('a package of nothing but dependencies', async (t) => {
+    const packed = await pack(t, {}, { tasks: [] }, { runtimeDeps: ['hello'] })
+    assert.equal(packed.contents.trim().split('\n').length, 1)
+    assert.equal(field(packed.control, 'Depends'), 'hello')
+  })
+})
+
+test('the same bytes from another path, order, umask and time', async (t) => {
+  const files = Object.fromEntries(
+    Array.from({ length: 40 }, (_, n) => [`usr/share/app/${n % 7}/${n}`, Buffer.alloc(n * 3001, n)]),
+  )
+  const first = await pack(t, files, {}, {}, (dest) => chmod(join(dest, 'usr/share/app/1/1'), 0o755))
+  const umask = process.umask(0o077)
+  t.after(() => process.umask(umask))
+  const second = await pack(t, Object.fromEntries(Object.entries(files).reverse()), {}, {}, async (dest) => {
+    await chmod(join(dest, 'usr/share/app/1/1'), 0o100)
+    await chmod(join(dest, 'usr'), 0o2700)
+    await utimes(join(dest, 'usr/share/app/2/2'), 1, 1)
+    await rename(join(dest, 'usr/share/app/3'), join(dest, 'moved'))
+    await rename(join(dest, 'moved'), join(dest, 'usr/share/app/3'))
+  })
+  process.umask(umask)
+  assert.equal(second.sha256, first.sha256)
+  assert.deepEqual(await readFile(second.path), await readFile(first.path))
+  const other = await pack(t, files, {}, { sourceDateEpoch: 1_700_000_001 })
+  assert.notEqual(other.sha256, first.sha256)
+})
+
+describe('what a hostile build leaves in its destdir', () => {
+  const rows: readonly {
+    readonly name: string
+    readonly arrange: (dest: string) => Promise<unknown>
+    readonly want: RegExp
+  }[] = [
+    {
+      name: 'named pipe',
+      arrange: async (dest) => run('mkfifo', [join(dest, 'pipe')]),
+      want: /\/pipe is a named pipe/,
+    },
+    {
+      name: 'socket',
+      arrange: (dest) =>
+        new Promise<void>((done) => {
+          const server = createServer().listen(join(dest, 's'), () => {
+            // Closing would remove it: another name keeps it.
+            link(join(dest, 's'), join(dest, 'socket')).then(() => server.close(() => done()))
+          })
+        }),
+      want: /\/socket is a socket/,
+    },
+    { name: 'setuid', arrange: (dest) => chmod(join(dest, 'usr/x'), 0o4755), want: /\/usr\/x is setuid$/ },
+    {
+      name: 'setgid and sticky',
+      arrange: (dest) => chmod(join(dest, 'usr/x'), 0o3755),
+      want: /\/usr\/x is setgid and sticky$/,
+    },
+    { name: 'sticky folder', arrange: (dest) => chmod(join(dest, 'usr'), 0o1777), want: /\/usr is sticky$/ },
+    {
+      name: 'newline in a name',
+      arrange: (dest) => writeFile(join(dest, 'a\nb'), ''),
+      want: /\/a\\u\{a\}b has control/,
+    },
+    {
+      name: 'escape in a name',
+      arrange: (dest) => writeFile(join(dest, '\u001b[2J'), ''),
+      want: /\/\\u\{1b\}\[2J has control/,
+    },
+    {
+      name: 'newline in a link',
+      arrange: (dest) => symlink('a\nb', join(dest, 'l')),
+      want: /\/l points to a name with control/,
+    },
+    {
+      name: 'depth',
+      arrange: (dest) => mkdir(join(dest, 'd/'.repeat(70)), { recursive: true }),
+      want: /is more than 64 folders deep/,
+    },
+    {
+      name: 'destdir replaced by a link',
+      arrange: async (dest) => {
+        await rename(dest, `${dest}.real`)
+        await symlink('/etc', dest)
+      },
+      want: /destdir was replaced/,
+    },
+    {
+      name: 'destdir replaced by a file',
+      arrange: async (dest) => {
+        await rename(dest, `${dest}.real`)
+        await writeFile(dest, '')
+      },
+      want: /destdir was replaced/,
+    },
+  ]
+  for (const { name, arrange, want } of rows) {
+    test(`${name} is refused`, async (t) => {
+      const folder = await scratch(t)
+      const dest = join(folder, 'dest')
+      await install(dest, { 'usr/x': 'x' })
+      await arrange(dest)
+      const errors = await errorsOf(packDeb(packInput(dest, join(folder, 'out'))))
+      assert.match(errors.map((error) => error.message).join('\n'), new RegExp(want.source, 'm'))
+      assert.ok(
+        errors.every((error) => error.code === 'PACKAGE_INVALID' && error.at?.line === 3 && error.hint !== undefined),
+      )
+      assert.deepEqual(await readdir(join(folder, 'out')).catch(() => []), [])
+    })
+  }
+
+  test('links out of the tree are carried as text, never followed', async (t) => {
+    const folder = await scratch(t)
+    await install(join(folder, 'secret'), { key: 'CANARY' })
+    const packed = await pack(t, { 'usr/x': 'x' }, {}, {}, async (dest) => {
+      await symlink(join(folder, 'secret'), join(dest, 'folder'))
+      await symlink(join(folder, 'secret/key'), join(dest, 'file'))
+      await symlink('/dev/zero', join(dest, 'zero'))
+    })
+    assert.match(packed.contents, /^l.*\.\/folder -> \//m)
+    const tar = execFileSync('dpkg-deb', ['--fsys-tarfile', packed.path])
+    assert.equal(tar.includes('CANARY'), false)
+  })
+
+  test('what the unit allows keeps its bits', async (t) => {
+    const packed = await pack(t, { 'usr/bin/su': 'x' }, {}, { privilegedPaths: ['/usr/bin/su'] }, (dest) =>
+      chmod(join(dest, 'usr/bin/su'), 0o4755),
+    )
+    assert.match(packed.contents, /^-rwsr-xr-x root\/root .*\.\/usr\/bin\/su$/m)
+  })
+
+  test('everything wrong is told at once, up to a screenful', async (t) => {
+    const folder = await scratch(t)
+    const files = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`f\t${n}`, '']))
+    await install(join(folder, 'dest'), files)
+    const errors = await errorsOf(packDeb(packInput(join(folder, 'dest'), join(folder, 'out'))))
+    assert.equal(errors.length, 21)
+    assert.match(errors.at(-1)?.message ?? '', /10 more problems/)
+  })
+})
+
+describe('what the unit says that can not be', () => {
+  const rows: readonly {
+    readonly unit: Partial<PackageUnit>
+    readonly want: RegExp
+    readonly code?: string
+    readonly runtimeDeps?: readonly string[]
+  }[] = [
+    { unit: { name: 'My_App' }, want: /"My_App" can't be the name/, code: 'BAD_NAME' },
+    { unit: { name: 'a' }, want: /"a" can't be the name/, code: 'BAD_NAME' },
+    {
+      unit: { version: 'v1.2' },
+      want: /version "v1.2" .* not a Debian version\nwrite version = "1.2"/,
+      code: 'BAD_FIELD',
+    },
+    { unit: { version: '1.0_rc1' }, want: /not a Debian version\nwrite version = "1.0~rc1"/, code: 'BAD_FIELD' },
+    { unit: { version: 'deadbeef' }, want: /begins with a digit/, code: 'BAD_FIELD' },
+    { unit: { version: '1.0\nEssential: yes' }, want: /not a Debian version/, code: 'BAD_FIELD' },
+    { unit: { version: '' }, want: /not a Debian version/, code: 'BAD_FIELD' },
+    { unit: { provides: ['so:libfoo.so.1'] }, want: /provides of app: "so:libfoo.so.1"/, code: 'BAD_FIELD' },
+    { unit: { conflicts: ['x (>= 1'] }, want: /conflicts of app/, code: 'BAD_FIELD' },
+    { unit: { replaces: ['x, y'] }, want: /replaces of app/, code: 'BAD_FIELD' },
+    { unit: {}, runtimeDeps: ['a\nEssential: yes'], want: /runtime_deps of app/, code: 'BAD_FIELD' },
+    { unit: { conffiles: ['/etc/none'] }, want: /conffile "\/etc\/none" is not in the package/ },
+    { unit: { conffiles: ['etc/app.conf'] }, want: /conffile "etc\/app.conf" is not absolute/ },
+    { unit: { conffiles: ['/etc'] }, want: /conffile "\/etc" is a directory/ },
+    { unit: { conffiles: ['/etc/link'] }, want: /conffile "\/etc\/link" is a symlink/ },
+    { unit: { services: ['web'] }, want: /service "web" has no unit file in the package\ninstall web.service to/ },
+    { unit: { services: ['lame'] }, want: /service "lame" can't be enabled: lame.service has no \[Install\]/ },
+    { unit: { services: ["x'; reboot; '"] }, want: /can't be the name of a systemd unit/ },
+  ]
+  for (const { unit, want, code = 'PACKAGE_INVALID', runtimeDeps = [] } of rows) {
+    test(JSON.stringify({ ...unit, ...(runtimeDeps.length > 0 ? { runtimeDeps } : {}) }), async (t) => {
+      const folder = await scratch(t)
+      const dest = join(folder, 'dest')
+      await install(dest, {
+        'etc/app.conf': 'x',
+        'usr/lib/systemd/system/lame.service': '[Service]\nExecStart=/bin/true\n',
+      })
+      await symlink('app.conf', join(dest, 'etc/link'))
+      const [error, ...more] = await errorsOf(packDeb(packInput(dest, join(folder, 'out'), { unit, runtimeDeps })))
+      assert.deepEqual(more, [])
+      assert.match(`${error?.message}\n${error?.hint}`, want)
+      assert.deepEqual([error?.code, error?.at?.file, error?.unit], [code, 'units/app.star', unit.name ?? 'app'])
+    })
+  }
+
+  test('tasks that install nothing', async (t) => {
+    const folder = await scratch(t)
+    await mkdir(join(folder, 'dest'))
+    const [error] = await errorsOf(packDeb(packInput(join(folder, 'dest'), join(folder, 'out'))))
+    assert.match(error?.message ?? '', /installed nothing/)
+  })
+})
+
+describe('shared libraries', () => {
+  const libc = { name: 'libc6', version: '2.36' }
+  const libraries = new Map([
+    ['libc.so.6', libc],
+    ['libm.so.6', { name: 'libc6', version: '2.29' }],
+    ['libz.so.1', { name: 'zlib1g', version: '' }],
+  ])
+
+  test('owners of what programs need become dependencies, each with its highest floor', async (t) => {
+    const app = elfFile({ needed: ['libc.so.6', 'libm.so.6', 'libz.so.1'] })
+    const packed = await pack(t, { 'usr/bin/app': app }, {}, { libraries, runtimeDeps: ['zlib1g', 'tzdata'] })
+    assert.equal(field(packed.control, 'Depends'), 'zlib1g, tzdata, libc6 (>= 2.36)')
+  })
+
+  test('a declared name with a floor of its own is said once', async (t) => {
+    const app = elfFile({ needed: ['libc.so.6'] })
+    const packed = await pack(t, { 'usr/bin/app': app }, {}, { libraries, runtimeDeps: ['libc6'] })
+    assert.equal(field(packed.control, 'Depends'), 'libc6 (>= 2.36)')
+  })
+
+  test('a library is offered to others: shlibs and the ldconfig trigger', async (t) => {
+    const files = {
+      'usr/lib/x86_64-linux-gnu/libfoo.so.1.2': elfFile({ type: 3, soname: 'libfoo.so.1', needed: ['libc.so.6'] }),
+      'usr/lib/libbar-2.0.so': elfFile({ type: 3, soname: 'libbar-2.0.so' }),
+      'usr/lib/libplain.so': elfFile({ type: 3, soname: 'libplain.so' }),
+      'usr/lib/app/private.so': elfFile({ type: 3, soname: 'private.so.1' }),
+      'usr/bin/app': elfFile({ needed: ['libfoo.so.1', 'private.so.1', 'libc.so.6'] }),
+    }
+    const packed = await pack(t, files, { name: 'libfoo' }, { libraries })
+    assert.equal(field(packed.control, 'Depends'), 'libc6 (>= 2.36)')
+    assert.equal(
+      await packed.controlFile('shlibs'),
+      'libbar 2.0 libfoo (>= 1.0-r0)\nlibfoo 1 libfoo (>= 1.0-r0)\n# libplain.so libfoo (>= 1.0-r0)\n',
+    )
+    assert.equal(await packed.controlFile('triggers'), 'activate-noawait ldconfig\n')
+  })
+
+  test('private libraries alone trigger nothing', async (t) => {
+    const packed = await pack(t, { 'usr/lib/app/p.so': elfFile({ type: 3, soname: 'p.so.1' }) })
+    assert.notEqual((await run('dpkg-deb', ['--info', packed.path, 'triggers'])).code, 0)
+  })
+
+  const rows: readonly { name: string; files: Files; unit?: Partial<PackageUnit>; want: RegExp }[] = [
+    {
+      name: 'a library that nobody brings',
+      files: { 'usr/bin/app': elfFile({ needed: ['libssl.so.3'] }) },
+      want: /\/usr\/bin\/app needs libssl\.so\.3, which nothing .* brings\nadd the unit that brings libssl\.so\.3/,
+    },
+    {
+      name: 'a library name that would move the cursor',
+      files: { 'usr/bin/app': elfFile({ needed: ['lib\u001b[2J.so'] }) },
+      want: /needs lib\\u\{1b\}\[2J\.so/,
+    },
+    {
+      name: 'machine code for another architecture',
+      files: { 'usr/bin/app': elfFile({ machine: 183 }) },
+      want: /\/usr\/bin\/app is machine code for another architecture than x86_64/,
+    },
+    {
+      name: 'machine code in a noarch package',
+      files: { 'usr/bin/app': elfFile({}) },
+      unit: { scope: 'noarch' },
+      want: /machine code in a package for every architecture\ntake scope = "noarch"/,
+    },
+  ]
+  for (const { name, files, unit = {}, want } of rows) {
+    test(`${name} is refused`, async (t) => {
+      const folder = await scratch(t)
+      await install(join(folder, 'dest'), files)
+      const [error] = await errorsOf(packDeb(packInput(join(folder, 'dest'), join(folder, 'out'), { unit, libraries })))
+      assert.match(`${error?.message}\n${error?.hint}`, want)
+    })
+  }
+
+  test('firmware and data for other machines pass', async (t) => {
+    const blob = elfFile({ machine: 183, needed: ['libother.so'] })
+    await pack(t, { 'usr/lib/firmware/blob.elf': blob, 'usr/share/app/guest': blob })
+  })
+
+  test("the host's own programs read as its packages say", async (t) => {
+    const { readLibraries } = await import('../../../src/feeds/debian/libraries.ts')
+    const host = await readLibraries('/')
+    const packed = await pack(
+      t,
+      {},
+      {},
+      { libraries: host, arch: process.arch === 'arm64' ? 'arm64' : 'x86_64' },
+      async (dest) => {
+        await mkdir(join(dest, 'usr/bin'), { recursive: true })
+        await copyFile(process.execPath, join(dest, 'usr/bin/node'))
+      },
+    )
+    assert.match(field(packed.control, 'Depends') ?? '', /\blibc6 \(>= 2\.\d+\)/)
+  })
+})
