@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
@@ -72,12 +72,10 @@ function job({
 after(() => Promise.all(open.map((cache) => cache.close())))
 
 const put = (cache: ActionsCache, name: string, bytes: string | Buffer) =>
-  cache.save(name, (path) => writeFile(path, bytes))
+  cache.put(name, (path) => writeFile(path, bytes))
 
-async function get(cache: ActionsCache, name: string): Promise<string | undefined> {
-  const file = await cache.restore(name)
-  return file === undefined ? undefined : readFileSync(file.path, 'latin1')
-}
+const get = (cache: ActionsCache, name: string): Promise<string | undefined> =>
+  cache.get(name, (path) => readFile(path, 'latin1'))
 
 const fault = (pattern: RegExp) => (failure: unknown) =>
   failure instanceof YoeError && failure.code === 'FETCH_FAILED' && pattern.test(failure.message)

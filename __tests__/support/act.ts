@@ -1,0 +1,139 @@
+/**
+ * Runs a workflow for real: act, in host mode, in a clean environment, against the stand-in for GitHub's results
+ * service. The project is an exported copy under git; our actions are consumed as a stranger would, by `octo/yoe@v1`.
+ */
+import { execFileSync, spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { type ResultsService, runtimeToken, type Scope } from './results-service.ts'
+import { goProgram } from './tools.ts'
+
+export interface ActOptions {
+  readonly service: ResultsService
+  /** Folder of the project: becomes the checkout. */
+  readonly project: string
+  /** Folder with our action.yml files and dist/, as a release has them. */
+  readonly release: string
+  readonly event: string
+  readonly payload?: unknown
+  readonly secrets?: Readonly<Record<string, string>>
+  /** What the run's token may do in the cache; each run has artifacts of its own. */
+  readonly scopes?: readonly Scope[]
+  readonly run?: string
+}
+
+export interface ActRun {
+  readonly code: number
+  /** The jobs that ran: a label that act does not know is skipped without a word, so tests compare this list. */
+  readonly jobs: readonly { readonly id: string; readonly cell: string | undefined; readonly result: string }[]
+  readonly annotations: readonly { readonly level: string; readonly text: string }[]
+  readonly summaries: readonly string[]
+  /** Outputs of steps by name, last one wins. */
+  readonly outputs: Readonly<Record<string, string>>
+  /** All that was printed. */
+  readonly text: string
+}
+
+/** One line of act's JSON log. */
+interface Line {
+  readonly msg?: string
+  readonly command?: string
+  readonly content?: string
+  readonly arg?: string
+  readonly name?: string
+  readonly jobResult?: string
+  readonly jobID?: string
+  readonly matrix?: { readonly cell?: string }
+}
+
+export async function runAct(options: ActOptions): Promise<ActRun> {
+  const { service, project, release, event, payload, secrets = {}, scopes, run = 'run-1' } = options
+  const dir = mkdtempSync(join(tmpdir(), 'yoe-act-'))
+  try {
+    const work = join(dir, 'repo')
+    cpSync(project, work, { recursive: true })
+    commit(work)
+    const env = {
+      ...service.env(runtimeToken({ run, ...(scopes === undefined ? {} : { scopes }) })),
+      GITHUB_REPOSITORY: 'octo/widgets',
+    }
+    const argv = [
+      ...[event, '-W', '.github/workflows/images.yml', '--json', '--no-cache-server'],
+      ...['-P', 'ubuntu-24.04=-self-hosted', '-P', 'ubuntu-24.04-arm=-self-hosted', '--concurrent-jobs', '2'],
+      ...['--action-cache-path', join(dir, 'actions'), '--local-repository', `octo/yoe@v1=${release}`],
+      ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+      ...Object.entries(secrets).flatMap(([name, value]) => ['--secret', `${name}=${value}`]),
+    ]
+    if (payload !== undefined) {
+      writeFileSync(join(dir, 'event.json'), JSON.stringify(payload))
+      argv.push('--eventpath', join(dir, 'event.json'))
+    }
+    const child = spawn(goProgram('act'), argv, {
+      cwd: work,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: `${dirname(process.execPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+        HOME: dir,
+        LANG: 'C.UTF-8',
+      },
+    })
+    let text = ''
+    const add = (chunk: Buffer): void => {
+      text += chunk.toString()
+    }
+    child.stdout.on('data', add)
+    child.stderr.on('data', add)
+    const code = await new Promise<number>((done) => child.once('close', (status) => done(status ?? -1)))
+    return { code, text, ...read(text) }
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+/** Puts a folder under git, as a checkout is. */
+export function commit(folder: string): void {
+  const git = (...argv: string[]): void => {
+    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...argv], {
+      cwd: folder,
+      stdio: 'ignore',
+    })
+  }
+  git('init', '-q', '-b', 'main')
+  git('add', '-A', '-f')
+  git('commit', '-qm', 'export')
+}
+
+function read(text: string): Pick<ActRun, 'jobs' | 'annotations' | 'summaries' | 'outputs'> {
+  const lines = text
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line): Line => JSON.parse(line))
+  const jobs = lines.flatMap(({ jobResult, jobID = '', matrix }) =>
+    jobResult === undefined ? [] : [{ id: jobID, cell: matrix?.cell, result: jobResult }],
+  )
+  return {
+    jobs: jobs.sort((a, b) => (`${a.id} ${a.cell}` < `${b.id} ${b.cell}` ? -1 : 1)),
+    annotations: lines.flatMap(({ command, arg, msg }) =>
+      command === 'error' || command === 'warning' || command === 'notice'
+        ? [{ level: command, text: arg ?? msg ?? '' }]
+        : [],
+    ),
+    summaries: lines.flatMap(({ command, content }) =>
+      command === 'summary' && content !== undefined ? [content] : [],
+    ),
+    outputs: Object.fromEntries(
+      lines.flatMap(({ command, name, arg }) =>
+        command === 'set-output' && name !== undefined ? [[name, arg ?? '']] : [],
+      ),
+    ),
+  }
+}
+
+/** Copies what a release holds of ours: the action files and the bundle. */
+export function layRelease(root: string, bundle: string, into: string): void {
+  mkdirSync(into, { recursive: true })
+  cpSync(join(root, 'action.yml'), join(into, 'action.yml'))
+  cpSync(join(root, 'actions'), join(into, 'actions'), { recursive: true })
+  cpSync(bundle, join(into, 'dist'), { recursive: true })
+}
