@@ -13,8 +13,8 @@ import { openTree } from './tree.ts'
 import { descendants, watch } from './watch.ts'
 import type { Mount, Run, RunResult, Usability, Worker } from './worker.ts'
 
-/** Where the host's own programs are; nothing of yoe's environment reaches a stage or a run. */
-const hostEnv = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' }
+/** Where the host's own programs are looked for; nothing of yoe's environment reaches a stage or a run. */
+const hostPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** How long a run may take to end after it was asked to, before it is ended (ms). Actions kills us after 7.5 s. */
 const patience = 3000
@@ -26,36 +26,39 @@ const hubs = ['/mnt', '/media', '/srv', '/opt', '/home']
  * Runs commands under bubblewrap: all namespaces of their own, a seccomp filter, limits, and never an id that is
  * anybody outside. As root, runs belong to {@link rootRange}; as a plain user to that user and its subordinate ids.
  */
-export function bwrapWorker(): Worker {
+export function bwrapWorker({ path = hostPath }: { readonly path?: string } = {}): Worker {
   let probed: Promise<Usability> | undefined
   return {
     name: 'bwrap',
     probe: () => {
-      probed ??= probe()
+      probed ??= probe(path)
       return probed
     },
-    run: runInBwrap,
+    run: (run) => runInBwrap(run, path),
     prepareWritable: openTree,
   }
 }
 
-async function probe(): Promise<Usability> {
+async function probe(path: string): Promise<Usability> {
   for (const identity of ['user', 'install'] as const) {
     let said = ''
     try {
-      const result = await runInBwrap({
-        root: 'host',
-        argv: ['true'],
-        env: hostEnv,
-        cwd: '/',
-        mounts: [],
-        network: false,
-        identity,
-        limits: { ...probeLimits },
-        output: (chunk) => {
-          said += Buffer.from(chunk).toString()
+      const result = await runInBwrap(
+        {
+          root: 'host',
+          argv: ['true'],
+          env: { PATH: path },
+          cwd: '/',
+          mounts: [],
+          network: false,
+          identity,
+          limits: probeLimits,
+          output: (chunk) => {
+            said += Buffer.from(chunk).toString()
+          },
         },
-      })
+        path,
+      )
       if (result.kind !== 'exited' || result.code !== 0)
         return { ok: false, reason: `a sandboxed \`true\` failed: ${said.trim()}`, hint: 'yoe doctor' }
     } catch (failure) {
@@ -76,11 +79,11 @@ const probeLimits = {
   outputBytes: 2 ** 20,
 }
 
-async function runInBwrap(run: Run): Promise<RunResult> {
+async function runInBwrap(run: Run, path: string): Promise<RunResult> {
   const cancelled = (): YoeError => new YoeError('CANCELLED', `${run.argv[0]} was cancelled`)
   if (run.signal?.aborted) throw cancelled()
-  const { chain, args } = await prepare(run)
   const who = await self()
+  const { chain, args } = await prepare(run)
   const command = chainCommand(chain, run.argv)
   const output = await openOutput()
 
@@ -88,7 +91,7 @@ async function runInBwrap(run: Run): Promise<RunResult> {
     // A session of its own: Ctrl-C reaches yoe alone, which then ends its runs in order.
     detached: true,
     cwd: '/',
-    env: hostEnv,
+    env: { PATH: path, LC_ALL: 'C' },
     stdio: [run.stdin === undefined ? 'ignore' : 'pipe', output.writeFd, output.writeFd, ...Array(5).fill('pipe')],
   })
   const ended = new Promise<void>((resolve, reject) => {
