@@ -1,7 +1,7 @@
 import type { Uploaded } from './artifacts.ts'
 import type { PlannedCell, PublishReport } from './engine-port.ts'
 import type { Matrix } from './matrix.ts'
-import { html, literal, table } from './summary.ts'
+import { html, link, literal, table } from './summary.ts'
 
 /** The plan on the job's page. */
 export function renderPlan({ include }: Matrix, dropped: readonly PlannedCell[]): string {
@@ -15,7 +15,7 @@ export function renderPlan({ include }: Matrix, dropped: readonly PlannedCell[])
 
 /** A published feed on the job's page, with what a device needs to use it. */
 export function renderPublish(report: PublishReport, artifacts: readonly Uploaded[]): string {
-  const links = artifacts.map(({ name, url }) => `- [${literal(name)}](${encodeURI(url)})`)
+  const links = artifacts.map(({ name, url }) => `- ${link(name, url)}`)
   const parts = [
     `## ✅ Feed published`,
     `${report.packages} packages · signed by <code>${literal(report.keyFingerprint)}</code>`,

@@ -75,9 +75,7 @@ function failure({ failure: failed, localCommand, units: all }: SummaryInput): s
 }
 
 function artifacts({ artifacts: list, report }: SummaryInput): string {
-  const lines = (list ?? []).map(
-    ({ name, url }) => `- [${literal(name)}](${encodeURI(url).replaceAll(/[()]/g, encodeURIComponent)})`,
-  )
+  const lines = (list ?? []).map(({ name, url }) => `- ${link(name, url)}`)
   if (report?.disk !== undefined) lines.push(`- image SHA-256 <code>${literal(report.disk.sha256)}</code>`)
   return lines.join('\n')
 }
@@ -214,6 +212,12 @@ export function literal(text: string): string {
     .replaceAll(/\s+/g, ' ')
     .replaceAll(/[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, '�')
     .replaceAll(/[&<>"'`*_{}[\]()#+!|~@\\:]/g, (character) => `&#${character.charCodeAt(0)};`)
+}
+
+/** A link whose address can't end before its end. */
+export function link(name: string, url: string): string {
+  const safe = encodeURI(url).replaceAll(/[()*_~!'[\]@]/g, (character) => `%${character.charCodeAt(0).toString(16)}`)
+  return `[${literal(name)}](${safe})`
 }
 
 /** Text inside `<pre>`. */
