@@ -5,18 +5,18 @@ import { YoeError } from '#engine/errors.ts'
 import type { FeedEnvironment, PackageFormat } from '#engine/formats.ts'
 import { didYouMean } from '#engine/nearest.ts'
 import type { Node } from '#engine/plan/graph.ts'
-import { hashNodes, placesOf } from '#engine/plan/hash.ts'
 import type { NodeKey } from '#engine/plan/hash.ts'
+import { hashNodes, placesOf } from '#engine/plan/hash.ts'
 import { resolveGraph } from '#engine/plan/resolve.ts'
 import type { FeedDeclaration, Machine, Project } from '#engine/project/model.ts'
 import { createFetcher } from '#engine/source/download.ts'
-import { parseMirrors } from '#engine/source/mirrors.ts'
 import type { Mirrors } from '#engine/source/mirrors.ts'
+import { parseMirrors } from '#engine/source/mirrors.ts'
 import { hostMirrors } from '#feeds/debian/host-mirror.ts'
 import { readContents } from './contents.ts'
 import { formatOf } from './formats.ts'
-import { loadProject, placeResolver } from './workspace.ts'
 import type { Workspace } from './workspace.ts'
+import { loadProject, placeResolver } from './workspace.ts'
 
 export interface PlanOptions {
   readonly machine: string | undefined
@@ -106,12 +106,17 @@ function targetNames(project: Project, asked: readonly string[]): readonly strin
 
 /** The distro cascade: the command line, the image's own, the project's default. @see seed, Distros */
 function distroOf(project: Project, options: PlanOptions, names: readonly string[]): string {
-  const own = project.units.filter((unit) => names.includes(unit.name) && unit.distro !== undefined).map((unit) => unit.distro)
+  const own = project.units
+    .filter((unit) => names.includes(unit.name) && unit.distro !== undefined)
+    .map((unit) => unit.distro)
   const distro = options.distro ?? (new Set(own).size === 1 ? own[0] : undefined) ?? project.defaults.distro
   const known = [...new Set(project.feeds.map((feed) => feed.distro))]
   if (distro === undefined && known.length === 1 && known[0] !== undefined) return known[0]
   if (distro === undefined) {
-    throw new YoeError('PROJECT_INVALID', 'this project names no distro', { at: project.at, hint: `add defaults = defaults(distro = "…")` })
+    throw new YoeError('PROJECT_INVALID', 'this project names no distro', {
+      at: project.at,
+      hint: `add defaults = defaults(distro = "…")`,
+    })
   }
   if (!known.includes(distro)) {
     throw new YoeError('PROJECT_INVALID', `no module of this project has a feed for distro "${distro}"`, {

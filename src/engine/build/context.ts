@@ -1,11 +1,10 @@
-import type { Arch } from '../arch.ts'
 import type { PackageRecord } from '../catalog/package.ts'
 import type { Reporter } from '../events.ts'
 import type { PackageFormat } from '../formats.ts'
 import type { Node } from '../plan/graph.ts'
 import type { NodeKey } from '../plan/hash.ts'
 import type { Place } from '../project/model.ts'
-import type { SourceEnvironment } from '../source/fetch.ts'
+import type { Fetcher } from '../source/fetcher.ts'
 import type { Store } from '../store/store.ts'
 import type { Worker } from './worker.ts'
 
@@ -22,7 +21,8 @@ export interface BuildContext {
   readonly fetchPackage: (record: PackageRecord) => Promise<string>
   /** Absolute path of a place, checked to be inside its root. */
   readonly absolute: (place: Place) => string
-  readonly sources: SourceEnvironment
+  readonly fetcher: Fetcher
+  readonly offline: boolean
   /** Parallel jobs of one unit's tasks: `$NPROC`. */
   readonly processors: number
   readonly maintainer: string
@@ -32,11 +32,6 @@ export interface BuildContext {
   readonly builder: string
   readonly report: Reporter
   readonly signal: AbortSignal
-}
-
-/** What packages and manifests are filed under. */
-export function manifestArch(node: Node): Arch | 'noarch' {
-  return node.kind === 'package' && node.unit.scope === 'noarch' ? 'noarch' : node.arch
 }
 
 /** The key of a node that was planned. */

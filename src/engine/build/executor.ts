@@ -1,18 +1,17 @@
-import { readFile } from 'node:fs/promises'
 import { userErrors, type YoeError } from '../errors.ts'
 import type { UnitOutcome } from '../events.ts'
 import { canonical } from '../plan/canonical.ts'
 import type { Node } from '../plan/graph.ts'
-import { dependenciesOf } from '../plan/graph.ts'
+import { dependenciesOf, manifestArch } from '../plan/graph.ts'
 import { whyChanged } from '../plan/why.ts'
-import type { Json } from '../project/model.ts'
 import type { SealedManifest, UnitFile, UnitManifest } from '../store/manifest.ts'
 import { seal } from '../store/manifest.ts'
 import type { CacheSigner } from '../store/signing.ts'
 import type { BuildContext } from './context.ts'
-import { keyOf, manifestArch } from './context.ts'
+import { keyOf } from './context.ts'
 import { foldersOf, replaceFile } from './folders.ts'
 import type { UnitLog } from './unit-log.ts'
+import { readLast } from './last.ts'
 import { openUnitLog } from './unit-log.ts'
 
 /** A finished file of a build, about to move into the store. */
@@ -235,16 +234,6 @@ class Execution implements Results {
   /** What the next `why` compares with. */
   async #remember(node: Node): Promise<void> {
     await replaceFile(foldersOf(this.#context.buildRoot, node).last, canonical(keyOf(this.#context, node).inputs))
-  }
-}
-
-/** The input document of the last build in this folder; damaged or missing ones count as none. */
-export async function readLast(path: string): Promise<Json | undefined> {
-  try {
-    const document: Json = JSON.parse(await readFile(path, 'utf8'))
-    return document
-  } catch {
-    return undefined
   }
 }
 

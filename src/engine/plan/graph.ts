@@ -49,6 +49,11 @@ export interface ImageNode extends NodeBase {
 
 export type Node = ToolchainNode | PackageNode | ImageNode
 
+/** What a node's result is filed under. */
+export function manifestArch(node: Node): Arch | 'noarch' {
+  return node.kind === 'package' && node.unit.scope === 'noarch' ? 'noarch' : node.arch
+}
+
 /** The nodes that must be there before `node` can be built, without duplicates, in a fixed order. */
 export function dependenciesOf(node: Node): readonly Node[] {
   switch (node.kind) {

@@ -1,7 +1,7 @@
 import type { Arch } from '../arch.ts'
 import { resolveClosure } from '../catalog/closure.ts'
-import type { Root } from '../catalog/solver.ts'
 import type { Feed, PackageRecord, VersionScheme } from '../catalog/package.ts'
+import type { Root } from '../catalog/solver.ts'
 import type { View } from '../catalog/view.ts'
 import type { Position } from '../errors.ts'
 import { userErrors, YoeError, YoeErrors } from '../errors.ts'

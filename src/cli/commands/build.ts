@@ -1,0 +1,96 @@
+import type { NodeReport } from '#engine/build/executor.ts'
+import { YoeError } from '#engine/errors.ts'
+import { makePlan } from '#toolkit/planning.ts'
+import { command, projectOptions } from '../command.ts'
+import type { Output } from '../output.ts'
+import { duration } from '../output.ts'
+import { workspaceOf } from '../project.ts'
+import { showPlan } from '../show-plan.ts'
+
+export const buildOptions = {
+  ...projectOptions,
+  jobs: { type: 'string', short: 'j', value: 'N', help: 'units built at the same time (default: YOE_JOBS, or 5)' },
+  'keep-going': { type: 'boolean', short: 'k', help: 'after a failure, go on with what does not depend on it' },
+} as const
+
+export const build = command({
+  usage: 'build [UNIT…]',
+  summary: 'build units and images',
+  details: `Builds units into packages and images into disks; without a name, the project's default image. What did not change is
+taken from the cache.
+
+  yoe build
+  yoe build sensord
+  yoe build gateway-image --machine qemu-arm64
+  yoe build --dry-run`,
+  options: {
+    ...buildOptions,
+    force: { type: 'boolean', help: 'build the named units although nothing changed' },
+    'dry-run': { type: 'boolean', help: 'say what would be built, and why' },
+  },
+  positionals: [0, Number.POSITIVE_INFINITY],
+  async run(invocation) {
+    const { values, positionals, output } = invocation
+    const start = performance.now()
+    const workspace = workspaceOf(invocation)
+    const plan = await makePlan(workspace, { machine: values.machine, distro: values.distro, targets: positionals })
+    const { inspectPlan } = await import('#toolkit/inspect.ts')
+    if (values['dry-run']) {
+      showPlan(plan, await inspectPlan(plan), output)
+      return 0
+    }
+    const jobs = jobCount(values.jobs ?? invocation.env['YOE_JOBS'])
+    const known = await inspectPlan(plan)
+    const results = known.every(({ state, target }) => state === 'cached' || !target)
+    const { outputsOf } = await import('#toolkit/outputs.ts')
+    if (results && !values.force) {
+      const outputs = await outputsOf(plan)
+      if (outputs !== undefined) {
+        summarize(output, [], outputs, performance.now() - start)
+        return 0
+      }
+    }
+    const { buildPlan, throwFailures } = await import('#toolkit/building.ts')
+    const outcome = await buildPlan(plan, { jobs, keepGoing: values['keep-going'], force: values.force })
+    throwFailures(outcome)
+    const { placeOutputs } = await import('#toolkit/outputs.ts')
+    summarize(output, outcome.reports, await placeOutputs(plan, outcome), performance.now() - start)
+    return 0
+  },
+})
+
+/** @throws {YoeError} USAGE */
+export function jobCount(text: string | undefined): number {
+  if (text === undefined) return 5
+  const jobs = Number(text)
+  if (Number.isInteger(jobs) && jobs >= 1 && jobs <= 256) return jobs
+  throw new YoeError('USAGE', `${JSON.stringify(text)} is no number of jobs`, { hint: 'say -j 4' })
+}
+
+function summarize(
+  output: Output,
+  reports: readonly NodeReport[],
+  outputs: readonly { unit: string; path: string }[],
+  ms: number,
+): void {
+  if (output.json) {
+    output.printJson({
+      ms: Math.round(ms),
+      units: reports.map(({ node, outcome, why, ms: took }) => ({
+        unit: node.unit.name,
+        id: node.id,
+        outcome,
+        why,
+        ms: Math.round(took),
+      })),
+      outputs,
+    })
+    return
+  }
+  const count = (outcome: string): number => reports.filter((report) => report.outcome === outcome).length
+  const parts = (['built', 'restored', 'cached'] as const).flatMap((outcome) =>
+    count(outcome) === 0 ? [] : [`${count(outcome)} ${outcome}`],
+  )
+  output.tell(output.paintError('dim', `${parts.join(', ') || 'nothing changed'} in ${duration(ms)}`))
+  for (const { path } of outputs) output.print(path)
+}

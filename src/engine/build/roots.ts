@@ -1,0 +1,105 @@
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { YoeError } from '../errors.ts'
+import { step } from '../events.ts'
+import { unpackRoot } from '../image/unpack-root.ts'
+import type { ToolchainNode } from '../plan/graph.ts'
+import type { UnitManifest } from '../store/manifest.ts'
+import type { BuildContext } from './context.ts'
+import { keyOf } from './context.ts'
+import type { Produced, Results } from './executor.ts'
+import type { UnitLog } from './unit-log.ts'
+
+/** What a toolchain is stored as. */
+const archiveName = 'root.tar.zst'
+
+/** Most package files fetched at the same time. */
+const fetchesAtOnce = 6
+
+/** Fetched and verified files of packages, in their order. */
+export async function fetchAll(context: BuildContext, records: ToolchainNode['packages']): Promise<readonly string[]> {
+  const paths: string[] = new Array(records.length).fill('')
+  let next = 0
+  const fetcher = async (): Promise<void> => {
+    for (let index = next++; index < records.length; index = next++) {
+      const record = records[index]
+      if (record !== undefined) paths[index] = await context.fetchPackage(record)
+    }
+  }
+  await step(context.report, `fetch ${records.length} packages`, async () => {
+    await Promise.all(Array.from({ length: fetchesAtOnce }, fetcher))
+  })
+  return paths
+}
+
+/** Installs a toolchain's packages into a root file system, stored as one archive. */
+export async function buildToolchain(
+  context: BuildContext,
+  node: ToolchainNode,
+  results: Results,
+  roots: Roots,
+  log: UnitLog,
+): Promise<readonly Produced[]> {
+  const paths = await fetchAll(context, node.packages)
+  const workdir = context.store.temp()
+  await mkdir(workdir, { recursive: true })
+  const output = join(workdir, archiveName)
+  const work = join(workdir, 'work')
+  await mkdir(work)
+  await context.format.installRoot({
+    arch: node.arch,
+    distro: node.distro,
+    packages: node.packages.map((record, index) => {
+      if (record.origin.kind !== 'feed') throw new TypeError(`${record.name} of a toolchain is no feed package`)
+      return { record, path: paths[index] ?? '', sha256: record.origin.sha256, size: record.origin.size }
+    }),
+    tools: node.tools === undefined ? undefined : await roots.folder(node.tools, results),
+    worker: context.worker,
+    workdir: work,
+    output,
+    sourceDateEpoch: context.sourceDateEpoch,
+    report: context.report,
+    log: log.write,
+    signal: context.signal,
+  })
+  return [{ name: archiveName, path: output }]
+}
+
+/** Unpacked roots of toolchains, `$YOE_CACHE/roots/<hash>/`: made when a task first needs one. */
+export class Roots {
+  readonly #context: BuildContext
+  readonly #unpacking = new Map<ToolchainNode, Promise<string>>()
+
+  constructor(context: BuildContext) {
+    this.#context = context
+  }
+
+  /** Absolute folder to be used as a read-only `/`. */
+  async folder(node: ToolchainNode, results: Results): Promise<string> {
+    const manifest = await results.manifestOf(node)
+    const known = this.#unpacking.get(node)
+    if (known !== undefined) return known
+    const unpacking = this.#unpack(node, manifest)
+    this.#unpacking.set(node, unpacking)
+    return unpacking
+  }
+
+  async #unpack(node: ToolchainNode, manifest: UnitManifest): Promise<string> {
+    const { store, report, signal } = this.#context
+    const { hash } = keyOf(this.#context, node)
+    const dest = join(store.root, 'roots', hash)
+    await using _alone = await store.lock(`root-${hash}`, { signal })
+    if (existsSync(dest)) return dest
+    const file = manifest.files.find(({ name }) => name === archiveName)
+    const tar = file === undefined ? undefined : await store.objects.path(file.sha256)
+    if (tar === undefined) {
+      throw new YoeError('STORE_DAMAGED', `the root of ${node.unit.name} in the cache is damaged`, {
+        hint: `yoe build --force ${node.unit.name} makes it anew`,
+      })
+    }
+    await mkdir(dirname(dest), { recursive: true })
+    await step(report, `unpack ${node.unit.name}`, () => unpackRoot({ tar, dest, signal }))
+    return dest
+  }
+}

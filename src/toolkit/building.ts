@@ -1,0 +1,168 @@
+import { hostname } from 'node:os'
+import { bwrapWorker } from '#engine/build/bwrap.ts'
+import type { BuildContext } from '#engine/build/context.ts'
+import type { BuildNode, NodeReport } from '#engine/build/executor.ts'
+import { execute } from '#engine/build/executor.ts'
+import { buildPackage } from '#engine/build/package-build.ts'
+import { buildToolchain, Roots } from '#engine/build/roots.ts'
+import { YoeError, YoeErrors } from '#engine/errors.ts'
+import type { Node } from '#engine/plan/graph.ts'
+import { inOrder, manifestArch } from '#engine/plan/graph.ts'
+import { createFetcher } from '#engine/source/download.ts'
+import { UnitCache } from '#engine/store/cache.ts'
+import type { Scope } from '#engine/store/manifest.ts'
+import type { RemoteStore } from '#engine/store/remote.ts'
+import { parseCacheKey, parseCacheSigner } from '#engine/store/signing.ts'
+import { Store } from '#engine/store/store.ts'
+import { loadKey } from '#feeds/keys/project-keys.ts'
+import { buildImageNode } from './image-building.ts'
+import type { Plan } from './planning.ts'
+import { mirrorsOf, processorCount } from './planning.ts'
+
+export interface BuildOptions {
+  readonly jobs: number
+  readonly keepGoing: boolean
+  /** Build the targets although their results are known. */
+  readonly force: boolean
+  /** Milliseconds since 1970 after which no unit is started. */
+  readonly deadline?: number | undefined
+  /** Caches shared with other machines, nearest first. */
+  readonly remotes?: readonly RemoteStore[]
+  /** `untrusted`: what this run makes is never read by a run with a key (pull requests of forks). */
+  readonly scope?: Scope
+}
+
+export interface BuildOutcome {
+  readonly reports: readonly NodeReport[]
+  readonly context: BuildContext
+  /** Of every unit that failed, in the order in which they did. */
+  readonly errors: readonly YoeError[]
+}
+
+/** Units built at the same time when nobody says how many. @see seed, The yoe tool, parallel builds */
+export const defaultJobs = 5
+
+/**
+ * Makes the targets of a plan.
+ * @throws {YoeError} SANDBOX_UNAVAILABLE when nothing can be run here; failures of units are in the outcome
+ */
+export async function buildPlan(plan: Plan, options: BuildOptions): Promise<BuildOutcome> {
+  const context = await openContext(plan, options.scope ?? 'trusted')
+  await requireWorker(context, plan)
+  const roots = new Roots(context)
+  const build: BuildNode = async (node, log, results) => {
+    switch (node.kind) {
+      case 'toolchain':
+        return buildToolchain(context, node, results, roots, log)
+      case 'package': {
+        const toolchain = node.toolchain === undefined ? undefined : await roots.folder(node.toolchain, results)
+        const packages = await buildPackage(
+          context,
+          node,
+          toolchain,
+          (dependency) => packagesOf(context, dependency, results),
+          log,
+        )
+        return packages.map(({ filename, path }) => ({ name: filename, path }))
+      }
+      case 'image':
+        return buildImageNode(plan, context, node, results, roots, log)
+      default:
+        return node satisfies never
+    }
+  }
+  const keyText = await loadKey(
+    { project: plan.project.name, projectRoot: plan.workspace.root, env: plan.workspace.env },
+    'cache',
+  )
+  const signer = keyText === undefined ? undefined : parseCacheSigner(keyText.privateKey)
+  const remotes = options.remotes ?? []
+  const cache = new UnitCache({
+    store: context.store,
+    remotes,
+    trust: {
+      keys: keyText === undefined ? [] : [parseCacheKey(keyText.publicKey)],
+      unsigned: options.scope === 'untrusted',
+    },
+    signer,
+    report: context.report,
+  })
+  const reports = await execute(context, plan.targets, {
+    jobs: options.jobs,
+    keepGoing: options.keepGoing,
+    force: new Set(options.force ? plan.targets : []),
+    deadline: options.deadline,
+    signer,
+    build,
+    ...(remotes.length === 0 ? {} : { remotes: cache }),
+  })
+  await context.store.release()
+  return { reports, context, errors: reports.flatMap((report) => report.errors) }
+}
+
+/** @throws {YoeErrors} when a unit failed */
+export function throwFailures({ errors, reports }: BuildOutcome): void {
+  if (errors.length > 0) throw new YoeErrors(errors)
+  const kept = reports.find((report) => report.outcome === 'skipped' || report.outcome === 'cancelled')
+  if (kept !== undefined) throw new YoeError('CANCELLED', `${kept.node.unit.name} was not built: ${kept.why}`)
+}
+
+async function packagesOf(
+  context: BuildContext,
+  node: Node,
+  results: { manifestOf(node: Node): Promise<{ files: readonly { sha256: string }[] }> },
+): Promise<readonly string[]> {
+  const { files } = await results.manifestOf(node)
+  return Promise.all(
+    files.map(async ({ sha256 }) => {
+      const path = await context.store.objects.path(sha256)
+      if (path !== undefined) return path
+      throw new YoeError('STORE_DAMAGED', `a package of ${node.unit.name} in the cache is damaged`, {
+        hint: `yoe build --force ${node.unit.name} makes it anew`,
+      })
+    }),
+  )
+}
+
+async function openContext(plan: Plan, scope: Scope): Promise<BuildContext> {
+  const { workspace, project } = plan
+  const { report, signal, offline, cacheRoot } = workspace
+  return {
+    project,
+    store: await Store.open(cacheRoot, { report, scope }),
+    worker: bwrapWorker(),
+    format: plan.format,
+    buildRoot: workspace.buildRoot,
+    keys: plan.keys,
+    fetchPackage: plan.fetchPackage,
+    absolute: plan.absolute,
+    fetcher: createFetcher({ mirrors: mirrorsOf(workspace, project), offline }),
+    offline,
+    processors: processorCount(),
+    maintainer: `${project.name} <${project.name}@localhost>`,
+    sourceDateEpoch: epoch,
+    builder: hostname(),
+    report,
+    signal,
+  }
+}
+
+/**
+ * Every time stamp of what is built, in seconds since 1970: one fixed moment, so that equal inputs give equal bytes
+ * whenever they are built (2024-01-01).
+ */
+const epoch = 1_704_067_200
+
+/** Asked before the first unit: what can't run here is said once, not once for each unit. */
+async function requireWorker(context: BuildContext, plan: Plan): Promise<void> {
+  const missing = await Promise.all(
+    inOrder(plan.targets).map(async (node) => {
+      const key = plan.keys.get(node)
+      return key === undefined || (await context.store.manifest(manifestArch(node), key.hash)) === undefined
+    }),
+  )
+  if (!missing.some(Boolean)) return
+  const usable = await context.worker.probe()
+  if (!usable.ok)
+    throw new YoeError('SANDBOX_UNAVAILABLE', `builds can't be isolated here: ${usable.reason}`, { hint: usable.hint })
+}

@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { foldersOf } from '#engine/build/folders.ts'
+import { readLast } from '#engine/build/last.ts'
+import type { Node } from '#engine/plan/graph.ts'
+import { dependenciesOf, inOrder, manifestArch } from '#engine/plan/graph.ts'
+import { whyChanged } from '#engine/plan/why.ts'
+import type { UnitManifest } from '#engine/store/manifest.ts'
+import { decodeManifest } from '#engine/store/manifest.ts'
+import type { Plan } from './planning.ts'
+
+/** What a build would find for one node. */
+export interface NodeState {
+  readonly node: Node
+  readonly hash: string
+  /** `unneeded`: not built, but nothing that will be built needs it. */
+  readonly state: 'cached' | 'to build' | 'unneeded'
+  readonly why: string
+  /** Asked for, not only needed. */
+  readonly target: boolean
+  readonly manifest: UnitManifest | undefined
+}
+
+/** Looks, without any work, at what is there for every node of a plan: dependencies first. Locks and changes nothing. */
+export async function inspectPlan(plan: Plan): Promise<readonly NodeState[]> {
+  const nodes = inOrder(plan.targets)
+  const manifests = new Map<Node, UnitManifest | undefined>(
+    await Promise.all(nodes.map(async (node) => [node, await findManifest(plan, node)] as const)),
+  )
+  const needed = frontier(plan.targets, (node) => manifests.get(node) !== undefined)
+  return Promise.all(
+    nodes.map(async (node): Promise<NodeState> => {
+      const key = plan.keys.get(node)
+      if (key === undefined) throw new TypeError(`${node.id} has no key`)
+      const manifest = manifests.get(node)
+      const target = plan.targets.includes(node)
+      const base = { node, hash: key.hash, target, manifest }
+      if (manifest !== undefined) return { ...base, state: 'cached', why: 'nothing changed' }
+      if (!needed.has(node)) return { ...base, state: 'unneeded', why: 'what needs it is cached' }
+      const last = await readLast(foldersOf(plan.workspace.buildRoot, node).last)
+      return { ...base, state: 'to build', why: whyChanged(last, key.inputs) }
+    }),
+  )
+}
+
+/** Nodes that a build looks at: below one that is cached, nothing is needed. */
+function frontier(targets: readonly Node[], cached: (node: Node) => boolean): ReadonlySet<Node> {
+  const seen = new Set<Node>()
+  const visit = (node: Node): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    if (!cached(node)) for (const dependency of dependenciesOf(node)) visit(dependency)
+  }
+  targets.forEach(visit)
+  return seen
+}
+
+/** The manifest in the local store whose objects are all there, unread. */
+async function findManifest(plan: Plan, node: Node): Promise<UnitManifest | undefined> {
+  const { cacheRoot } = plan.workspace
+  const hash = plan.keys.get(node)?.hash ?? ''
+  const arch = manifestArch(node)
+  const bytes = await readFile(join(cacheRoot, 'units', arch, `${hash}.json`)).catch(() => undefined)
+  const sealed = bytes === undefined ? 'missing' : decodeManifest(bytes, arch, hash)
+  if (typeof sealed === 'string') return undefined
+  const there = sealed.manifest.files.every(({ sha256 }) =>
+    existsSync(join(cacheRoot, 'objects', sha256.slice(0, 2), sha256.slice(2))),
+  )
+  return there ? sealed.manifest : undefined
+}
