@@ -11,7 +11,6 @@ export type Paragraph = ReadonlyMap<string, string>
 
 const field = /^([A-Za-z][A-Za-z0-9-]{0,63}):[ \t]*(.*)$/
 // NUL, ESC, CR and their kind have no business in a control file: they forge lines or drive terminals.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are exactly the ones to refuse
 const control = /[\u0000-\u0008\u000b-\u001f\u007f]/
 
 /**

@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { Scan } from './packages-scan.ts'
 
@@ -168,6 +169,22 @@ export function encodeIndex(text: Buffer, scan: Scan): Buffer {
   }
   words[2] = crc32(file.subarray(3 * 4, layout.head))
   return file
+}
+
+/**
+ * Writes an index file. It is not flushed to disk: its checksums tell a torn one, and it can always be made anew.
+ *
+ * @param temp a fresh path on the same file system
+ */
+export function writeIndex(path: string, temp: string, file: Buffer): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    mkdirSync(dirname(temp), { recursive: true })
+    writeFileSync(temp, file, { flag: 'wx' })
+    renameSync(temp, path)
+  } finally {
+    rmSync(temp, { force: true })
+  }
 }
 
 /** A record's text is not what was written; the file is of no use any more. */

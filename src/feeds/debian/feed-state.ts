@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { writeFailure } from '#engine/store/disk.ts'
+import { tempName } from '#engine/store/temp.ts'
+import type { PackagesFile } from './packages-file.ts'
+
+/**
+ * What was verified of a feed and may be used without asking again. Local knowledge: whoever can write it can make the
+ * feed say anything, so it is never taken from a shared cache.
+ */
+export interface Accepted {
+  /** Of the Release; milliseconds since 1970. */
+  readonly date: number
+  readonly validUntil: number | undefined
+  readonly files: readonly PackagesFile[]
+}
+
+/** Where a feed keeps what it knows, under `$YOE_CACHE/feeds`. */
+export interface StatePaths {
+  /** Of one declaration, keyring and architecture. */
+  readonly accepted: string
+  /** The newest date of the suite that was ever accepted, whatever else changed. */
+  readonly newest: string
+}
+
+export function statePaths(cacheRoot: string, id: string, suite: string, key: string): StatePaths {
+  const folder = join(cacheRoot, 'feeds', id)
+  return {
+    accepted: join(folder, `${key.slice(0, 32)}.json`),
+    newest: join(folder, `${suite.replaceAll('/', '_')}.newest.json`),
+  }
+}
+
+/** Undefined when nothing was accepted yet, or what is written there can't be made sense of. */
+export function readAccepted(path: string): Accepted | undefined {
+  const data = readJson(path)
+  const [date, validUntil, files] = [data['date'], data['validUntil'], data['files']]
+  if (typeof date !== 'number' || !Array.isArray(files) || files.length === 0) return undefined
+  const parsed = files.map(packagesFile)
+  const good = parsed.filter((file) => file !== undefined)
+  if (good.length !== parsed.length) return undefined
+  return { date, validUntil: typeof validUntil === 'number' ? validUntil : undefined, files: good }
+}
+
+/** Milliseconds since 1970; undefined when no Release of the suite was accepted yet. */
+export function readNewest(path: string): number | undefined {
+  const { date } = readJson(path)
+  return typeof date === 'number' ? date : undefined
+}
+
+const digest = /^[0-9a-f]+$/
+
+function packagesFile(value: unknown): PackagesFile | undefined {
+  const { path, size, sha256, sha512, text } = record(value)
+  if (typeof path !== 'string' || typeof size !== 'number' || typeof sha256 !== 'string' || !digest.test(sha256))
+    return undefined
+  const { size: textSize, sha256: textDigest } = record(text)
+  return {
+    path,
+    size,
+    sha256,
+    ...(typeof sha512 === 'string' ? { sha512 } : {}),
+    ...(typeof textSize === 'number' && typeof textDigest === 'string' && digest.test(textDigest)
+      ? { text: { size: textSize, sha256: textDigest } }
+      : {}),
+  }
+}
+
+function readJson(path: string): Readonly<Record<string, unknown>> {
+  try {
+    const data: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    return record(data)
+  } catch {
+    return {}
+  }
+}
+
+const record = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
+
+/**
+ * Writes a file that later runs trust.
+ *
+ * @throws {YoeError} DISK_FULL, PERMISSION
+ */
+export async function writeWhole(cacheRoot: string, path: string, content: string | Uint8Array): Promise<void> {
+  const temp = join(cacheRoot, 'tmp', tempName())
+  try {
+    await mkdir(dirname(temp), { recursive: true })
+    await mkdir(dirname(path), { recursive: true })
+    const file = await open(temp, 'wx', 0o644)
+    try {
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temp, path)
+  } catch (failure) {
+    throw await writeFailure(failure, path, content.length)
+  } finally {
+    await rm(temp, { force: true })
+  }
+}

@@ -1,0 +1,306 @@
+import { createHash } from 'node:crypto'
+import { readFileSync, realpathSync } from 'node:fs'
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { join, sep } from 'node:path'
+import type { Feed } from '#engine/catalog/package.ts'
+import { YoeError, YoeErrors } from '#engine/errors.ts'
+import { step } from '#engine/events.ts'
+import type { FeedEnvironment } from '#engine/formats.ts'
+import type { FeedDeclaration } from '#engine/project/model.ts'
+import { tempName } from '#engine/store/temp.ts'
+import { type AptFeedOptions, aptFeedOptions } from './feed-options.ts'
+import { feedRecords } from './feed-records.ts'
+import { type Accepted, readAccepted, readNewest, type StatePaths, statePaths, writeWhole } from './feed-state.ts'
+import { hostMirrors } from './host-mirror.ts'
+import { type BinaryIndex, encodeIndex, readIndex, writeIndex } from './index-cache.ts'
+import { verifyInRelease } from './inrelease.ts'
+import { debianArch } from './names.ts'
+import { objectPath, verifiedFile } from './objects.ts'
+import { type PackagesFile, packagesFiles, readPackages, textDigest } from './packages-file.ts'
+import { scanPackages } from './packages-scan.ts'
+import { checkAge, checkRelease, parseRelease, type Release, remarkableAge } from './release.ts'
+
+/** faults.md, Limits: Release / InRelease. */
+const releaseLimit = 10_000_000
+
+/**
+ * Opens a feed that `apt_feed(...)` declared. What was verified before serves until it expires or `refresh` is set:
+ * no network, no signature check, one read of the index file. Otherwise the suite's InRelease is fetched and verified,
+ * then the index that it names.
+ *
+ * @throws {YoeError} FEED_UNTRUSTED, FEED_EXPIRED, FEED_REPLAYED, FEED_INVALID, FETCH_FAILED, KEY_INVALID, TOOL_MISSING
+ * @see seed, Trust chain
+ */
+export async function openAptFeed(declaration: FeedDeclaration, environment: FeedEnvironment): Promise<Feed> {
+  const options = optionsOf(declaration)
+  const opening = new Opening(declaration, options, environment)
+  return opening.open()
+}
+
+/** @throws {YoeErrors} */
+export function optionsOf(declaration: FeedDeclaration): AptFeedOptions {
+  const checked = aptFeedOptions(declaration.options, declaration.at)
+  if (!checked.ok) throw new YoeErrors(checked.errors)
+  return checked.options
+}
+
+/** Addresses of a feed's archive, best first. */
+export function sitesOf(options: AptFeedOptions, arch?: string): readonly string[] {
+  const own = arch === undefined ? undefined : options.archUrls[arch]
+  return own === undefined ? [...hostMirrors(options.url, options.distro), options.url] : [own]
+}
+
+class Opening {
+  readonly #declaration: FeedDeclaration
+  readonly #options: AptFeedOptions
+  readonly #environment: FeedEnvironment
+  readonly #arch: string
+  readonly #keyring: Uint8Array
+  readonly #paths: StatePaths
+
+  constructor(declaration: FeedDeclaration, options: AptFeedOptions, environment: FeedEnvironment) {
+    this.#declaration = declaration
+    this.#options = options
+    this.#environment = environment
+    this.#arch = debianArch(environment.arch)
+    this.#keyring = readKeyring(declaration, options, environment.moduleRoot)
+    const { url, archUrls, suite, components } = options
+    const identity = JSON.stringify([1, url, archUrls, suite, components, this.#arch])
+    const key = createHash('sha256').update(identity).update(this.#keyring).digest('hex')
+    this.#paths = statePaths(environment.cacheRoot, declaration.id, suite, key)
+  }
+
+  async open(): Promise<Feed> {
+    const { arches } = this.#options
+    if (arches !== undefined && !arches.includes(this.#arch)) return this.#empty()
+    const accepted = this.#environment.refresh ? undefined : this.#usable()
+    return (accepted === undefined ? undefined : this.#reopen(accepted)) ?? this.#fetch()
+  }
+
+  /** A feed that has nothing for this architecture is no error: others may. */
+  #empty(): Feed {
+    const { id, distro } = this.#declaration
+    const none = (): readonly never[] => []
+    return { id, distro, digest: textDigest([]), lookup: none, providers: none, essentials: none, names: none }
+  }
+
+  /** What was accepted before, when it still counts. */
+  #usable(): Accepted | undefined {
+    const accepted = readAccepted(this.#paths.accepted)
+    if (accepted === undefined) return undefined
+    try {
+      this.#checkAge(accepted)
+      return accepted
+    } catch (failure) {
+      if (!(failure instanceof YoeError) || this.#environment.offline) throw failure
+      return undefined
+    }
+  }
+
+  #checkAge(accepted: Pick<Release, 'date' | 'validUntil'>): void {
+    const now = this.#environment.now()
+    checkAge(accepted, { feed: this.#declaration.id, now, maxAgeDays: this.#options.maxAgeDays })
+    const days = this.#options.maxAgeDays === undefined ? remarkableAge(accepted, now) : undefined
+    if (days !== undefined) {
+      this.#environment.report({
+        type: 'warning',
+        message: `feed ${this.#declaration.id}: its index is ${days} days old, and nothing says when it is too old`,
+        hint: 'yoe update asks for a newer one; max_age_days = N in apt_feed(...) sets a limit',
+      })
+    }
+  }
+
+  #reopen(accepted: Accepted): Feed | undefined {
+    const digest = textDigest(accepted.files)
+    const index = readIndex(this.#indexPath(digest)) ?? this.#buildFromObjects(accepted.files)
+    return index === undefined ? undefined : this.#feed(accepted.files, index)
+  }
+
+  #feed(files: readonly PackagesFile[], index: BinaryIndex): Feed {
+    const { id, distro } = this.#declaration
+    const { report } = this.#environment
+    const rebuild = (): BinaryIndex => {
+      const rebuilt = this.#buildFromObjects(files)
+      if (rebuilt !== undefined) return rebuilt
+      throw new YoeError('STORE_DAMAGED', `feed ${id}: its parsed index is damaged, and what it was made of is gone`, {
+        hint: 'run it again: the index is fetched anew',
+      })
+    }
+    return feedRecords({ id, distro, digest: textDigest(files), arch: this.#arch, index, rebuild, report })
+  }
+
+  #indexPath(digest: string): string {
+    return join(this.#environment.cacheRoot, 'feeds', `${digest}.index`)
+  }
+
+  /** Parses the fetched files, if they are still at hand and whole. */
+  #buildFromObjects(files: readonly PackagesFile[]): BinaryIndex | undefined {
+    const { cacheRoot } = this.#environment
+    const texts: Buffer[] = []
+    for (const file of files) {
+      const path = objectPath(cacheRoot, file.sha256)
+      let packed: Buffer
+      try {
+        packed = readFileSync(path)
+      } catch {
+        return undefined
+      }
+      if (createHash('sha256').update(packed).digest('hex') !== file.sha256) return undefined
+      texts.push(readPackages(packed, file, this.#declaration.id))
+    }
+    return this.#build(texts, textDigest(files))
+  }
+
+  #build(texts: readonly Buffer[], digest: string): BinaryIndex {
+    const [first] = texts
+    const text =
+      first !== undefined && texts.length === 1
+        ? first
+        : Buffer.concat(texts.flatMap((one) => [one, Buffer.from('\n\n')]))
+    const scan = scanPackages(text)
+    if (scan.refused.count > 0) {
+      this.#environment.report({
+        type: 'warning',
+        message: `feed ${this.#declaration.id}: ${scan.refused.count} of its packages are left out because their entries are malformed (${scan.refused.first.join('; ')})`,
+      })
+    }
+    const path = this.#indexPath(digest)
+    writeIndex(path, join(this.#environment.cacheRoot, 'tmp', tempName()), encodeIndex(text, scan))
+    const index = readIndex(path)
+    if (index === undefined) throw new Error(`${path} can't be read back`)
+    return index
+  }
+
+  async #fetch(): Promise<Feed> {
+    const { id } = this.#declaration
+    const { report } = this.#environment
+    return step(report, `Read feed ${id}`, async () => {
+      const { release, site } = await this.#release()
+      const files = packagesFiles(release, this.#options.components, this.#arch, id)
+      const texts: Buffer[] = []
+      for (const file of files) texts.push(await this.#packages(release, site, file))
+      const index = this.#build(texts, textDigest(files))
+      const { cacheRoot } = this.#environment
+      const { date, validUntil } = release
+      await writeWhole(cacheRoot, this.#paths.newest, JSON.stringify({ date }))
+      await writeWhole(cacheRoot, this.#paths.accepted, JSON.stringify({ date, validUntil, files }))
+      return this.#feed(files, index)
+    })
+  }
+
+  /** A verified Release from the first site that has an acceptable one. */
+  async #release(): Promise<{ readonly release: Release; readonly site: string }> {
+    const failures: YoeError[] = []
+    const sites = sitesOf(this.#options)
+    for (const site of sites) {
+      try {
+        return { release: await this.#releaseFrom(site), site }
+      } catch (failure) {
+        if (!(failure instanceof YoeError) || failure.code === 'CANCELLED' || failure.fault === 'environment')
+          throw failure
+        failures.push(failure)
+        if (site !== sites.at(-1)) {
+          this.#environment.report({ type: 'notice', message: `${failure.message}; trying ${sites[failures.length]}` })
+        }
+      }
+    }
+    // Not to be reached says less than to be wrong.
+    throw (
+      failures.find((failure) => failure.code !== 'FETCH_FAILED') ?? failures[0] ?? new Error('a feed without sites')
+    )
+  }
+
+  async #releaseFrom(site: string): Promise<Release> {
+    const { id } = this.#declaration
+    const { cacheRoot, now } = this.#environment
+    const { suite, components, keyring, maxAgeDays } = this.#options
+    const temp = join(cacheRoot, 'tmp', tempName())
+    let bytes: Uint8Array
+    try {
+      await mkdir(join(cacheRoot, 'tmp'), { recursive: true })
+      await this.#get([`${site}/dists/${suite}/InRelease`], temp, `${id}: InRelease`, { maxSize: releaseLimit })
+      bytes = await readFile(temp)
+    } finally {
+      await rm(temp, { force: true })
+    }
+    const time = now()
+    const verified = await verifyInRelease({ bytes, keyring: this.#keyring, keyringName: keyring, feed: id, now: time })
+    const release = parseRelease(verified.text, id)
+    const { newest } = this.#paths
+    checkRelease(release, {
+      feed: id,
+      suite,
+      components,
+      maxAgeDays,
+      now: time,
+      lastDate: readNewest(newest),
+      override: `rm ${newest}`,
+    })
+    this.#checkAge(release)
+    return release
+  }
+
+  /** Fetches one Packages file, by its digest where the archive offers that, and unpacks it. */
+  async #packages(release: Release, site: string, file: PackagesFile): Promise<Buffer> {
+    const { id } = this.#declaration
+    const { cacheRoot } = this.#environment
+    const own = this.#options.archUrls[this.#arch]
+    const bases = own === undefined ? [site, ...sitesOf(this.#options).filter((other) => other !== site)] : [own]
+    const folder = file.path.slice(0, file.path.lastIndexOf('/'))
+    const urls = bases.flatMap((base) => {
+      const suite = `${base}/dists/${this.#options.suite}`
+      const plain = `${suite}/${file.path}`
+      return release.byHash ? [`${suite}/${folder}/by-hash/SHA256/${file.sha256}`, plain] : [plain]
+    })
+    const path = objectPath(cacheRoot, file.sha256)
+    if (!(await verifiedFile(path, file.sha256, file.size))) {
+      await this.#get(urls, path, `${id}: ${file.path}`, { sha256: file.sha256, size: file.size })
+    }
+    return readPackages(await readFile(path), file, id)
+  }
+
+  async #get(
+    urls: readonly string[],
+    dest: string,
+    title: string,
+    expected: { readonly maxSize: number } | { readonly sha256: string; readonly size: number },
+  ): Promise<void> {
+    const { fetcher, report, signal, offline } = this.#environment
+    if (offline && !urls.every((url) => url.startsWith('file:'))) {
+      throw new YoeError('FETCH_FAILED', `feed ${this.#declaration.id} is not in the cache, and yoe works offline`, {
+        hint: 'run it once without --offline',
+        at: this.#declaration.at,
+      })
+    }
+    try {
+      await fetcher.fetch({ urls, dest, title, report, ...expected, ...(signal === undefined ? {} : { signal }) })
+    } catch (failure) {
+      if (!(failure instanceof YoeError) || failure.code !== 'DIGEST_MISMATCH') throw failure
+      throw new YoeError('DIGEST_MISMATCH', failure.message, {
+        hint: 'the mirror is being updated, or is damaged: try again in a few minutes, or use another mirror',
+        at: this.#declaration.at,
+        cause: failure,
+      })
+    }
+  }
+}
+
+/** The keyring, which must lie in the module, links followed. */
+function readKeyring(declaration: FeedDeclaration, options: AptFeedOptions, moduleRoot: string): Uint8Array {
+  const { keyring } = options
+  try {
+    const root = realpathSync(moduleRoot)
+    const path = realpathSync(join(root, keyring))
+    if (path.startsWith(`${root}${sep}`)) return readFileSync(path)
+  } catch (failure) {
+    throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its keyring ${keyring} can't be read`, {
+      hint: `put the archive's OpenPGP keys there: gpg --export KEYID > ${join(moduleRoot, keyring)}`,
+      at: declaration.at,
+      cause: failure,
+    })
+  }
+  throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its keyring ${keyring} lies outside of the module`, {
+    hint: 'copy the keys into the module: a module brings its own trust',
+    at: declaration.at,
+  })
+}

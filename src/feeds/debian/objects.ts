@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, open } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** Where the store keeps the blob of a digest. @see design.md, Store and cache */
+export function objectPath(cacheRoot: string, sha256: string): string {
+  return join(cacheRoot, 'objects', sha256.slice(0, 2), sha256.slice(2))
+}
+
+/** Whether `path` is a file of exactly these bytes. */
+export async function verifiedFile(path: string, sha256: string, size: number): Promise<boolean> {
+  let file: FileHandle
+  try {
+    file = await open(path, 'r')
+  } catch {
+    return false
+  }
+  try {
+    if ((await file.stat()).size !== size) return false
+    const sum = createHash('sha256')
+    const chunk = Buffer.allocUnsafe(2 ** 20)
+    for (;;) {
+      const { bytesRead } = await file.read(chunk, 0, chunk.length)
+      if (bytesRead === 0) break
+      sum.update(chunk.subarray(0, bytesRead))
+    }
+    return sum.digest('hex') === sha256
+  } finally {
+    await file.close()
+  }
+}
