@@ -85,7 +85,8 @@ export async function signText(text: string, signingKey: SigningKey, date: numbe
     date: new Date(Math.max(date * 1000, key.getCreationTime().getTime())),
     config: { nonDeterministicSignaturesViaNotation: false, preferredHashAlgorithm: enums.hash.sha512 },
   }
-  const inline = await sign({ message: await createCleartextMessage({ text }), ...options })
+  // The newline before the signature belongs to the armor.
+  const inline = await sign({ message: await createCleartextMessage({ text: text.replace(/\n$/, '') }), ...options })
   const detached = await sign({
     message: await createMessage({ binary: new TextEncoder().encode(text) }),
     detached: true,
