@@ -1,4 +1,4 @@
 import { runAction } from '#github/host.ts'
 import { planAction } from '#github/plan-action.ts'
 
-await runAction(planAction)
+await runAction((host) => planAction(host))

@@ -1,4 +1,4 @@
 import { runAction } from '#github/host.ts'
 import { publishAction } from '#github/publish-action.ts'
 
-await runAction(publishAction)
+await runAction((host) => publishAction(host))

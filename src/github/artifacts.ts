@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdCompress } from 'node:zlib'
 import { YoeError } from '#engine/errors.ts'
+import { commandData, neutralise } from './neutral.ts'
 
 export interface Uploaded {
   readonly name: string
@@ -16,11 +17,17 @@ export class Artifacts {
   readonly #runUrl: string
   readonly #temp: string
   readonly #days: number | undefined
+  readonly #write: (text: string) => void
   readonly uploaded: Uploaded[] = []
 
-  /** @param temp RUNNER_TEMP; @param days how long they are kept; undefined: as the repository says */
-  constructor(runUrl: string, temp: string, days?: number) {
+  /**
+   * @param temp RUNNER_TEMP
+   * @param write to the log: what the client says of an upload is one closed group
+   * @param days how long they are kept; undefined: as the repository says
+   */
+  constructor(runUrl: string, temp: string, write: (text: string) => void, days?: number) {
     this.#runUrl = runUrl
+    this.#write = write
     this.#temp = temp
     this.#days = days
   }
@@ -83,6 +90,7 @@ export class Artifacts {
         ...options,
         ...(this.#days === undefined ? {} : { retentionDays: this.#days }),
       })
+    this.#write(`::group::Upload ${commandData(neutralise(name))}\n`)
     try {
       const { id } = await upload().catch(async (failure: unknown) => {
         if (!/already[ _]exists|\(409\)/i.test(String(failure))) throw failure
@@ -102,6 +110,8 @@ export class Artifacts {
           cause: failure,
         },
       )
+    } finally {
+      this.#write('::endgroup::\n')
     }
   }
 }

@@ -77,10 +77,8 @@ export class ActionsCache implements RemoteStore {
 
   /** Whether this job has a cache service at all (a laptop has none). */
   static available(env: NodeJS.ProcessEnv): boolean {
-    return (
-      env['ACTIONS_RUNTIME_TOKEN'] !== undefined &&
-      (env['ACTIONS_RESULTS_URL'] ?? env['ACTIONS_CACHE_URL']) !== undefined
-    )
+    const { ACTIONS_RUNTIME_TOKEN: token, ACTIONS_RESULTS_URL: results, ACTIONS_CACHE_URL: older } = env
+    return Boolean(token) && Boolean(results ?? older)
   }
 
   get numbers(): CacheNumbers {

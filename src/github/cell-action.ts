@@ -6,7 +6,7 @@ import { Artifacts, artifactName } from './artifacts.ts'
 import { basePackages, keepPackages } from './base.ts'
 import { ActionsCache } from './cache.ts'
 import { openEngine } from './engine.ts'
-import type { CellReport, Phase, UnitReport } from './engine-port.ts'
+import type { CellReport, Engine, Phase, UnitReport } from './engine-port.ts'
 import { bug, type Host, Told } from './host.ts'
 import { cellInput, choiceInput, flagInput, folderInput, type GetInput, listInput, numberInput } from './inputs.ts'
 import { ActionsReporter } from './reporter.ts'
@@ -48,7 +48,7 @@ export function cellInputs(get: GetInput): CellInputs {
 }
 
 /** Restores, builds and tests one cell as far as asked for, and tells what it came to. */
-export async function cellAction(host: Host, wanted: Phase): Promise<void> {
+export async function cellAction(host: Host, wanted: Phase, open: () => Promise<Engine> = openEngine): Promise<void> {
   const started = Date.now()
   const { context, env } = host
   const inputs = cellInputs(host.input)
@@ -58,12 +58,12 @@ export async function cellAction(host: Host, wanted: Phase): Promise<void> {
   const temp = env['RUNNER_TEMP'] ?? tmpdir()
   const reporter = new ActionsReporter({ write: host.write, project: inputs.project, localCommand })
   const cache = openCache(host, inputs.token, reporter)
-  const artifacts = new Artifacts(context.runUrl, temp, inputs.retentionDays)
+  const artifacts = new Artifacts(context.runUrl, temp, host.write, inputs.retentionDays)
   let report: CellReport | undefined
   let base: CellReport['packages']
   let failure: unknown
   try {
-    const engine = await openEngine()
+    const engine = await open()
     report = await engine.runCell({
       cell,
       through,

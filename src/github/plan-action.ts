@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { changedFiles } from './changes.ts'
 import { openEngine } from './engine.ts'
+import type { Engine } from './engine-port.ts'
 import type { Host } from './host.ts'
 import { cellPatterns, choiceInput, folderInput, mappingInput } from './inputs.ts'
 import { planMatrix } from './matrix.ts'
@@ -10,14 +11,15 @@ import { ActionsReporter } from './reporter.ts'
 import { renderPlan } from './summary-plan.ts'
 
 /** Lists the cells that this run must build, as a matrix. */
-export async function planAction(host: Host): Promise<void> {
+export async function planAction(host: Host, open: () => Promise<Engine> = openEngine): Promise<void> {
   const { context, env } = host
   const project = folderInput(host.input, 'project')
   const patterns = cellPatterns(host.input, 'cells')
   const runners = mappingInput(host.input, 'runners')
   const only = choiceInput((name) => host.input(name) || 'auto', 'only', ['auto', 'all', 'affected'])
+  const token = host.input('github-token')
   const reporter = new ActionsReporter({ write: host.write, project, localCommand: 'yoe plan' })
-  const engine = await openEngine()
+  const engine = await open()
   const { cells } = await engine.plan({
     projectDir: join(context.workspace, project),
     cells: patterns,
@@ -27,7 +29,7 @@ export async function planAction(host: Host): Promise<void> {
   // A push to the default branch builds everything by default: it is what pull requests restore from.
   const narrow =
     only === 'affected' || (only === 'auto' && context.trust !== 'default-branch' && context.trust !== 'tag')
-  const changed = narrow ? await changedFiles(context, project, host.input('github-token'), reporter) : undefined
+  const changed = narrow ? await changedFiles(context, project, token, reporter) : undefined
   const matrix = planMatrix({ cells, runners, changed })
   const report = join(env['RUNNER_TEMP'] ?? tmpdir(), 'yoe-plan.json')
   await writeFile(report, `${JSON.stringify({ cells, changed, matrix }, null, 2)}\n`)

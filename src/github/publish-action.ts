@@ -4,19 +4,15 @@ import { join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import { Artifacts } from './artifacts.ts'
 import { openEngine } from './engine.ts'
+import type { Engine } from './engine-port.ts'
 import type { Host } from './host.ts'
 import { flagInput, folderInput } from './inputs.ts'
 import { ActionsReporter } from './reporter.ts'
 import { renderPublish } from './summary-plan.ts'
 
 /** Publishes what the cells of this run made as one signed feed; reads this run's artifacts only, never the cache. */
-export async function publishAction(host: Host): Promise<void> {
+export async function publishAction(host: Host, open: () => Promise<Engine> = openEngine): Promise<void> {
   const { context, env } = host
-  const project = folderInput(host.input, 'project')
-  const directory = folderInput(host.input, 'directory')
-  const upload = flagInput(host.input, 'upload')
-  const signingKey = host.input('signing-key')
-  if (signingKey !== '') for (const line of signingKey.split('\n')) if (line.length > 8) host.mask(line)
   if (!context.mayPublish)
     throw new YoeError(
       'PUBLISH_FAILED',
@@ -25,9 +21,14 @@ export async function publishAction(host: Host): Promise<void> {
         hint: "give the job `if: github.event_name == 'schedule'` or another condition that pull requests do not meet",
       },
     )
+  const project = folderInput(host.input, 'project')
+  const directory = folderInput(host.input, 'directory')
+  const upload = flagInput(host.input, 'upload')
+  const signingKey = host.input('signing-key')
+  if (signingKey !== '') for (const line of signingKey.split('\n')) if (line.length > 8) host.mask(line)
   const reporter = new ActionsReporter({ write: host.write, project, localCommand: 'yoe publish' })
   const temp = env['RUNNER_TEMP'] ?? tmpdir()
-  const artifacts = new Artifacts(context.runUrl, temp)
+  const artifacts = new Artifacts(context.runUrl, temp, host.write)
   const downloads = await mkdtemp(join(temp, 'yoe-feeds-'))
   try {
     const feeds = await artifacts.download('feed-', downloads)
@@ -37,7 +38,7 @@ export async function publishAction(host: Host): Promise<void> {
       })
     const to = join(context.workspace, directory)
     await mkdir(to, { recursive: true })
-    const engine = await openEngine()
+    const engine = await open()
     const report = await engine.publish({
       projectDir: join(context.workspace, project),
       feeds,

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, beforeEach, test } from 'node:test'
+import { YoeError, YoeErrors } from '#engine/errors.ts'
+import { cellAction } from '#github/cell-action.ts'
+import { planAction } from '#github/plan-action.ts'
+import { publishAction } from '#github/publish-action.ts'
+import { readAction } from '../../scripts/action-docs.ts'
+import { type FakeHost, failsTold, fakeHost } from '../support/action-host.ts'
+import { openEngine } from '../support/fake-engine.ts'
+import { type ResultsService, startResultsService } from '../support/results-service.ts'
+
+let dir: string
+let service: ResultsService
+
+before(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'yoe-run-'))
+  service = await startResultsService({ dir: join(dir, 'store') })
+  Object.assign(process.env, service.env())
+})
+after(async () => {
+  await service.close()
+  rmSync(dir, { recursive: true, force: true })
+})
+beforeEach(() => {
+  service.caches.length = 0
+  service.artifacts.length = 0
+  service.intercept = undefined
+})
+
+function host(
+  units: Readonly<Record<string, string>>,
+  options: Partial<Parameters<typeof fakeHost>[0]> = {},
+): FakeHost {
+  const workspace = mkdtempSync(join(dir, 'work-'))
+  mkdirSync(join(workspace, 'units'))
+  for (const [name, text] of Object.entries(units)) writeFileSync(join(workspace, 'units', `${name}.txt`), text)
+  const inputs = { cell: 'box/base', 'github-token': 't', upload: 'image, feed, report', ...options.inputs }
+  return fakeHost({ dir, workspace, ...options, env: { ...service.env(), ...options.env }, inputs })
+}
+const units = { libz: '', app: 'libz\nhello' }
+
+test('the inputs and outputs of each action.yml are those that its code reads and sets', async () => {
+  const boot = host({ ...units, app: 'HANG' })
+  assert.ok(await failsTold(cellAction(boot, 'boot-test', openEngine)))
+  const cell = host(units)
+  await cellAction(cell, 'boot-test', openEngine)
+  const plan = host(units)
+  await planAction(plan, openEngine)
+  const publish = host(units, { inputs: { 'signing-key': 'k', upload: 'true' } })
+  await publishAction(publish, openEngine)
+  for (const [action, { asked, outputs }] of [
+    ['.', cell],
+    ['actions/plan', plan],
+    ['actions/publish-feed', publish],
+  ] as const) {
+    const file = readAction(action)
+    assert.deepEqual(file.inputs.map(({ name }) => name).sort(), [...asked].sort(), action)
+    assert.deepEqual(file.outputs.map(({ name }) => name).sort(), Object.keys(outputs).sort(), action)
+  }
+  for (const action of ['actions/build', 'actions/image', 'actions/boot-test']) {
+    const { inputs, outputs } = readAction(action)
+    for (const { name } of inputs) assert.ok(cell.asked.has(name), `${action}: ${name}`)
+    for (const { name } of outputs) assert.ok(name in cell.outputs, `${action}: ${name}`)
+  }
+})
+
+test('a cell leaves outputs, artifacts, a page and a report that agree', async () => {
+  const run = host(units)
+  await cellAction(run, 'boot-test', openEngine)
+  const report = JSON.parse(readFileSync(run.outputs['report'] ?? '', 'utf8'))
+  assert.equal(report.ok, true)
+  assert.equal(report.disk.sha256, run.outputs['sha256'])
+  // Both units, and the list of packages for pull requests to compare with.
+  assert.equal(report.cache.saved, 3)
+  assert.deepEqual(service.artifacts.map(({ name }) => name).sort(), [
+    'feed-box-base',
+    'image-box-base.img.zst',
+    'report-box-base',
+  ])
+  assert.match(run.summaries.join(''), /^## ✅ box\/base\n\n2 built, 0 unchanged/)
+  assert.deepEqual(readdirSync(run.env['RUNNER_TEMP'] ?? ''), ['yoe-report-box-base.json'], 'nothing else is left')
+})
+
+test('the phases: units without an image, an image without a boot', async () => {
+  const build = host(units)
+  await cellAction(build, 'units', openEngine)
+  assert.deepEqual(Object.keys(build.outputs).sort(), ['cache-hits', 'feed-url', 'report'])
+  const image = host(units, { inputs: { 'boot-test': 'false', upload: 'none' } })
+  await cellAction(image, 'boot-test', openEngine)
+  assert.equal(JSON.parse(readFileSync(image.outputs['report'] ?? '', 'utf8')).boot, undefined)
+  assert.deepEqual(Object.keys(image.outputs).sort(), ['cache-hits', 'image', 'report', 'sha256'])
+})
+
+test('a failed boot test fails the step, keeps the image and uploads the serial log', async () => {
+  const run = host({ ...units, app: 'libz\nHANG' })
+  assert.ok(await failsTold(cellAction(run, 'boot-test', openEngine)))
+  assert.match(run.log(), /::error title=BOOT_FAILED::base did not pass its boot test: no login prompt/)
+  assert.ok(service.artifacts.some(({ name }) => name === 'serial-box-base'))
+  assert.match(run.summaries.join(''), /## ❌[\s\S]*### Boot test/)
+  assert.equal(JSON.parse(readFileSync(run.outputs['report'] ?? '', 'utf8')).ok, false)
+})
+
+test('all errors of a project are annotated together, and a bug of ours without a stack', async () => {
+  const run = host(units)
+  const errors = [1, 2].map(
+    (line) => new YoeError('UNKNOWN_FIELD', `field ${line}`, { at: { file: 'PROJECT.star', line, column: 1 } }),
+  )
+  const engine = async () => ({ ...(await openEngine()), runCell: () => Promise.reject(new YoeErrors(errors)) })
+  assert.ok(await failsTold(cellAction(run, 'units', engine)))
+  assert.equal(run.log().match(/^::error title=UNKNOWN_FIELD,file=PROJECT\.star,line=\d::/gm)?.length, 2)
+  const broken = host(units)
+  const bug = async () => ({
+    ...(await openEngine()),
+    runCell: () => Promise.reject(new TypeError('x is not a function')),
+  })
+  assert.ok(await failsTold(cellAction(broken, 'units', bug)))
+  assert.match(broken.log(), /this is a bug in yoe, please report it: x is not a function/)
+  assert.doesNotMatch(broken.log(), /\n\s+at |file:\/\//)
+})
+
+test('a pull request sees what its packages are against the base commit', async () => {
+  await cellAction(host(units), 'image', openEngine)
+  const pull = {
+    base: { sha: 'c'.repeat(40), repo: { full_name: 'octo/widgets' } },
+    head: { sha: 'd'.repeat(40), repo: { full_name: 'octo/widgets' } },
+  }
+  const run = host({ ...units, app: 'libz\nhello, world' }, { event: 'pull_request', payload: { pull_request: pull } })
+  await cellAction(run, 'image', openEngine)
+  assert.match(run.summaries.join(''), /### Packages against the base branch \(\+7 B\)\n\n[\s\S]*\| app \| 10 \| 17 \|/)
+})
+
+// faults.md G6, G7
+test('a cache that is down or poisoned costs time, never the build', async () => {
+  await cellAction(host(units), 'image', openEngine)
+  for (const row of service.caches) writeFileSync(service.blobPath(row.blob), 'poison')
+  const poisoned = host(units)
+  await cellAction(poisoned, 'image', openEngine)
+  assert.match(poisoned.summaries.join(''), /2 built/)
+})
+
+test('without a cache service everything is built, and that is said', async () => {
+  const run = host(units, { env: { ACTIONS_RUNTIME_TOKEN: '', ACTIONS_RESULTS_URL: '' }, inputs: { upload: 'none' } })
+  await cellAction(run, 'image', openEngine)
+  assert.match(run.log(), /There is no Actions cache here/)
+})
+
+test('publishing is for the default branch and tags, after jobs that uploaded feeds', async () => {
+  const fork = host(units, { event: 'pull_request', inputs: { 'signing-key': 'k', upload: 'true' } })
+  await assert.rejects(
+    publishAction(fork, openEngine),
+    (failure) => failure instanceof YoeError && /must not publish/.test(failure.message),
+  )
+  assert.ok(fork.asked.has('signing-key') === false, 'the key is not even read')
+  const early = host(units, { inputs: { 'signing-key': 'k', upload: 'true' } })
+  await assert.rejects(
+    publishAction(early, openEngine),
+    (failure) => failure instanceof YoeError && /no job of this run uploaded a feed/.test(failure.message),
+  )
+})
+
+test('the plan drops what a pull request does not touch, and keeps all when it can not ask', async () => {
+  const pull = {
+    base: { sha: 'a'.repeat(40), repo: { full_name: 'octo/widgets' } },
+    head: { sha: 'b'.repeat(40), repo: { full_name: 'octo/widgets' } },
+  }
+  const planned = async (files: readonly string[] | undefined): Promise<string> => {
+    service.intercept = (what) => {
+      if (!what.includes('/compare/')) return undefined
+      return files === undefined
+        ? { status: 500 }
+        : { status: 200, body: { files: files.map((filename) => ({ filename })) } }
+    }
+    const run = host(units, { event: 'pull_request', payload: { pull_request: pull } })
+    await planAction(run, openEngine)
+    return run.outputs['count'] ?? ''
+  }
+  assert.equal(await planned(['README.md']), '0')
+  assert.equal(await planned(['units/app.txt']), '1')
+  assert.equal(await planned(['.github/workflows/images.yml']), '1')
+  assert.equal(await planned(Array.from({ length: 300 }, (_, i) => `docs/${i}`)), '1')
+  assert.equal(await planned(undefined), '1')
+})
