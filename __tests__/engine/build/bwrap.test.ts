@@ -67,10 +67,13 @@ for (const identity of ['user', 'install'] as const) {
     const folder = await writableFolder(t)
     const mark = markOf()
     const daemon = `exec -a ${mark} bash -c "while :; do date +%N >/out/late; sleep 0.02; done" </dev/null >/dev/null 2>&1 &`
-    const { result } = await bash(`(setsid bash -c '${daemon}' &); (${daemon}); sleep 0.3; test -s /out/late`, {
-      identity,
-      mounts: [{ source: folder, target: '/out', writable: true }],
-    })
+    const { result } = await bash(
+      `(setsid bash -c '${daemon}' &); (${daemon}); until test -s /out/late; do sleep 0.02; done`,
+      {
+        identity,
+        mounts: [{ source: folder, target: '/out', writable: true }],
+      },
+    )
     assert.deepEqual(result, { kind: 'exited', code: 0 })
     assert.deepEqual(await marked(mark), [])
     const first = await readFile(join(folder, 'late'), 'utf8')
@@ -85,7 +88,7 @@ for (const identity of ['user', 'install'] as const) {
     const own = identity === 'install' ? 'chown -R 1234:1234 /out/foreign; chmod -R 0 /out/foreign;' : ''
     const script = `cd /out; mkdir -p a/b foreign/x; echo secret >a/b/file; touch foreign/x/y; ln -s /etc/passwd a/link
       ${own} chmod 4755 a/b/file; chmod 0 a/b/file; chmod 0 a/b; chmod 0 a
-      deep=/tmp; cd /out; mkdir deep; cd deep; for i in {1..600}; do mkdir dddddddddd; cd dddddddddd; done`
+      deep=/tmp; cd /out; mkdir deep; cd deep; for i in {1..400}; do mkdir dddddddddd; cd dddddddddd; done`
     const { result, said } = await bash(script, {
       identity,
       mounts: [{ source: folder, target: '/out', writable: true }],
@@ -135,6 +138,14 @@ for (const identity of ['user', 'install'] as const) {
     assert.deepEqual((await marked(mark)).filter(own), [])
   })
 }
+
+sandboxed('modes do not depend on the umask of whoever starts yoe', async () => {
+  const before = process.umask(0o077)
+  const { said } = await bash('umask; stat -c %a /tmp / /dev/shm; touch /tmp/x; stat -c %a /tmp/x').finally(() =>
+    process.umask(before),
+  )
+  assert.equal(said, '0022\n1777\n755\n1777\n644\n')
+})
 
 sandboxed('a run that was cancelled before it began does not begin', async () => {
   await assert.rejects(bash('true', { signal: AbortSignal.abort() }), { code: 'CANCELLED' })

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -110,5 +110,3 @@ export async function foreignEntries(folder: string): Promise<string> {
   for (const [name, code] of Object.entries(programs)) await writeFile(join(folder, name), elf(code), { mode: 0o755 })
   return Object.keys(programs).join(' ')
 }
-
-export const gone = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true })

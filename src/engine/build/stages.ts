@@ -72,7 +72,7 @@ echo "run $pid" >&3
 read -r _ <&4
 echo 1000 >/proc/self/oom_score_adj
 echo 1 2>/dev/null >/proc/sys/user/max_user_namespaces || :
-ulimit -c 0; ulimit -u "$2"; ulimit -d "$3"; ulimit -f "$4"
+umask 022; ulimit -c 0; ulimit -u "$2"; ulimit -d "$3"; ulimit -f "$4"
 shift 4
 for fd in /proc/self/fd/*; do
   fd=\${fd##*/}

@@ -33,7 +33,10 @@ export const defaultLimits: Limits = {
 }
 
 export interface Run {
-  /** Absolute folder that is `/` of the run, read-only. `host` means the host's own root file system, read-only: only for making the first tools root. */
+  /**
+   * Absolute folder that is `/` of the run, read-only. `host` means the host's own programs and their settings (/usr,
+   * /bin, /lib, /etc), read-only: only for making the first tools root.
+   */
   readonly root: string | 'host'
   readonly argv: readonly string[]
   /** The whole environment. */
@@ -42,6 +45,10 @@ export interface Run {
   readonly mounts: readonly Mount[]
   /** Fresh, empty, writable memory file systems at these paths (sizes in bytes). /tmp always is one. */
   readonly tmpfs?: readonly { readonly target: string; readonly size: number }[]
+  /**
+   * False: a network of its own with nothing in it but loopback. True: the host's, with the host's names; that
+   * includes services on its loopback addresses, so it is for fetching, never for building.
+   */
   readonly network: boolean
   /**
    * `user`: one id, shown as 0, without capabilities: building.
