@@ -20,6 +20,12 @@ export interface Node {
   fixed: boolean
 }
 
+/** A settled package that must not be beside anything that `conflict` names. */
+export interface Ban {
+  readonly conflict: Dependency
+  readonly by: Node
+}
+
 /** Whether `version` is what `wanted` asks for; unversioned wishes take any. */
 export function satisfies(versions: VersionScheme, version: string, wanted: Dependency['version']): boolean {
   if (wanted === undefined) return true
@@ -61,15 +67,28 @@ export class Candidates {
   readonly #solutions = new Map<string, Node[]>()
   readonly #installedProviders = new Map<string, Map<Node, readonly Provided[]>>()
   readonly #forbidden: ReadonlySet<string>
+  readonly #providing = new Map<string, Node[]>()
+  readonly #bans = new Map<string, Ban[]>()
+  readonly #onBanned: (node: Node, ban: Ban) => void
   /** Looks at candidates so far: hostile graphs end by count, not by clock, so that the answer is the same everywhere. */
   #looks = 0
 
-  /** @param forbidden names that must not be in the closure */
-  constructor(universe: Universe, versions: VersionScheme, arch: string, forbidden: ReadonlySet<string>) {
+  /**
+   * @param forbidden names that must not be in the closure
+   * @param onBanned is told of each package that {@link ban} rules out
+   */
+  constructor(
+    universe: Universe,
+    versions: VersionScheme,
+    arch: string,
+    forbidden: ReadonlySet<string>,
+    onBanned: (node: Node, ban: Ban) => void,
+  ) {
     this.#universe = universe
     this.#versions = versions
     this.#arches = new Set([arch, 'all', 'noarch'])
     this.#forbidden = forbidden
+    this.#onBanned = onBanned
   }
 
   node(name: string): Node {
@@ -84,7 +103,42 @@ export class Candidates {
     }
     const node: Node = { name, candidate, installed: false, fixed: false }
     this.#nodes.set(name, node)
+    if (candidate === undefined) return node
+    for (const provided of candidate.provides) append(this.#providing, provided.name, node)
+    for (const banned of [name, ...candidate.provides.map((one) => one.name)]) {
+      const ban = this.#bans.get(banned)?.find(({ conflict, by }) => by !== node && this.#answers(node, conflict))
+      if (ban === undefined) continue
+      this.#ruleOut(node, ban)
+      break
+    }
     return node
+  }
+
+  /**
+   * Rules out for good what must not be beside `by`, now and when it is met later: what a conflict names is not looked
+   * up for its own sake.
+   *
+   * @returns installed packages that it could not rule out because they are fixed
+   */
+  ban(conflict: Dependency, by: Node): readonly Node[] {
+    const ban: Ban = { conflict, by }
+    append(this.#bans, conflict.name, ban)
+    const stuck: Node[] = []
+    const own = this.#nodes.get(conflict.name)
+    for (const node of new Set([...(own === undefined ? [] : [own]), ...(this.#providing.get(conflict.name) ?? [])])) {
+      this.spend(1)
+      if (node === by || !this.#answers(node, conflict)) continue
+      if (node.installed && node.fixed) stuck.push(node)
+      else this.#ruleOut(node, ban)
+    }
+    return stuck
+  }
+
+  #ruleOut(node: Node, ban: Ban): void {
+    this.remove(node)
+    node.candidate = undefined
+    node.fixed = true
+    this.#onBanned(node, ban)
   }
 
   nodes(): Iterable<Node> {
@@ -147,11 +201,6 @@ export class Candidates {
     return [...found.filter((node) => node.fixed && node.installed), ...found.filter((node) => !node.fixed)]
   }
 
-  /** Like {@link solutions}, for a conflict: everything that must not be beside `except`, whether fixed or not. */
-  conflicting(dependency: Dependency, except: Node): readonly Node[] {
-    return this.#enumerate(dependency).filter((node) => node !== except)
-  }
-
   #enumerate(dependency: Dependency): Node[] {
     const found: Node[] = []
     const own = this.node(dependency.name)
@@ -183,6 +232,15 @@ export class Candidates {
     if (this.#looks > lookLimit) throw new TooTangled()
   }
 
+  /** By its name or by what it provides. */
+  #answers(node: Node, dependency: Dependency): boolean {
+    if (node.name === dependency.name && this.#meets(node, dependency)) return true
+    return (
+      node.candidate?.provides.some((one) => one.name === dependency.name && this.#providedMeets(one, dependency)) ===
+      true
+    )
+  }
+
   #meets(node: Node, dependency: Dependency): boolean {
     return node.candidate !== undefined && satisfies(this.#versions, node.candidate.version, dependency.version)
   }
@@ -191,4 +249,10 @@ export class Candidates {
     if (dependency.version === undefined) return true
     return provided.version !== undefined && satisfies(this.#versions, provided.version, dependency.version)
   }
+}
+
+function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, [value])
+  else list.push(value)
 }

@@ -1,5 +1,5 @@
 import { YoeError, YoeErrors } from '../errors.ts'
-import { Candidates, type Node, TooTangled, type Universe } from './candidates.ts'
+import { type Node, TooTangled, type Universe } from './candidates.ts'
 import { explain } from './explain.ts'
 import type { PackageRecord, VersionScheme } from './package.ts'
 import { type Root, Solver } from './solver.ts'
@@ -42,7 +42,7 @@ export function resolveClosure(input: ClosureInput): Closure {
     for (let attempts = 0; attempts < attemptLimit; attempts++) {
       const forbidden = pending.pop()
       if (forbidden === undefined) break
-      const solver = new Solver(new Candidates(input, input.versions, input.arch, forbidden))
+      const solver = new Solver(input, input.versions, input.arch, forbidden)
       if (!solver.install(input.roots)) {
         failed ??= solver
         continue

@@ -1,5 +1,5 @@
-import type { Candidates, Node } from './candidates.ts'
-import type { Alternatives, Dependency, PackageRecord } from './package.ts'
+import { Candidates, type Node, type Universe } from './candidates.ts'
+import type { Alternatives, Dependency, PackageRecord, VersionScheme } from './package.ts'
 
 /** Why a package can't be installed. */
 export type Obstacle =
@@ -40,8 +40,11 @@ export class Solver {
   readonly #stack: Frame[] = []
   readonly #choices: Alternatives[] = []
 
-  constructor(candidates: Candidates) {
-    this.candidates = candidates
+  /** @param forbidden names that must not be in the closure */
+  constructor(universe: Universe, versions: VersionScheme, arch: string, forbidden: ReadonlySet<string>) {
+    this.candidates = new Candidates(universe, versions, arch, forbidden, (node, { conflict, by }) =>
+      this.#giveUp(node, { kind: 'conflict', dependency: conflict, with: by.name }),
+    )
   }
 
   /** @returns whether every root got what it asks for; packages may still conflict, see {@link violations} */
@@ -158,20 +161,17 @@ export class Solver {
     const { candidates } = this
     let clear = true
     for (const conflict of record.conflicts) {
-      if (!node.fixed && !candidates.isInstalled(conflict, node)) continue
-      for (const other of candidates.conflicting(conflict, node)) {
-        if (other.installed && other.fixed) {
-          clear = false
-          this.#giveUp(node, { kind: 'conflict', dependency: conflict, with: other.name })
-          if (!node.fixed) return false
-        } else if (node.fixed) {
-          this.#giveUp(other, { kind: 'conflict', dependency: conflict, with: node.name })
-          this.#discard(other)
-          other.fixed = true
-        } else {
-          candidates.remove(other)
-        }
-      }
+      const stuck = node.fixed
+        ? candidates.ban(conflict, node)
+        : [...candidates.installedFor(conflict, node)].filter((other) => {
+            if (!other.fixed) candidates.remove(other)
+            return other.fixed
+          })
+      const [other] = stuck
+      if (other === undefined) continue
+      clear = false
+      this.#giveUp(node, { kind: 'conflict', dependency: conflict, with: other.name })
+      if (!node.fixed) return false
     }
     return clear
   }
