@@ -5,7 +5,7 @@ import { type Position, YoeError } from '../errors.ts'
 import type { Addition } from './overlay.ts'
 import { readTar, shown, type TarEntry, type TarType } from './tar-read.ts'
 import { tarEnd, tarHeader, tarPadding } from './tar-write.ts'
-import { readZstd, zstdCompressor } from './zstd.ts'
+import { readZstd, zstdFrames } from './zstd.ts'
 
 /** What the root file system holds once overlays are on it, as far as edits need to know. */
 export interface RootIndex {
@@ -45,7 +45,7 @@ const mostHeld = 64 * 2 ** 20
 export async function editRoot(edit: RootEdit): Promise<void> {
   const { size } = await stat(edit.base)
   if (size === 0) throw new YoeError('ARCHIVE_UNSAFE', `${edit.base} is empty`)
-  await pipeline(edited(edit), zstdCompressor(), createWriteStream(edit.output, { flags: 'wx', flush: true }))
+  await pipeline(zstdFrames(edited(edit)), createWriteStream(edit.output, { flags: 'wx', flush: true }))
 }
 
 async function* edited(edit: RootEdit): AsyncGenerator<Buffer> {

@@ -1,8 +1,13 @@
 import { createReadStream } from 'node:fs'
-import { constants, createZstdCompress, createZstdDecompress, type ZstdCompress } from 'node:zlib'
+import { promisify } from 'node:util'
+import { constants, createZstdDecompress, zstdCompress } from 'node:zlib'
 
 /** Streams move in pieces this large: small ones cost more than the decompression. */
 const piece = 2 ** 20
+
+/** What is compressed at once, and how much of it side by side. */
+const frame = 8 * 2 ** 20
+const lanes = 3
 
 /** The decompressed content of a zstd file. Errors of either stream reach the reader. */
 export async function* readZstd(path: string): AsyncGenerator<Uint8Array> {
@@ -18,10 +23,40 @@ export async function* readZstd(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Level 3 with two workers: the same bytes on any number of processors. */
-export function zstdCompressor(): ZstdCompress {
-  return createZstdCompress({
-    chunkSize: piece,
-    params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_nbWorkers]: 2 },
-  })
+const compress = promisify(zstdCompress)
+const level = { params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 } }
+
+/**
+ * Compresses in frames of a fixed size, several at once: the same bytes on any number of processors. (A Node 24 zstd
+ * stream with workers of its own fails with ERR_STREAM_PUSH_AFTER_EOF.)
+ */
+export async function* zstdFrames(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const running: Promise<Buffer>[] = []
+  for await (const part of parts(chunks)) {
+    const started = compress(part, level)
+    // Whoever stops reading must not leave a failure that nobody waits for.
+    started.catch(() => {})
+    running.push(started)
+    const oldest = running.length < lanes ? undefined : running.shift()
+    if (oldest !== undefined) yield await oldest
+  }
+  for (const started of running) yield await started
+}
+
+async function* parts(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let waiting: Buffer[] = []
+  let size = 0
+  for await (const chunk of chunks) {
+    for (let rest = chunk; rest.length > 0; ) {
+      const taken = rest.subarray(0, frame - size)
+      rest = rest.subarray(taken.length)
+      waiting.push(taken)
+      size += taken.length
+      if (size < frame) continue
+      yield Buffer.concat(waiting)
+      waiting = []
+      size = 0
+    }
+  }
+  if (size > 0) yield Buffer.concat(waiting)
 }
