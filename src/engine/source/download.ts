@@ -28,6 +28,8 @@ export interface FetcherOptions {
 export class DigestMismatch extends YoeError {
   readonly expected: string
   readonly got: string
+  /** The server answered with a page for people. */
+  readonly webPage: boolean
 
   constructor(title: string, url: string, expected: string, got: string, webPage: boolean) {
     super(
@@ -41,6 +43,7 @@ export class DigestMismatch extends YoeError {
     )
     this.expected = expected
     this.got = got
+    this.webPage = webPage
   }
 }
 
@@ -50,6 +53,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const session: Session = { limits, connections: new Connections(), down: new Set() }
   const slots = new Slots(limits.parallel)
   return {
+    locate: (url) => candidates([url], options.mirrors),
     fetch: (request) =>
       slots.use(() => step(request.report, `Fetch ${request.title}`, (id) => fetchOnce(request, id, options, session))),
   }

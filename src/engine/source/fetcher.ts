@@ -32,4 +32,6 @@ export interface Fetcher {
    *   CANCELLED, DISK_FULL
    */
   fetch(request: FetchRequest): Promise<Fetched>
+  /** Where an address is really asked for, best first: for tools that reach the network themselves (git). Default: there. */
+  readonly locate?: (url: string) => readonly string[]
 }

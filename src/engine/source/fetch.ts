@@ -1,0 +1,83 @@
+import { basename } from 'node:path'
+import { YoeError } from '../errors.ts'
+import type { Reporter } from '../events.ts'
+import { step } from '../events.ts'
+import type { Source } from '../project/model.ts'
+import type { Store } from '../store/store.ts'
+import { DigestMismatch } from './download.ts'
+import type { Fetcher } from './fetcher.ts'
+import { fetchCommit } from './git.ts'
+
+export interface SourceEnvironment {
+  readonly store: Store
+  readonly fetcher: Fetcher
+  readonly offline: boolean
+  readonly report: Reporter
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A source that comes from elsewhere. */
+export type RemoteSource = Exclude<Source, { kind: 'path' }>
+
+/**
+ * Brings an archive, or a commit's tree as one, into the store.
+ *
+ * @returns the archive's verified path, read-only, and a name for it
+ * @throws {YoeError} at the declaration: DIGEST_MISMATCH with the line to write if the new content is meant, FETCH_FAILED
+ *   with every address, CANCELLED, DISK_FULL
+ */
+export async function fetchSource(
+  source: RemoteSource,
+  environment: SourceEnvironment,
+): Promise<{ readonly archive: string; readonly title: string }> {
+  try {
+    switch (source.kind) {
+      case 'archive': {
+        const title = nameOf(source.urls[0] ?? source.sha256)
+        return { archive: await fetchArchive(source.urls, source.sha256, title, environment), title }
+      }
+      case 'git': {
+        const title = `${nameOf(source.url)} at ${source.commit.slice(0, 12)}`
+        const { store, fetcher, offline, report, signal } = environment
+        const candidates = fetcher.locate?.(source.url) ?? [source.url]
+        const archive = await step(report, `Fetch ${title}`, () =>
+          fetchCommit({ url: source.url, commit: source.commit, candidates, store, offline, signal }),
+        )
+        return { archive, title }
+      }
+      default:
+        return source satisfies never
+    }
+  } catch (failure) {
+    throw failure instanceof YoeError && failure.at === undefined ? placed(failure, source) : failure
+  }
+}
+
+async function fetchArchive(
+  urls: readonly string[],
+  sha256: string,
+  title: string,
+  environment: SourceEnvironment,
+): Promise<string> {
+  const { store, fetcher, report, signal } = environment
+  const known = await store.objects.path(sha256)
+  if (known !== undefined) return known
+  const dest = store.temp()
+  await fetcher.fetch({ urls, dest, sha256, title, report, ...(signal === undefined ? {} : { signal }) })
+  await store.objects.adopt(dest, { sha256 })
+  const path = await store.objects.path(sha256)
+  if (path === undefined) throw new YoeError('STORE_DAMAGED', `${store.root} lost ${title}, which was just put into it`)
+  return path
+}
+
+function placed(failure: YoeError, { at }: RemoteSource): YoeError {
+  const { code, message, cause, unit } = failure
+  const meant = failure instanceof DigestMismatch && !failure.webPage
+  const hint = meant ? `if the new content is meant: sha256 = "${failure.got}"` : failure.hint
+  return new YoeError(code, message, { hint, at, unit, cause })
+}
+
+function nameOf(url: string): string {
+  const path = url.replace(/[?#].*$/, '').replace(/\/+$/, '')
+  return basename(path).replace(/\.git$/, '') || 'source'
+}

@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { chmod, copyFile, mkdir, symlink, utimes } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { writeFailure } from '../store/disk.ts'
+import { hashFileSync, loadStamps, type Stamps, saveStamps, stampOf } from './stamps.ts'
+import { type TreeEntry, walkTree } from './walk.ts'
+
+/**
+ * The content identity of a file or folder of the project: SHA-256 (lowercase hex) over every entry's path, kind,
+ * executable bit and content or link target, in one fixed order. Owners, times and other permissions are not in it, nor
+ * is anything called `.git`; nothing else is left out.
+ *
+ * @param path absolute
+ * @param cacheRoot `$YOE_CACHE`, where digests of unchanged files are remembered; undefined: every byte is read
+ * @throws {YoeError} LOAD_OUTSIDE for a link that leaves the folder, PROJECT_INVALID for anything that is no file, folder
+ *   or link, BAD_NAME
+ */
+export function treeDigest(path: string, cacheRoot: string | undefined): string {
+  const before: Stamps = cacheRoot === undefined ? new Map() : loadStamps(cacheRoot, path)
+  const after = new Map<string, string>()
+  let hashed = 0
+  const sum = createHash('sha256').update('yoe-tree/1\n')
+  // Framed, so that no two trees give one text.
+  const frame = (text: string): string => `${Buffer.byteLength(text)}:${text}`
+  for (const entry of walkTree(path)) {
+    if (entry.kind !== 'file') {
+      sum.update(`${entry.kind} ${frame(entry.path)}${frame(entry.kind === 'link' ? entry.target : '')}`)
+      continue
+    }
+    const stamp = stampOf(entry.info)
+    const known = before.get(`${stamp} ${entry.path}`)
+    const digest = known ?? hashFileSync(join(path, entry.path))
+    if (known === undefined) hashed++
+    after.set(`${stamp} ${entry.path}`, digest)
+    sum.update(`${entry.executable ? 'program' : 'file'} ${frame(entry.path)}${frame(digest)}`)
+  }
+  if (cacheRoot !== undefined && (hashed > 0 || after.size !== before.size)) saveStamps(cacheRoot, path, after)
+  return sum.digest('hex')
+}
+
+/**
+ * Copies what {@link treeDigest} identifies, and nothing else of it: equal digests give equal copies. Every file has the
+ * same time, so that make finds nothing out of date.
+ *
+ * @param dest an empty folder
+ * @param epoch seconds since 1970
+ * @throws as {@link treeDigest}; DISK_FULL
+ */
+export async function copyTree(path: string, dest: string, epoch: number): Promise<void> {
+  const folders: string[] = []
+  try {
+    for (const entry of walkTree(path)) {
+      const to = join(dest, entry.path)
+      await copyEntry(entry, join(path, entry.path), to)
+      if (entry.kind === 'file') await utimes(to, epoch, epoch)
+      else if (entry.kind === 'folder') folders.push(to)
+    }
+    // What is put into a folder changes its time, so innermost first.
+    for (const folder of folders.reverse()) await utimes(folder, epoch, epoch)
+  } catch (failure) {
+    throw await writeFailure(failure, dest)
+  }
+}
+
+async function copyEntry(entry: TreeEntry, from: string, to: string): Promise<void> {
+  switch (entry.kind) {
+    case 'folder':
+      await mkdir(to, { mode: 0o755, recursive: true })
+      return chmod(to, 0o755)
+    case 'link':
+      return symlink(entry.target, to)
+    case 'file':
+      await mkdir(dirname(to), { recursive: true })
+      await copyFile(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
+      return chmod(to, entry.executable ? 0o755 : 0o644)
+    default:
+      entry satisfies never
+  }
+}
