@@ -8,7 +8,7 @@ import { watchConsole } from './console.ts'
 import { type GuestShell, openShell, type ThrowawayKey, waitForBanner } from './guest-ssh.ts'
 import { type QemuOptions, qemuCommand } from './qemu/command.ts'
 import { freePort } from './qemu/ports.ts'
-import { type Ended, startChild, startFailure } from './qemu/process.ts'
+import { type Ended, kvmFault, startChild, startFailure } from './qemu/process.ts'
 import { connectQmp, type Qmp } from './qemu/qmp.ts'
 
 export interface AttemptOptions {
@@ -100,7 +100,7 @@ export async function attemptBoot(options: AttemptOptions): Promise<Attempt> {
   let said = ''
   child.process.stderr?.on('data', (chunk) => {
     said = (said + String(chunk)).slice(0, 16_384)
-    const fault = /^(?:KVM internal error.*|error: kvm run failed.*)$/m.exec(said)?.[0]
+    const fault = kvmFault(said)
     if (acceleration === 'kvm' && fault !== undefined) trouble.resolve({ kind: 'kvm', why: fault })
   })
   const login = Promise.withResolvers<void>()

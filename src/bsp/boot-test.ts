@@ -1,5 +1,5 @@
 import { mkdir, open, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
 import type { ImageCheck, Machine } from '#engine/project/model.ts'
@@ -134,6 +134,10 @@ async function replace(path: string, text: string): Promise<void> {
     }
     await rename(temp, path)
   } catch (cause) {
-    throw new YoeError('DISK_FULL', `${path} can't be written`, { cause, hint: 'free some space, then run this again' })
+    const full = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC'
+    throw new YoeError(full ? 'DISK_FULL' : 'PERMISSION', `${path} can't be written`, {
+      cause,
+      hint: full ? 'free some space, then run this again' : `ls -ld ${dirname(path)}`,
+    })
   }
 }

@@ -13,7 +13,7 @@ export interface ConsoleWatcher {
 
 const kernelLine = /^\[ *0\.\d+\]|^Linux version |^(?:EFI stub|Booting Linux on physical CPU)/
 const initLine = /^(?:\[ *[\d.]+\] )?(?:Run \/\S+ as init process|systemd\[1\]: |Welcome to |INIT: version )/
-const loginPrompt = /(?:^|\s)login: *$/
+const loginPrompt = /^[\w.-]+ login: *$/
 
 /** Lines after which no login will come; they hold for kernels, systemd, Debian's initramfs, dracut, GRUB and firmware. */
 const deadEnds: readonly (readonly [pattern: RegExp, meaning: string])[] = [

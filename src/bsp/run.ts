@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
 import type { Machine } from '#engine/project/model.ts'
-import { explainAcceleration, probeAcceleration } from './qemu/accel.ts'
+import { type Acceleration, explainAcceleration, probeAcceleration } from './qemu/accel.ts'
 import { type Console, type ImageFiles, qemuCommand } from './qemu/command.ts'
 import { findFirmware, requireFiles, requireQemu } from './qemu/host.ts'
 import { mergePorts, type PortForward, requireFreePorts } from './qemu/ports.ts'
-import { guestCpus, startChild, startFailure } from './qemu/process.ts'
+import { guestCpus, kvmFault, startChild, startFailure } from './qemu/process.ts'
 
 export interface RunOptions {
   readonly image: string
@@ -44,7 +44,8 @@ export interface RunningGuest {
 interface Prepared {
   readonly qemu: string
   readonly ports: readonly PortForward[]
-  readonly args: (console: Console, control?: string) => readonly string[]
+  readonly acceleration: Acceleration
+  readonly args: (acceleration: Acceleration, console: Console, control?: string) => readonly string[]
 }
 
 /**
@@ -53,20 +54,41 @@ interface Prepared {
  * @throws {YoeError} PORT_IN_USE, TOOL_MISSING, PERMISSION, BOOT_FAILED when QEMU does not start, CANCELLED
  */
 export async function runImage(options: RunOptions): Promise<void> {
-  const { qemu, ports, args } = await prepare(options)
+  const { qemu, ports, acceleration, args } = await prepare(options)
   tell(options, ports, 'ctrl-a x ends it, ctrl-a h shows more')
-  const child = await startChild(qemu, args({ kind: 'terminal' }), ['inherit', 'inherit', 'pipe'])
+  const run = (how: Acceleration): Promise<string> => inTerminal(options, qemu, args(how, { kind: 'terminal' }), ports)
+  const fault = await run(acceleration)
+  if (fault === '') return
+  const fallback: Acceleration = { kind: 'tcg', reason: `KVM gave up on this guest: ${fault}` }
+  explainAcceleration(fallback, options.report)
+  await run(fallback)
+}
+
+/** @returns KVM's message when it gave up, else nothing */
+async function inTerminal(
+  { signal, image, files }: RunOptions,
+  qemu: string,
+  args: readonly string[],
+  ports: readonly PortForward[],
+): Promise<string> {
+  const child = await startChild(qemu, args, ['inherit', 'inherit', 'pipe'])
   const stop = (): void => void child.stop()
-  options.signal?.addEventListener('abort', stop)
-  if (options.signal?.aborted === true) stop()
+  signal?.addEventListener('abort', stop)
+  if (signal?.aborted === true) stop()
   let said = ''
+  let fault = ''
   child.process.stderr?.on('data', (chunk) => {
     said = (said + String(chunk)).slice(-16_384)
+    // QEMU would keep the guest, stopped, for somebody to look at.
+    fault ||= kvmFault(said) ?? ''
+    if (fault !== '') stop()
   })
   const ended = await child.ended
-  options.signal?.removeEventListener('abort', stop)
-  if (options.signal?.aborted === true) throw new YoeError('CANCELLED', `the run of ${options.image} was ended`)
-  if (ended.kind !== 'exited' || ended.code !== 0) throw await startFailure(said, options.files.disk, ports)
+  signal?.removeEventListener('abort', stop)
+  if (signal?.aborted === true) throw new YoeError('CANCELLED', `the run of ${image} was ended`)
+  if (fault !== '') return fault
+  if (ended.kind !== 'exited' || ended.code !== 0) throw await startFailure(said, files.disk, ports)
+  return ''
 }
 
 /**
@@ -75,14 +97,14 @@ export async function runImage(options: RunOptions): Promise<void> {
  * @throws {YoeError} as {@link runImage} does
  */
 export async function runDaemon(options: DaemonOptions): Promise<RunningGuest> {
-  const { qemu, ports, args } = await prepare(options)
+  const { qemu, ports, acceleration, args } = await prepare(options)
   await mkdir(options.runDir, { recursive: true })
   const file = (name: string): string => join(options.runDir, `${options.image}.${name}`)
   const [serialLog, pidFile, control] = [file('serial.log'), file('pid'), file('qmp')]
   await rm(control, { force: true })
   const { spawn } = await import('node:child_process')
   // Not a child that dies with this process: QEMU forks, and its parent ends once the guest runs.
-  const child = spawn(qemu, args({ kind: 'daemon', log: serialLog, pidFile }, control), {
+  const child = spawn(qemu, args(acceleration, { kind: 'daemon', log: serialLog, pidFile }, control), {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let said = ''
@@ -91,18 +113,12 @@ export async function runDaemon(options: DaemonOptions): Promise<RunningGuest> {
   })
   const code = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject)
-    child.on('exit', resolve)
+    child.on('close', resolve)
   })
   if (code !== 0) throw await startFailure(said, options.files.disk, ports)
   const pid = Number((await readFile(pidFile, 'utf8')).trim())
   tell(options, ports, `kill ${pid} ends it; its console: ${serialLog}`)
   return { pid, serialLog, control, ports }
-}
-
-/** The command line as one would type it: for `yoe run --dry-run`. */
-export async function previewRun(options: RunOptions): Promise<readonly string[]> {
-  const { qemu, args } = await prepare(options)
-  return [qemu, ...args({ kind: 'terminal' })]
 }
 
 async function prepare(options: RunOptions): Promise<Prepared> {
@@ -117,14 +133,14 @@ async function prepare(options: RunOptions): Promise<Prepared> {
     options.cacheRoot === undefined ? {} : { cacheRoot: options.cacheRoot },
   )
   explainAcceleration(acceleration, options.report)
-  const args = (console: Console, control?: string): readonly string[] =>
+  const args = (how: Acceleration, console: Console, control?: string): readonly string[] =>
     qemuCommand({
       machine,
       files,
       disk,
       ports,
       console,
-      acceleration: acceleration.kind,
+      acceleration: how.kind,
       cpus: guestCpus(),
       display: options.display ?? machine.qemu?.display === 'gtk',
       network: options.network ?? 'open',
@@ -132,7 +148,7 @@ async function prepare(options: RunOptions): Promise<Prepared> {
       ...(options.memory === undefined ? {} : { memory: options.memory }),
       ...(control === undefined ? {} : { control }),
     }).args
-  return { qemu, ports, args }
+  return { qemu, ports, acceleration, args }
 }
 
 function tell({ image, report }: RunOptions, ports: readonly PortForward[], how: string): void {

@@ -6,6 +6,7 @@ import { type Arch, hostArch } from '#engine/arch.ts'
 import type { Reporter } from '#engine/events.ts'
 import { findProgram } from './host.ts'
 import { probeGuests } from './probe-guest.ts'
+import { kvmFault } from './process.ts'
 import { qemuArchs } from './tables.ts'
 
 /** How guests run here: by the processor itself, or by QEMU's translator, and then why and what to type for better. */
@@ -105,7 +106,7 @@ export async function startGuest(
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
         said = (said + text).slice(0, 4096)
         // QEMU stops the guest then and waits for somebody to look at it.
-        if (/^KVM internal error/m.test(said)) child.kill('SIGKILL')
+        if (kvmFault(said) !== undefined) child.kill('SIGKILL')
       })
       child.on('error', (error) => resolve(error.message))
       child.on('close', (code, signal) => {

@@ -81,6 +81,11 @@ export async function startFailure(said: string, disk: string, ports: readonly P
   return new YoeError('BOOT_FAILED', `QEMU did not start: ${why}`)
 }
 
+/** The message by which KVM says, on QEMU's standard error, that it can't go on with a guest. */
+export function kvmFault(said: string): string | undefined {
+  return /^(?:KVM internal error.*|error: kvm run failed.*)$/m.exec(said)?.[0]
+}
+
 /** Processors for a guest: as many as are here, up to four. More speeds up no boot, but costs when they are emulated. */
 export function guestCpus(): number {
   return Math.min(4, availableParallelism())
