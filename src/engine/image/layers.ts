@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto'
+import type { Dependency, PackageRecord } from '../catalog/package.ts'
+import type { RepositoryEntry } from '../formats.ts'
+import type { Json } from '../project/model.ts'
+
+/** Where finished layers are kept between builds; the engine's store, behind two verbs. */
+export interface LayerStore {
+  /** The layer's file, verified; undefined when there is none. */
+  find(key: string): Promise<string | undefined>
+  /** Takes the file, which the caller made and gives away; returns where it is now. */
+  keep(key: string, path: string): Promise<string>
+}
+
+/** The key of one layer: everything that can change its bytes, and the scheme that made it. */
+export function layerKey(kind: string, inputs: Readonly<Record<string, Json>>): string {
+  return createHash('sha256')
+    .update(`yoe-layer/1\n${canonical({ kind, inputs })}`)
+    .digest('hex')
+}
+
+function canonical(value: Json): string {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value)
+  if (isList(value)) return `[${value.map(canonical).join(',')}]`
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`).join(',')}}`
+}
+
+const isList = (value: Json): value is readonly Json[] => Array.isArray(value)
+
+/** Packages as part of a key. */
+export const packageInputs = (packages: readonly RepositoryEntry[]): Json =>
+  packages.map(({ record: { name, version, arch }, sha256 }) => [name, version, arch, sha256]).sort()
+
+/**
+ * Parts a closure into what comes from feeds and changes rarely, and the project's own packages with everything that
+ * needs them: the first part is installable without the second. Order is kept.
+ */
+export function partClosure(packages: readonly RepositoryEntry[]): {
+  readonly feed: readonly RepositoryEntry[]
+  readonly project: readonly RepositoryEntry[]
+} {
+  let feed = packages.filter(({ record }) => record.origin.kind === 'feed')
+  for (;;) {
+    const brought = new Set(feed.flatMap(({ record }) => names(record)))
+    const closed = feed.filter(({ record }) =>
+      record.depends.every((group) => group.some(({ name }) => brought.has(name))),
+    )
+    if (closed.length === feed.length) break
+    feed = closed
+  }
+  const first = new Set(feed)
+  return { feed, project: packages.filter((entry) => !first.has(entry)) }
+}
+
+const names = (record: PackageRecord): readonly string[] => [
+  record.name,
+  ...record.provides.map(({ name }: Pick<Dependency, 'name'>) => name),
+]
