@@ -30,7 +30,11 @@ export function editDistance(a: string, b: string, limit: number): number {
  * The known names that `name` was probably meant to be: at most three, nearest first, ties by name.
  * @param limit edits allowed; by default one for every three characters, at most three
  */
-export function nearest(name: string, known: Iterable<string>, limit: number = Math.min(3, Math.ceil(name.length / 3))): string[] {
+export function nearest(
+  name: string,
+  known: Iterable<string>,
+  limit: number = Math.min(3, Math.ceil(name.length / 3)),
+): string[] {
   const found: { name: string; distance: number }[] = []
   for (const candidate of known) {
     if (candidate === name) continue

@@ -1,26 +1,27 @@
-import { createHash } from 'node:crypto'
-import { readFileSync, readdirSync, statSync, readlinkSync, lstatSync } from 'node:fs'
-import { join } from 'node:path'
+import { YoeErrors, userErrors } from '#engine/errors.ts'
+import type { YoeError } from '#engine/errors.ts'
 import type { ContentDigests } from '#engine/plan/hash.ts'
-import type { Json, Place } from '#engine/project/model.ts'
+import type { Place } from '#engine/project/model.ts'
+import { treeDigest } from '#engine/source/tree.ts'
 
-/** TEMPORARY until source/tree.ts */
-export async function readContents(places: readonly Place[], absolute: (place: Place) => string, _cacheRoot: string): Promise<ContentDigests> {
-  const digests = new Map<string, Json>()
+/** The identity of every file and folder that a plan depends on. @throws {YoeErrors} of all that can't be read */
+export function readContents(places: readonly Place[], absolute: (place: Place) => string, cacheRoot: string): ContentDigests {
+  const digests = new Map<string, string>()
+  const errors: YoeError[] = []
+  const key = (place: Place): string => `${place.module}//${place.path}`
   for (const place of places) {
-    const path = absolute(place)
-    digests.set(`${place.module}//${place.path}`, statSync(path).isDirectory() ? walk(path) : createHash('sha256').update(readFileSync(path)).digest('hex'))
+    try {
+      digests.set(key(place), treeDigest(absolute(place), cacheRoot))
+    } catch (failure) {
+      const found = userErrors(failure)
+      if (found === undefined) throw failure
+      errors.push(...found)
+    }
   }
-  return (place) => digests.get(`${place.module}//${place.path}`) ?? null
-}
-function walk(root: string, prefix = ''): { [key: string]: Json } {
-  const out: { [key: string]: Json } = {}
-  for (const name of readdirSync(join(root, prefix)).sort()) {
-    const rel = prefix === '' ? name : `${prefix}/${name}`
-    const st = lstatSync(join(root, rel))
-    if (st.isDirectory()) Object.assign(out, walk(root, rel))
-    else if (st.isSymbolicLink()) out[rel] = readlinkSync(join(root, rel))
-    else out[rel] = createHash('sha256').update(readFileSync(join(root, rel))).digest('hex')
+  if (errors.length > 0) throw new YoeErrors(errors)
+  return (place) => {
+    const digest = digests.get(key(place))
+    if (digest === undefined) throw new TypeError(`${key(place)} was not read`)
+    return digest
   }
-  return out
 }

@@ -72,7 +72,7 @@ export async function makePlan(workspace: Workspace, options: PlanOptions): Prom
     names,
   )
   const absolute = placeResolver(evaluated)
-  const contents = await readContents(placesOf(targets), absolute, workspace.cacheRoot)
+  const contents = readContents(placesOf(targets), absolute, workspace.cacheRoot)
   const keys = hashNodes(targets, contents)
   const byId = new Map(feeds.map((entry) => [entry.feed.id, entry]))
   return {

@@ -4,13 +4,13 @@ import { YoeError } from '../errors.ts'
 import type { PackedPackage } from '../formats.ts'
 import type { PackageNode } from '../plan/graph.ts'
 import type { Task } from '../project/model.ts'
-import { prepareSource } from '../source/prepare.ts'
 import type { BuildContext } from './context.ts'
 import { inside, taskEnvironment } from './environment.ts'
 import type { NodeFolders } from './folders.ts'
 import { foldersOf } from './folders.ts'
 import { stageInstallSteps } from './install-steps.ts'
 import { removeTree } from './tree.ts'
+import { prepareSource } from './source-step.ts'
 import type { UnitLog } from './unit-log.ts'
 import type { Mount, Run } from './worker.ts'
 import { defaultLimits } from './worker.ts'
@@ -40,7 +40,7 @@ export async function buildPackage(
   const sysrootPackages =
     toolchain === undefined ? [] : await fillSysroot(context, node, toolchain, builtPackages, folders, log)
   if (toolchain !== undefined) {
-    await prepareSource({ node, toolchain, context, dest: folders.source, log })
+    await prepareSource(context, node, toolchain, folders.source, log)
     await runTasks(context, node, toolchain, folders, log)
   }
   const libraries = new Map<string, { readonly name: string; readonly version: string }>()

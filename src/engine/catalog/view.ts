@@ -25,7 +25,8 @@ export class View {
     this.machine = machine
     this.distro = distro
     const priority = new Map(project.modules.map((module, index) => [module.name, index]))
-    const rank = (unit: Unit): number => (unit.module === '' ? Number.POSITIVE_INFINITY : (priority.get(unit.module) ?? -1))
+    const rank = (unit: Unit): number =>
+      unit.module === '' ? Number.POSITIVE_INFINITY : (priority.get(unit.module) ?? -1)
     const shadows: Shadow[] = []
     const visible = project.units.filter((unit) => unit.distro === undefined || unit.distro === distro)
     for (const unit of visible) {

@@ -79,10 +79,15 @@ export class UnitCache {
 
   /** Records a result whose objects are in the local store, there and in every shared store that can be written to. */
   async save(manifest: UnitManifest): Promise<void> {
-    const { store, remotes, signer } = this.#options
+    const { store, signer } = this.#options
     const sealed = seal(manifest, store.scope, signer)
     await store.record(sealed)
-    for (const remote of remotes) await this.#send(remote, sealed)
+    await this.share(sealed)
+  }
+
+  /** Gives a result that the local store has to every shared store that can be written to. */
+  async share(sealed: SealedManifest): Promise<void> {
+    for (const remote of this.#options.remotes) await this.#send(remote, sealed)
   }
 
   async #send(remote: RemoteStore, sealed: SealedManifest): Promise<void> {
