@@ -20,13 +20,13 @@ var limits struct {
 	message     int // bytes of one value that crosses
 }
 
-// Steps say nothing about time or bytes: a single one may copy a huge value. So the clock and the heap are looked at more
+// Steps say nothing about time or bytes: a single one may copy a huge value. So the clock and the memory are looked at more
 // often, in steps, while much happens between two looks.
 const (
 	firstInterval   = 16
 	longestInterval = 4_000
 	slowInterval    = 10 * time.Millisecond
-	busyInterval    = 4 << 20 // bytes allocated
+	busyInterval    = 4 << 20 // bytes that the memory grew by
 )
 
 // budget bounds one run. starlark-go offers a single hook, called when a thread's step count reaches a number; every
@@ -39,12 +39,12 @@ type budget struct {
 	resumed  time.Time
 	used     time.Duration // active time before resumed
 	seen     time.Duration // active time at the last look
-	heap     heapState     // at the last look
+	memory   uint64        // bytes at the last look
 	broken   *limitError
 }
 
 func newBudget(thread *starlark.Thread) *budget {
-	b := &budget{thread: thread, interval: firstInterval, inspect: firstInterval}
+	b := &budget{thread: thread, interval: firstInterval, inspect: firstInterval, memory: memoryBytes()}
 	thread.OnMaxSteps = func(*starlark.Thread) { b.check() }
 	b.schedule()
 	return b
@@ -90,25 +90,19 @@ func (b *budget) check() {
 // look checks what is dear to ask for. What no look comes in time for, such as one string of a gigabyte, ends at the
 // maximum of the WebAssembly memory.
 func (b *budget) look() {
-	active, heap := b.used+time.Since(b.resumed), readHeap()
-	if heap.objects > limits.heapBytes && heap.allocated-lastForced > limits.heapBytes/8 {
-		// Go's own collector gives way to the program when both are short of time, and would let the heap grow on.
-		runtime.GC()
-		heap = readHeap()
-		lastForced = heap.allocated
-	}
+	active, memory := b.used+time.Since(b.resumed), memoryBytes()
 	if active > limits.activeTime {
 		b.fail("time limit of %v exceeded", limits.activeTime)
 	}
-	if heap.live > limits.heapBytes {
+	if memory > limits.heapBytes && liveHeapBytes() > limits.heapBytes {
 		b.fail("memory limit of %d MiB exceeded", limits.heapBytes>>20)
 	}
-	if active-b.seen > slowInterval || heap.allocated-b.heap.allocated > busyInterval {
+	if active-b.seen > slowInterval || memory-b.memory > busyInterval {
 		b.interval = max(b.interval/4, firstInterval)
 	} else {
 		b.interval = min(b.interval*2, longestInterval)
 	}
-	b.seen, b.heap = active, heap
+	b.seen, b.memory = active, memory
 	b.inspect = b.thread.Steps + b.interval
 }
 
@@ -120,19 +114,24 @@ func (b *budget) schedule() {
 	b.thread.SetMaxExecutionSteps(b.next)
 }
 
-type heapState struct {
-	live      uint64 // bytes that the last garbage collection left
-	objects   uint64 // bytes that are not freed, garbage too
-	allocated uint64 // bytes since the start
-}
-
-// lastForced is what had been allocated when look last forced a collection.
-var lastForced uint64
+// memoryBytes is the size of the WebAssembly memory, which never shrinks.
+func memoryBytes() uint64 { return uint64(hostPages()) << 16 }
 
 var heapSamples = []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/frees:bytes"}}
 
-func readHeap() heapState {
+// lastForced is what had been allocated when liveHeapBytes last forced a collection.
+var lastForced uint64
+
+// liveHeapBytes is what the last garbage collection left. It forces one when the heap, garbage included, is above the limit:
+// Go's own collector gives way to the program when both are short of time, and would let the heap grow on.
+func liveHeapBytes() uint64 {
 	metrics.Read(heapSamples)
 	live, allocated, freed := heapSamples[0].Value.Uint64(), heapSamples[1].Value.Uint64(), heapSamples[2].Value.Uint64()
-	return heapState{live: live, objects: allocated - freed, allocated: allocated}
+	if allocated-freed > limits.heapBytes && allocated-lastForced > limits.heapBytes/8 {
+		lastForced = allocated
+		runtime.GC()
+		metrics.Read(heapSamples[:1])
+		live = heapSamples[0].Value.Uint64()
+	}
+	return live
 }

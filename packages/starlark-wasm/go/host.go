@@ -18,6 +18,11 @@ func hostTake(into unsafe.Pointer)
 //go:wasmimport starlark print
 func hostPrint(run uint32, text unsafe.Pointer, size uint32)
 
+// hostPages is how many pages of 64 KiB the memory has.
+//
+//go:wasmimport starlark pages
+func hostPages() uint32
+
 const (
 	answerSize    = 1 << 16
 	answerPending = -1 // the host function returned a promise; the run parks

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { Environment } from './environment.ts'
 import { combineErrors, formatPosition, StarlarkError, type StarlarkPosition } from './errors.ts'
 import type { LoadStatement, Program, StarlarkModule } from './module.ts'
@@ -8,7 +8,8 @@ import type { StarlarkSession } from './session.ts'
 /** Keeps compiled programs between processes. It may forget or return damaged bytes: both cost a compilation, no more. */
 export interface ProgramCache {
   get(key: string): Uint8Array | undefined | Promise<Uint8Array | undefined>
-  set(key: string, bytecode: Uint8Array): void | Promise<void>
+  /** A promise is awaited. */
+  set(key: string, bytecode: Uint8Array): unknown
 }
 
 export interface EvaluateOptions {
@@ -164,10 +165,8 @@ class Discovery {
   async #compile(id: string, source: string | Uint8Array): Promise<Program> {
     const { cache, environment } = this.#options
     if (cache === undefined) return this.#session.compile(id, source, environment)
-    const key = hash(
-      'sha256',
-      Buffer.concat([Buffer.from(`${environment.fingerprint}${JSON.stringify(id)}`), Buffer.from(source)]),
-    )
+    const naming = createHash('sha256').update(JSON.stringify([environment.fingerprint, id]))
+    const key = naming.update(source).digest('hex')
     const cached = await cache.get(key)
     const restored = cached === undefined ? undefined : await this.#session.restore(id, cached, environment)
     if (restored !== undefined) return restored

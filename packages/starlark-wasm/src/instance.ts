@@ -57,6 +57,7 @@ export class Instance {
         this.#longAnswer = undefined
         return undefined
       },
+      pages: () => this.#memory.buffer.byteLength / 65_536,
       print: (run: number, at: number, size: number) => {
         host.print(run, this.#view().toString('utf8', at, at + size))
         return undefined

@@ -24,7 +24,7 @@ export const defaultLimits: Limits = {
   nesting: 1_000,
   sourceBytes: 4 << 20,
   memoryMiB: 256,
-  milliseconds: 30_000,
+  milliseconds: 60_000,
   messageBytes: 64 << 20,
   loads: 1_000,
 }

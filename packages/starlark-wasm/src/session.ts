@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { interpreterModule } from './binary.ts'
 import { asMap, Codec, readPosition } from './codec.ts'
 import { defaultDialect, dialectBits, Environment, type EnvironmentOptions } from './environment.ts'
@@ -273,5 +273,5 @@ function unseal(bytecode: Uint8Array, environment: Environment): Uint8Array | un
 }
 
 function digest(payload: Uint8Array, environment: Environment): Buffer {
-  return hash('sha256', Buffer.concat([Buffer.from(environment.fingerprint), payload]), 'buffer')
+  return createHash('sha256').update(environment.fingerprint).update(payload).digest()
 }

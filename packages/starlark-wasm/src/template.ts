@@ -10,7 +10,7 @@ export interface TemplateOptions {
   readonly missingKey?: 'error' | 'default' | 'zero'
   /** Default: 16 MiB. */
   readonly maxOutputBytes?: number
-  /** Turns of loops and calls of templates. Default: one million. */
+  /** Turns of loops and calls of templates. Default: 100,000. */
   readonly maxSteps?: number
 }
 
@@ -20,7 +20,7 @@ export function writeTemplate(out: WireWriter, name: string, text: string, optio
     .string(name)
     .string(text)
     .string(options.missingKey ?? 'error')
-  out.uint(options.maxOutputBytes ?? 16 << 20).uint(options.maxSteps ?? 1_000_000)
+  out.uint(options.maxOutputBytes ?? 16 << 20).uint(options.maxSteps ?? 100_000)
 }
 
 /**

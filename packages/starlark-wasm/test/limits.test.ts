@@ -7,6 +7,7 @@ interface Outcome {
   readonly message: string
   readonly line: number | undefined
   readonly isLost: boolean
+  /** Processor time, which says more than the clock does on a machine that is busy with other tests. */
   readonly milliseconds: number
 }
 
@@ -14,9 +15,9 @@ interface Outcome {
 async function limited(source: string, limits: Partial<Limits> = {}): Promise<Outcome> {
   const session = await StarlarkSession.open({ limits })
   const environment = session.environment({ predeclared: standard, dialect: { recursion: true, while: true } })
-  const start = performance.now()
+  const start = process.cpuUsage()
   const error = await failureOf(execute(session, environment, source), 'limit')
-  const milliseconds = performance.now() - start
+  const milliseconds = process.cpuUsage(start).user / 1000
   if (session.lost === undefined) {
     assert.equal((await execute(session, environment, 'x = [1] * 1000')).names.length, 1, 'the session works on')
   }
@@ -143,9 +144,9 @@ describe('depth', () => {
     await execute(session, environment, 'def f(n): return 0 if n == 0 else f(n - 1)\nx = f(1900)')
   })
 
-  const deep = 1_000_000
+  const deep = 200_000
   const sources: readonly [name: string, source: string][] = [
-    ['parentheses', `x = ${'('.repeat(deep)}`],
+    ['parentheses', `x = ${'('.repeat(4_000_000)}`],
     ['lists', `x = ${'['.repeat(deep)}${']'.repeat(deep)}`],
     ['unary operators', `x = ${'-'.repeat(deep)}1`],
     ['sums', `x = 1${' + 1'.repeat(deep)}`],
@@ -207,12 +208,12 @@ describe('the rest', () => {
   })
 
   test('string methods are linear', async () => {
-    const start = performance.now()
+    const start = process.cpuUsage()
     await evaluate(`
 s = "a" * 300000
 t = "a" * 1000 + "b"
 r = [s.find(t), s.count(t), s.replace(t, ""), s.split(t), s.partition(t), s.rfind(t), t in s, s.strip("a")]`)
-    assert.ok(performance.now() - start < 5_000)
+    assert.ok(process.cpuUsage(start).user < 5_000_000)
   })
 
   test('a limit must be a positive integer', async () => {
