@@ -50,7 +50,20 @@ test('records come back by name and by what they provide', () => {
   const names = (ids: Uint32Array): string[] => Array.from(ids, (id) => index.nameOf(id))
   assert.equal(index.records, 4)
   assert.deepEqual([...index.own('exim')], [2, 3])
-  assert.deepEqual(index.fieldsOf(3), ['2', 'amd64', '', '', 'pool/main/a/a/a_1.0-1_amd64.deb', '1000', digest, 'dpkg', '', 'mta', 'mua (<< 1)', ''])
+  assert.deepEqual(index.fieldsOf(3), [
+    '2',
+    'amd64',
+    '',
+    '',
+    'pool/main/a/a/a_1.0-1_amd64.deb',
+    '1000',
+    digest,
+    'dpkg',
+    '',
+    'mta',
+    'mua (<< 1)',
+    '',
+  ])
   assert.equal(index.fieldsOf(0)[8], 'mta,  libc6 (>= 2)')
   // The one met later comes first, and exim was met in Recommends before postfix had its stanza.
   assert.deepEqual(names(index.providers('mta')), ['postfix', 'exim'])
@@ -112,13 +125,17 @@ test('a malformed entry is left out and told, the others stay', () => {
 
 test('a line of 30 million characters is no trouble', () => {
   const start = performance.now()
-  const scan = scanPackages(Buffer.from(stanza({ Description: 'x'.repeat(30_000_000) }) + stanza({ Depends: 'b, '.repeat(1_000_000) })))
+  const scan = scanPackages(
+    Buffer.from(stanza({ Description: 'x'.repeat(30_000_000) }) + stanza({ Depends: 'b, '.repeat(1_000_000) })),
+  )
   assert.equal(scan.recordCount, 2)
   assert.ok(performance.now() - start < 5000)
 })
 
 test('a damaged index file is never believed', () => {
-  const text = Array.from({ length: 20 }, (_, i) => stanza({ Package: `p${i}`, Depends: 'libc6 (>= 2.36)', Provides: 'v' })).join('')
+  const text = Array.from({ length: 20 }, (_, i) =>
+    stanza({ Package: `p${i}`, Depends: 'libc6 (>= 2.36)', Provides: 'v' }),
+  ).join('')
   const path = write(text)
   const whole = readFileSync(path)
   const damaged = join(folder, 'damaged.index')

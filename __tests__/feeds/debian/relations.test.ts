@@ -4,7 +4,9 @@ import { parseProvides, parseRelations, RelationError } from '../../../src/feeds
 
 const shown = (text: string): string =>
   parseRelations(text, 'amd64')
-    .map((group) => group.map(({ name, version }) => (version ? `${name}${version.relation}${version.version}` : name)).join('|'))
+    .map((group) =>
+      group.map(({ name, version }) => (version ? `${name}${version.relation}${version.version}` : name)).join('|'),
+    )
     .join(' ')
 
 test('relation fields are read into groups of alternatives', () => {
@@ -24,7 +26,20 @@ test('relation fields are read into groups of alternatives', () => {
 })
 
 test('what breaks the grammar is refused', () => {
-  for (const text of ['a b', 'a (1)', 'a (>= )', 'a (>= $(id))', '../a', 'a/b', '-a', 'a |', 'a..b', 'a (>= 1) (<< 2)', 'a [amd64]', 'a\u0000']) {
+  for (const text of [
+    'a b',
+    'a (1)',
+    'a (>= )',
+    'a (>= $(id))',
+    '../a',
+    'a/b',
+    '-a',
+    'a |',
+    'a..b',
+    'a (>= 1) (<< 2)',
+    'a [amd64]',
+    'a\u0000',
+  ]) {
     assert.throws(() => parseRelations(text, 'amd64'), RelationError, text)
   }
 })

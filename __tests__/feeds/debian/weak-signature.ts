@@ -1,0 +1,38 @@
+// Made with GnuPG, since the library of the tests won't: gpg --digest-algo SHA1 --clearsign
+export const weakKey = `-----BEGIN PGP PUBLIC KEY BLOCK-----
+
+mQENBGjcbwABCADf3iav4/72meQiobIVPNaO7kjX1l1zkbU9bJCYmRd6Ubi0fAoI
+in/eQdzsVF3kwFEq22TYkOm0DAV+4r9RjKQ8lxwWfmfC7+tmVeaD+O5HSxdXHUhz
+PYXFEEnMZbznv/IWx5Ohrj+G96MEtLH5ewKcHIdBgKs/G0wmDO7TD1noDjwrchhE
+yCwDoswgX/RiTObIRx+wNUZ2gdsKefZZIYGUhzP/zJBatIUbRF32o6EJ8G8AVbr2
+MXi4qtfMTRcdGN8fbjFbSmcO0U7nBY4C5lDC2//ti1qDEMorNp14vv7xNQ6bk4XP
+QVpGpbe7cSKKheGIwg81O02nVVMCESsRcf39ABEBAAG0HVdlYWsgVGVzdCA8d2Vh
+a0B0ZXN0LmludmFsaWQ+iQFOBBMBCgA4FiEEJxf88VTeEkCMWtzx/MJhYZSIGL0F
+AmjcbwACGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQ/MJhYZSIGL10eggA
+rxQyweSBHTmXGd1YW2dy+7PSiC95N1f1rTM6eamT3XfPsvy83kH8CqhSFMhEiAqB
+jWvhu/yAsDkBEfc8x36JICtLznlDGGiiIJLAiLBKv7ecMG3GVzAuu3OGdD6R2Qvg
+bLTNAD4BZvhUhrmHUtgV3ZJoE6edQ7vf9vekHIqdnWGppr/bk3vYNP18oum02lDs
+9S1zihvueFILwws7NIJdhtDbh7SqNvOKcOi05JgCdF0cxi6Vn/voEI5MENcuSAq0
+0w0c7krrQ6zZqqi6V6DDmbqyc47pqJLpycGJX51lp0HDJaTKplbU6d5MXr1+3pNC
+9R+rppoeqOMRai1Un2SC8g==
+=t/2O
+-----END PGP PUBLIC KEY BLOCK-----
+`
+export const weaklySigned = `-----BEGIN PGP SIGNED MESSAGE-----
+Hash: SHA1
+
+Origin: Test
+Suite: stable
+Codename: testy
+-----BEGIN PGP SIGNATURE-----
+
+iQEzBAEBAgAdFiEEJxf88VTeEkCMWtzx/MJhYZSIGL0FAmlVuQAACgkQ/MJhYZSI
+GL0dagf/WLUY5gUcL9xdG5GYc5IILyN+/Wab5VjMNl2A6oS6ToTH2ioma6wnWhUs
+sb1szTGvUSJxmeTz9QVdnMA7uie6qcR+Ipgo6fRXNq1GkGD+1A3lVHhaQ6xEXB+K
+0ZW1SxUVc2pL3t2iGFVr9mmH11HPN5mKGTfjHKZz/h1qhraesjfZ6VulBQpGAMfD
+SgpC9tIeUNwcgenQR3M18WAA2+Imj97Vv3rwAejyF8N3AjrAaGjaw9+guHv1vyyo
+CjgZYg/g4MZ3JgD2gnVLztWxpUuRAa9AcfHypOHfrtzPQ600tz786c+5J7vntHcz
+8PFknRNgk8Nf1y0+19iLLARG8AQeRw==
+=Y0Xn
+-----END PGP SIGNATURE-----
+`
