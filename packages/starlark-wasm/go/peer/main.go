@@ -21,12 +21,14 @@ func main() {
 	check(err)
 	var result struct{ First, Again, Call float64 }
 	result.First = evaluate(directory, files)
-	result.Again = evaluate(directory, files)
-	const calls = 200_000
-	start := time.Now()
-	_, err = starlark.ExecFileOptions(options, &starlark.Thread{}, "calls", callLoop, predeclared)
-	check(err)
-	result.Call = float64(time.Since(start).Microseconds()) / calls
+	result.Again = best(func() float64 { return evaluate(directory, files) })
+	result.Call = best(func() float64 {
+		const calls = 200_000
+		start := time.Now()
+		_, err := starlark.ExecFileOptions(options, &starlark.Thread{}, "calls", callLoop, predeclared)
+		check(err)
+		return float64(time.Since(start).Microseconds()) / calls
+	})
 	check(json.NewEncoder(os.Stdout).Encode(result))
 }
 
@@ -60,6 +62,15 @@ func evaluate(directory string, files []string) float64 {
 		check(err)
 	}
 	return float64(time.Since(start).Microseconds()) / 1000
+}
+
+// best is the least of five: what else the machine does only ever adds.
+func best(work func() float64) float64 {
+	least := work()
+	for range 4 {
+		least = min(least, work())
+	}
+	return least
 }
 
 func check(err error) {
