@@ -76,6 +76,16 @@ export interface Cleaner {
   end(): void
 }
 
+/** Found by looking for a line's end in each stride, not at each line: most output is harmless, and there is much of it. */
+function linesAreShort(text: string): boolean {
+  for (let at = 0; text.length - at > longest; ) {
+    const end = text.lastIndexOf('\n', at + longest)
+    if (end < at) return false
+    at = end + 1
+  }
+  return true
+}
+
 /**
  * @param emit whole clean lines, each with its `\n`; several at a time. A bare CR ends a line too: a progress bar shows
  *   its steps, and hides nothing.
@@ -92,6 +102,10 @@ export function cleaner(emit: (text: string) => void): Cleaner {
     const whole = text.slice(0, cut)
     rest = text.slice(cut)
     if (whole === '') return
+    if (!suspicious.test(whole) && linesAreShort(whole)) {
+      emit(whole.endsWith('\n') ? whole : `${whole}\n`)
+      return
+    }
     const out: string[] = []
     for (const line of suspicious.test(whole) ? whole.split(/\r*\n|\r+/) : whole.split('\n'))
       for (let at = 0; at === 0 || at < line.length; at += longest) out.push(cleanLine(line.slice(at, at + longest)))
