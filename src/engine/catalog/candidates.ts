@@ -18,6 +18,8 @@ export interface Node {
   installed: boolean
   /** What was decided holds: no later choice may turn it over. */
   fixed: boolean
+  /** How often it gave way to a later choice. */
+  removals: number
 }
 
 /** A settled package that must not be beside anything that `conflict` names. */
@@ -53,8 +55,8 @@ export class TooTangled extends Error {
   override readonly name = 'TooTangled'
 }
 
-/** About three seconds of looking; a desktop of 2,000 packages takes 100,000. */
-const lookLimit = 50_000_000
+/** About two seconds of looking; a desktop of 1,500 packages takes some ten thousand. */
+const lookLimit = 20_000_000
 
 const priorities: Readonly<Record<string, number>> = { required: 1, important: 2, standard: 3, optional: 4, extra: 5 }
 
@@ -101,7 +103,7 @@ export class Candidates {
         if (candidate === undefined || this.#versions.compare(record.version, candidate.version) > 0) candidate = record
       }
     }
-    const node: Node = { name, candidate, installed: false, fixed: false }
+    const node: Node = { name, candidate, installed: false, fixed: false, removals: 0 }
     this.#nodes.set(name, node)
     if (candidate === undefined) return node
     for (const provided of candidate.provides) append(this.#providing, provided.name, node)

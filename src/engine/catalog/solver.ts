@@ -163,10 +163,7 @@ export class Solver {
     for (const conflict of record.conflicts) {
       const stuck = node.fixed
         ? candidates.ban(conflict, node)
-        : [...candidates.installedFor(conflict, node)].filter((other) => {
-            if (!other.fixed) candidates.remove(other)
-            return other.fixed
-          })
+        : [...candidates.installedFor(conflict, node)].filter((other) => !this.#giveWay(other, conflict, node))
       const [other] = stuck
       if (other === undefined) continue
       clear = false
@@ -174,6 +171,17 @@ export class Solver {
       if (!node.fixed) return false
     }
     return clear
+  }
+
+  /** Takes `other` back for `node`; two choices that oust each other in turn end with the one that came last. */
+  #giveWay(other: Node, conflict: Dependency, node: Node): boolean {
+    if (other.fixed) return false
+    this.candidates.remove(other)
+    if (other.removals++ > 0) {
+      this.#giveUp(other, { kind: 'conflict', dependency: conflict, with: node.name })
+      this.#discard(other)
+    }
+    return true
   }
 
   /** What is to be tried for a group of `frame`; undefined when nothing needs to be. */
