@@ -1,0 +1,114 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { PackInput } from '#engine/formats.ts'
+import { packDeb } from '#feeds/debian/pack.ts'
+
+const at = { file: 'bench', line: 1, column: 1 }
+
+/** 100 MB in 400 files that compress about as well as programs do, and are the same in every run. */
+function makeTree(root: string): void {
+  const words = Array.from({ length: 4096 }, (_, n) =>
+    createHash('sha256')
+      .update(`w${n}`)
+      .digest()
+      .subarray(0, 3 + (n % 14)),
+  )
+  let state = 1
+  for (let file = 0; file < 400; file++) {
+    const folder = join(root, 'usr/lib/bench', String(file % 20))
+    mkdirSync(folder, { recursive: true })
+    const parts: Buffer[] = []
+    for (let size = 0; size < 250_000; ) {
+      state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff
+      // Few words are common, most are rare.
+      const word = words[Math.floor(4096 * (((state >> 8) & 0xffff) / 65536) ** 3)] ?? Buffer.alloc(1)
+      parts.push(word)
+      size += word.length
+    }
+    writeFileSync(join(folder, `${file}.bin`), Buffer.concat(parts))
+  }
+}
+
+function inputOf(destdir: string, outdir: string): PackInput {
+  return {
+    unit: {
+      kind: 'package',
+      name: 'bench',
+      version: '1.0',
+      release: 0,
+      description: 'bench',
+      license: 'MIT',
+      module: '',
+      at,
+      builtVia: [],
+      scope: 'noarch',
+      patches: [],
+      deps: [],
+      distroDeps: {},
+      runtimeDeps: [],
+      distroRuntimeDeps: {},
+      provides: [],
+      replaces: [],
+      conflicts: [],
+      services: [],
+      conffiles: [],
+      environment: {},
+      container: '',
+      tasks: [],
+      extra: {},
+    },
+    arch: 'x86_64',
+    distro: 'debian',
+    destdir,
+    outdir,
+    runtimeDeps: [],
+    libraries: new Map(),
+    maintainer: 'Bench',
+    sourceDateEpoch: 1_700_000_000,
+  }
+}
+
+/** Packs 100 MB with this project's writer and with dpkg-deb (same compressor, same level), and prints both. */
+export async function benchPack(print: (line: string) => void): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'yoe-bench-'))
+  try {
+    const tree = join(folder, 'tree')
+    makeTree(tree)
+    const measure = async (work: () => unknown): Promise<number> => {
+      const runs: number[] = []
+      for (let run = 0; run < 3; run++) {
+        const start = performance.now()
+        await work()
+        runs.push((performance.now() - start) / 1000)
+      }
+      return runs.sort((a, b) => a - b)[1] ?? 0
+    }
+    const ours = await measure(() => packDeb(inputOf(tree, join(folder, 'out'))))
+    const size = statSync(join(folder, 'out/bench_1.0-r0_all.deb')).size
+    const rss = process.resourceUsage().maxRSS / 1024
+    mkdirSync(join(tree, 'DEBIAN'))
+    writeFileSync(
+      join(tree, 'DEBIAN/control'),
+      'Package: bench\nVersion: 1.0-r0\nArchitecture: all\nMaintainer: Bench\nDescription: bench\n',
+    )
+    const peer = join(folder, 'peer.deb')
+    const peerSeconds = await measure(() =>
+      execFileSync('dpkg-deb', ['--root-owner-group', '-Zzstd', '-z6', '--build', tree, peer], { stdio: 'pipe' }),
+    )
+    const row = (name: string, seconds: number, bytes: number, note = ''): void =>
+      print(
+        `| ${name} | ${seconds.toFixed(2)} | ${(bytes / 1e6).toFixed(1)} | ${(seconds / ours).toFixed(2)} | ${note}`,
+      )
+    print('| packing 100 MB | s | MB | against ours |')
+    print('|---|---|---|---|')
+    row('yoe (zstd -6, md5sums, sha256)', ours, size, `${rss.toFixed(0)} MiB at most`)
+    row('dpkg-deb (zstd -6, no checksums)', peerSeconds, statSync(peer).size)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+if (import.meta.main) await benchPack(console.log)
