@@ -6,7 +6,7 @@ import { tempName } from '../store/temp.ts'
 /** SHA-256 by what stat said of a file when it was read, and its path: an accelerator that is never asked for the truth. */
 export type Stamps = ReadonlyMap<string, string>
 
-const head = 'yoe-stamps/1'
+const digestLength = 64
 
 /** A file that changes within this many milliseconds of being read could keep its times: clocks of file systems are coarse. */
 const uncertainty = 2000
@@ -20,7 +20,12 @@ function stampsPath(cacheRoot: string, tree: string): string {
   return join(cacheRoot, 'trees', createHash('sha256').update(tree).digest('hex').slice(0, 40))
 }
 
-/** What is remembered of a tree; nothing when it is unreadable or from another version. */
+/** Tells damage and other versions. */
+function headOf(body: string): string {
+  return `yoe-stamps/1 ${createHash('sha256').update(body).digest('hex')}`
+}
+
+/** What is remembered of a tree; nothing when it is unreadable, damaged or from another version. */
 export function loadStamps(cacheRoot: string, tree: string): Stamps {
   let text: string
   try {
@@ -28,21 +33,21 @@ export function loadStamps(cacheRoot: string, tree: string): Stamps {
   } catch {
     return new Map()
   }
-  const [first, ...entries] = text.split('\0')
-  if (first !== head) return new Map()
-  return new Map(
-    entries.filter((entry) => /^[0-9a-f]{64} /.test(entry)).map((entry) => [entry.slice(65), entry.slice(0, 64)]),
-  )
+  const end = text.indexOf('\0')
+  const body = text.slice(end + 1)
+  if (end === -1 || text.slice(0, end) !== headOf(body)) return new Map()
+  return new Map(body.split('\0').map((entry) => [entry.slice(digestLength + 1), entry.slice(0, digestLength)]))
 }
 
 /** Remembers what may be relied upon later; that it can't is no failure. */
 export function saveStamps(cacheRoot: string, tree: string, stamps: Stamps): void {
   const settled = Date.now() - uncertainty
   const kept = [...stamps].filter(([stamp]) => Math.max(...stamp.split(' ', 2).map(Number)) < settled)
+  const body = kept.map(([stamp, digest]) => `${digest} ${stamp}`).join('\0')
   try {
-    mkdirSync(join(cacheRoot, 'trees'), { recursive: true })
-    const temp = join(cacheRoot, 'trees', tempName())
-    writeFileSync(temp, [head, ...kept.map(([stamp, digest]) => `${digest} ${stamp}`)].join('\0'))
+    for (const folder of ['trees', 'tmp']) mkdirSync(join(cacheRoot, folder), { recursive: true, mode: 0o755 })
+    const temp = join(cacheRoot, 'tmp', tempName())
+    writeFileSync(temp, `${headOf(body)}\0${body}`)
     renameSync(temp, stampsPath(cacheRoot, tree))
   } catch {
     // The next run reads the files again.

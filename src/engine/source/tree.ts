@@ -20,23 +20,23 @@ export function treeDigest(path: string, cacheRoot: string | undefined): string 
   const before: Stamps = cacheRoot === undefined ? new Map() : loadStamps(cacheRoot, path)
   const after = new Map<string, string>()
   let hashed = 0
-  const sum = createHash('sha256').update('yoe-tree/1\n')
-  // Framed, so that no two trees give one text.
-  const frame = (text: string): string => `${Buffer.byteLength(text)}:${text}`
+  // One line an entry, with names as JSON so that no two trees give one text.
+  const lines = ['yoe-tree/1']
   for (const entry of walkTree(path)) {
+    const name = JSON.stringify(entry.path)
     if (entry.kind !== 'file') {
-      sum.update(`${entry.kind} ${frame(entry.path)}${frame(entry.kind === 'link' ? entry.target : '')}`)
+      lines.push(entry.kind === 'link' ? `link ${name} ${JSON.stringify(entry.target)}` : `folder ${name}`)
       continue
     }
-    const stamp = stampOf(entry.info)
-    const known = before.get(`${stamp} ${entry.path}`)
+    const key = `${stampOf(entry.info)} ${entry.path}`
+    const known = before.get(key)
     const digest = known ?? hashFileSync(join(path, entry.path))
     if (known === undefined) hashed++
-    after.set(`${stamp} ${entry.path}`, digest)
-    sum.update(`${entry.executable ? 'program' : 'file'} ${frame(entry.path)}${frame(digest)}`)
+    after.set(key, digest)
+    lines.push(`${entry.executable ? 'program' : 'file'} ${name} ${digest}`)
   }
   if (cacheRoot !== undefined && (hashed > 0 || after.size !== before.size)) saveStamps(cacheRoot, path, after)
-  return sum.digest('hex')
+  return createHash('sha256').update(lines.join('\n')).digest('hex')
 }
 
 /**

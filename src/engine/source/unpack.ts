@@ -91,8 +91,8 @@ export async function unpackArchive(input: UnpackInput): Promise<void> {
   await worker.prepareWritable(dest)
   if (result.kind === 'killed') throw guard.crossed(title) ?? unsafe(title, result.why)
   if (result.code !== 0) throw failureOf(title, kind, result.code, said)
-  // tar mends such names and goes on; what was meant is not known then.
-  const mended = /^tar: Removing leading .*$/m.exec(said)?.[0]
+  // Both tools mend such names and go on; what was meant is not known then.
+  const mended = /^tar: Removing leading .*$|^warning: +(?:skipped "\.\.\/"|stripped absolute) .*$/m.exec(said)?.[0]
   if (mended !== undefined) throw unsafe(title, `it has names outside of its folder (${mended})`)
   await guard.check(title)
   if (input.strip) await liftOnlyFolder(dest)

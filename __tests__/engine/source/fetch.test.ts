@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'node:test'
+import { createFetcher } from '../../../src/engine/source/download.ts'
+import { fetchSource, type RemoteSource, type SourceEnvironment } from '../../../src/engine/source/fetch.ts'
+import { noMirrors } from '../../../src/engine/source/mirrors.ts'
+import { litter, Scratch, sha } from '../store/fixture.ts'
+import { body, HostileServer, status } from './hostile-server.ts'
+
+const at = { file: 'units/app.star', line: 3, column: 5 }
+
+async function environment(scratch: Scratch, offline = false): Promise<SourceEnvironment> {
+  const store = await scratch.store()
+  const fetcher = createFetcher({ mirrors: noMirrors, offline, temp: join(store.root, 'tmp'), limits: { backoff: 1 } })
+  return { store, fetcher, offline, report: scratch.report }
+}
+
+function archiveOf(...urls: string[]): RemoteSource {
+  return { kind: 'archive', urls, sha256: sha('content'), at }
+}
+
+test('source: an archive is fetched once, from the first address that has it, and then had offline', async () => {
+  await using scratch = new Scratch()
+  await using server = await HostileServer.start({
+    '/app-1.tar.gz?x=1': status(404, 'Gone'),
+    '/mirror': body('content'),
+  })
+  const here = await environment(scratch)
+  const source = archiveOf(server.url('/app-1.tar.gz?x=1'), server.url('/mirror'))
+  const { archive, title } = await fetchSource(source, here)
+  assert.equal(readFileSync(archive, 'utf8'), 'content')
+  assert.equal(title, 'app-1.tar.gz')
+  const asked = server.asked.length
+  assert.equal((await fetchSource(source, await environment(scratch, true))).archive, archive)
+  assert.equal(server.asked.length, asked)
+  assert.deepEqual(litter(here.store.root), [])
+  rmSync(archive)
+  await assert.rejects(fetchSource(source, await environment(scratch, true)), { code: 'FETCH_FAILED', hint: /offline/ })
+})
+
+test('B15 source: other content is refused at the declaration, with the line to write if it is meant', async () => {
+  await using scratch = new Scratch()
+  await using server = await HostileServer.start({
+    '/x': body('other'),
+    '/page': body('<p>', { 'Content-Type': 'text/html; charset=utf-8' }),
+  })
+  const here = await environment(scratch)
+  await assert.rejects(fetchSource(archiveOf(server.url('/x')), here), {
+    code: 'DIGEST_MISMATCH',
+    at,
+    message: new RegExp(
+      `x from .*/x is not what was declared\n {2}expected sha256 ${sha('content')}\n {2}got {6}sha256 ${sha('other')}`,
+    ),
+    hint: `if the new content is meant: sha256 = "${sha('other')}"`,
+  })
+  await assert.rejects(fetchSource(archiveOf(server.url('/page')), here), { code: 'DIGEST_MISMATCH', hint: /web page/ })
+  await assert.rejects(fetchSource(archiveOf(server.url('/none')), here), { code: 'FETCH_FAILED', at })
+  assert.ok(!(await here.store.objects.has(sha('other'))))
+  assert.deepEqual(litter(here.store.root), [])
+})
