@@ -6,10 +6,13 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 
 const root = resolve(import.meta.dirname, '..')
 const output = resolve(process.argv[2] ?? join(root, 'dist'))
+
+/** Files that code refers to by `import.meta.url`, by their name in `assets/`. */
+const assets = new Map<string, string>()
 
 /** The entries of src/github/main.ts: each gets a file of its name that action.yml (or a fork) can start. */
 const entries = ['cell', 'plan', 'build', 'image', 'boot-test', 'publish-feed', 'cache-client']
@@ -38,6 +41,7 @@ try {
   const out = join(work, 'out')
   for (const entry of entries)
     writeFileSync(join(out, `${entry}.js`), `import { main } from './index.js'\n\nawait main('${entry}')\n`)
+  for (const [name, path] of assets) cpSync(path, join(out, 'assets', name))
   cpSync(join(root, 'modules'), join(out, 'modules'), { recursive: true })
   mkdirSync(dirname(output), { recursive: true })
   rmSync(output, { recursive: true, force: true })
@@ -59,16 +63,24 @@ function plain(folder: string, into = folder): void {
     if (from.endsWith('.d.ts')) continue
     mkdirSync(dirname(to), { recursive: true })
     if (!from.endsWith('.ts')) cpSync(from, to)
-    else writeFileSync(to.replace(/\.ts$/, '.js'), javaScript(readFileSync(from, 'utf8')))
+    else writeFileSync(to.replace(/\.ts$/, '.js'), javaScript(readFileSync(from, 'utf8'), dirname(from)))
   }
 }
 
-/** Import specifiers are rewritten only where they are relative: `#engine/x.ts` is mapped by the package.json. */
-function javaScript(source: string): string {
-  return stripTypeScriptTypes(source).replaceAll(
-    /((?:\bfrom|\bimport)\s*\(?\s*['"]\.{1,2}\/[^'"\n]+)\.ts(['"])/g,
-    '$1.js$2',
-  )
+/**
+ * Import specifiers are rewritten only where they are relative: `#engine/x.ts` is mapped by the package.json. Files that
+ * are named by `new URL('…', import.meta.url)` are laid beside the bundle by us, and the bundler is kept from seeing them:
+ * it would write them as text.
+ */
+function javaScript(source: string, folder: string): string {
+  return stripTypeScriptTypes(source)
+    .replaceAll(/((?:\bfrom|\bimport)\s*\(?\s*['"]\.{1,2}\/[^'"\n]+)\.ts(['"])/g, '$1.js$2')
+    .replaceAll(/new URL\('(\.{1,2}\/[^']+)', import\.meta\.url\)/g, (_, path: string) => {
+      const name = basename(path)
+      if (assets.has(name)) throw new Error(`two files that code refers to are called ${name}`)
+      assets.set(name, join(folder, path))
+      return `new URL(...['./assets/${name}', import.meta.url])`
+    })
 }
 
 /** A package of the workspace shadows its link in node_modules, which leads to TypeScript. */

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The folder that holds what ships beside the code: `modules/`. */
-const root = join(import.meta.dirname, '..', '..')
+const here = import.meta.dirname
+/** The folder that holds what ships beside the code: the clone, or the bundle's own folder (`dist/`). */
+const root = existsSync(join(here, 'modules')) ? here : join(here, '..', '..')
 
 /** Absolute folder of the modules that `module("yoe:NAME")` names. */
 export function shippedModules(): string {
