@@ -21,6 +21,8 @@ const globalOptions = {
  * @returns the exit code: 0 done, 1 the build or test failed, 2 wrong usage or project, 3 the environment lacks something
  */
 export async function main(argv: readonly string[]): Promise<number> {
+  // Folders that tasks are shown must be readable by the id that tasks have, whatever this user's habit.
+  process.umask(0o022)
   const json = argv.includes('--json')
   const output = new Output(process.stdout, process.stderr, process.env, json)
   try {

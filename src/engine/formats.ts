@@ -71,7 +71,7 @@ export interface PublishInput {
   readonly project: string
   readonly distro: string
   /** The release that devices follow, where the format has such names: `trixie`. */
-  readonly suite?: string
+  readonly suite: string
   readonly arch: Arch
   readonly entries: readonly RepositoryEntry[]
   readonly signingKey: SigningKey

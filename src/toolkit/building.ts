@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { bwrapWorker } from '#engine/build/bwrap.ts'
 import type { BuildContext } from '#engine/build/context.ts'
-import type { BuildNode, NodeReport } from '#engine/build/executor.ts'
+import type { BuildNode, NodeReport, Results } from '#engine/build/executor.ts'
 import { execute } from '#engine/build/executor.ts'
 import { buildPackage } from '#engine/build/package-build.ts'
 import { buildToolchain, Roots } from '#engine/build/roots.ts'
@@ -16,6 +16,8 @@ import { parseCacheKey, parseCacheSigner } from '#engine/store/signing.ts'
 import { Store } from '#engine/store/store.ts'
 import { loadKey } from '#feeds/keys/project-keys.ts'
 import { buildImageNode } from './image-building.ts'
+import type { Output } from './outputs.ts'
+import { placeOutputs } from './outputs.ts'
 import type { Plan } from './planning.ts'
 import { mirrorsOf, processorCount } from './planning.ts'
 
@@ -30,6 +32,10 @@ export interface BuildOptions {
   readonly remotes?: readonly RemoteStore[]
   /** `untrusted`: what this run makes is never read by a run with a key (pull requests of forks). */
   readonly scope?: Scope
+  /** Nodes to make instead of the plan's targets. */
+  readonly targets?: readonly Node[]
+  /** What needs the results while the run is open. */
+  readonly finish?: (context: BuildContext, results: Results) => Promise<void>
 }
 
 export interface BuildOutcome {
@@ -87,17 +93,46 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
     signer,
     report: context.report,
   })
-  const reports = await execute(context, plan.targets, {
+  const { finish } = options
+  const targets = options.targets ?? plan.targets
+  const execution = {
     jobs: options.jobs,
     keepGoing: options.keepGoing,
-    force: new Set(options.force ? plan.targets : []),
+    force: new Set(options.force ? targets : []),
     deadline: options.deadline,
     signer,
     build,
     ...(remotes.length === 0 ? {} : { remotes: cache }),
-  })
+  }
+  const reports = await execute(
+    context,
+    targets,
+    execution,
+    finish === undefined ? undefined : (results) => finish(context, results),
+  )
   await context.store.release()
   return { reports, context, errors: reports.flatMap((report) => report.errors) }
+}
+
+/**
+ * Makes a plan's targets and puts their files where users look for them.
+ * @throws {YoeErrors} when a unit failed
+ */
+export async function buildTargets(
+  plan: Plan,
+  options: BuildOptions,
+): Promise<{ readonly reports: readonly NodeReport[]; readonly outputs: readonly Output[] }> {
+  const outputs: Output[] = []
+  const outcome = await buildPlan(plan, {
+    ...options,
+    finish: async (context, results) => {
+      for (const node of plan.targets)
+        outputs.push(...(await placeOutputs(plan, context.store, node, await results.manifestOf(node))))
+      await options.finish?.(context, results)
+    },
+  })
+  throwFailures(outcome)
+  return { reports: outcome.reports, outputs }
 }
 
 /** @throws {YoeErrors} when a unit failed */

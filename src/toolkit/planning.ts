@@ -7,6 +7,7 @@ import { didYouMean } from '#engine/nearest.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import type { NodeKey } from '#engine/plan/hash.ts'
 import { hashNodes, placesOf } from '#engine/plan/hash.ts'
+import type { Universe } from '#engine/plan/resolve.ts'
 import { resolveGraph } from '#engine/plan/resolve.ts'
 import type { FeedDeclaration, Machine, Project } from '#engine/project/model.ts'
 import { createFetcher } from '#engine/source/download.ts'
@@ -34,7 +35,9 @@ export interface Plan {
   readonly machine: Machine
   readonly distro: string
   readonly format: PackageFormat
-  readonly view: View
+  readonly universe: Universe
+  /** The release that packages are published under: the upstream feed's. */
+  readonly suite: string
   readonly targets: readonly Node[]
   readonly keys: ReadonlyMap<Node, NodeKey>
   readonly absolute: ReturnType<typeof placeResolver>
@@ -60,17 +63,15 @@ export async function makePlan(workspace: Workspace, options: PlanOptions): Prom
   const format = formatOf(distro)
   const view = new View(project, machine, distro)
   const feeds = await openFeeds(workspace, project, machine, distro, format, options.refresh === true)
-  const targets = resolveGraph(
-    {
-      view,
-      arch: machine.arch,
-      packageArch: format.archName(machine.arch),
-      feeds: feeds.map(({ feed }) => feed),
-      versions: format.versions,
-      packageVersion: (unit) => format.packageVersion(unit),
-    },
-    names,
-  )
+  const universe: Universe = {
+    view,
+    arch: machine.arch,
+    packageArch: format.archName(machine.arch),
+    feeds: feeds.map(({ feed }) => feed),
+    versions: format.versions,
+    packageVersion: (unit) => format.packageVersion(unit),
+  }
+  const targets = resolveGraph(universe, names)
   const absolute = placeResolver(evaluated)
   const contents = readContents(placesOf(targets), absolute, workspace.cacheRoot)
   const keys = hashNodes(targets, contents)
@@ -81,7 +82,8 @@ export async function makePlan(workspace: Workspace, options: PlanOptions): Prom
     machine,
     distro,
     format,
-    view,
+    universe,
+    suite: suiteOf(project, distro),
     targets,
     keys,
     absolute,
@@ -125,6 +127,11 @@ function distroOf(project: Project, options: PlanOptions, names: readonly string
     })
   }
   return distro
+}
+
+function suiteOf(project: Project, distro: string): string {
+  const suite = project.feeds.find((feed) => feed.distro === distro)?.options['suite']
+  return typeof suite === 'string' ? suite : 'stable'
 }
 
 interface OpenFeed {

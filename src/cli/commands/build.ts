@@ -34,27 +34,25 @@ taken from the cache.
     const start = performance.now()
     const workspace = workspaceOf(invocation)
     const plan = await makePlan(workspace, { machine: values.machine, distro: values.distro, targets: positionals })
-    const { inspectPlan } = await import('#toolkit/inspect.ts')
     if (values['dry-run']) {
+      const { inspectPlan } = await import('#toolkit/inspect.ts')
       showPlan(plan, await inspectPlan(plan), output)
       return 0
     }
     const jobs = jobCount(values.jobs ?? invocation.env['YOE_JOBS'])
-    const known = await inspectPlan(plan)
-    const results = known.every(({ state, target }) => state === 'cached' || !target)
     const { outputsOf } = await import('#toolkit/outputs.ts')
-    if (results && !values.force) {
-      const outputs = await outputsOf(plan)
-      if (outputs !== undefined) {
-        summarize(output, [], outputs, performance.now() - start)
-        return 0
-      }
+    const there = values.force ? undefined : await outputsOf(plan)
+    if (there !== undefined) {
+      summarize(output, [], there, performance.now() - start)
+      return 0
     }
-    const { buildPlan, throwFailures } = await import('#toolkit/building.ts')
-    const outcome = await buildPlan(plan, { jobs, keepGoing: values['keep-going'], force: values.force })
-    throwFailures(outcome)
-    const { placeOutputs } = await import('#toolkit/outputs.ts')
-    summarize(output, outcome.reports, await placeOutputs(plan, outcome), performance.now() - start)
+    const { buildTargets } = await import('#toolkit/building.ts')
+    const { reports, outputs } = await buildTargets(plan, {
+      jobs,
+      keepGoing: values['keep-going'],
+      force: values.force,
+    })
+    summarize(output, reports, outputs, performance.now() - start)
     return 0
   },
 })

@@ -10,8 +10,8 @@ import type { CacheSigner } from '../store/signing.ts'
 import type { BuildContext } from './context.ts'
 import { keyOf } from './context.ts'
 import { foldersOf, replaceFile } from './folders.ts'
-import type { UnitLog } from './unit-log.ts'
 import { readLast } from './last.ts'
+import type { UnitLog } from './unit-log.ts'
 import { openUnitLog } from './unit-log.ts'
 
 /** A finished file of a build, about to move into the store. */
@@ -66,16 +66,26 @@ export interface NodeReport {
  * Makes `targets` and, of all that lies below them, only what is really needed: a node whose result is known asks nothing
  * of its dependencies (frontier restore). Two processes that want one node build it once.
  *
+ * @param finish what needs the results while the run is still open: nodes it asks for beyond the targets are made, too
  * @returns a report of every node that was looked at, in the order in which they ended; failures are in there, not thrown
  */
 export async function execute(
   context: BuildContext,
   targets: readonly Node[],
   options: ExecuteOptions,
+  finish?: (results: Results) => Promise<void>,
 ): Promise<readonly NodeReport[]> {
   const run = new Execution(context, options)
-  await Promise.allSettled(targets.map((node) => run.manifestOf(node)))
-  await run.settled()
+  const made = await Promise.allSettled(targets.map((node) => run.manifestOf(node)))
+  try {
+    for (const result of made) if (result.status === 'rejected') throw result.reason
+    await finish?.(run)
+  } catch (failure) {
+    // The report of the node that it happened to says all; anything else is a bug of ours.
+    if (!(failure instanceof Blocked)) throw failure
+  } finally {
+    await run.settled()
+  }
   return run.reports
 }
 
@@ -122,7 +132,7 @@ class Execution implements Results {
   async #make(node: Node): Promise<UnitManifest> {
     const start = performance.now()
     const end = (outcome: UnitOutcome, why: string, more: Partial<NodeReport> = {}): void => {
-      const ms = performance.now() - start
+      const ms = outcome === 'built' ? (more.manifest?.facts.ms ?? 0) : performance.now() - start
       const errors = more.errors ?? []
       this.reports.push({ node, outcome, why, ms, ...more, errors })
       const [error] = errors

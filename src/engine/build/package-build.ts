@@ -42,6 +42,8 @@ export async function buildPackage(
   if (toolchain !== undefined) {
     await prepareSource(context, node, toolchain, folders.source, log)
     await runTasks(context, node, toolchain, folders, log)
+    // A task may have closed its own folders; what is packed must be readable.
+    await context.worker.prepareWritable(folders.destdir)
   }
   const libraries = new Map<string, { readonly name: string; readonly version: string }>()
   // The toolchain first: what a dependency brings outranks the same library there.

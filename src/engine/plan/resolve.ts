@@ -34,6 +34,26 @@ export function resolveGraph(universe: Universe, targets: readonly string[]): re
   return nodes.filter((node) => node !== undefined)
 }
 
+/**
+ * An image's closure once its units are built: their packages may depend on more than the units declare, since linked
+ * libraries add their owners.
+ *
+ * @param built what the packages of built units say about themselves, by unit name
+ * @returns the closure, and the units in it, dependencies first
+ * @throws {YoeErrors} UNSATISFIABLE, UNIT_NOT_FOUND
+ */
+export function resolveBuiltImage(
+  universe: Universe,
+  image: ImageNode,
+  built: ReadonlyMap<string, PackageRecord>,
+): { readonly closure: readonly PackageRecord[]; readonly units: readonly PackageNode[] } {
+  const resolver = new Resolver(universe, built)
+  const node = resolver.target(image.unit.name)
+  if (resolver.errors.length > 0) throw new YoeErrors(resolver.errors)
+  if (node?.kind !== 'image') throw new TypeError(`${image.id} is no image any more`)
+  return { closure: node.closure, units: node.units }
+}
+
 class Resolver {
   readonly errors: YoeError[] = []
   readonly #universe: Universe
@@ -41,9 +61,11 @@ class Resolver {
   readonly #records = new Map<PackageUnit, PackageRecord>()
   readonly #providers = new Map<string, PackageUnit[]>()
   readonly #trail: Unit[] = []
+  readonly #built: ReadonlyMap<string, PackageRecord>
 
-  constructor(universe: Universe) {
+  constructor(universe: Universe, built: ReadonlyMap<string, PackageRecord> = new Map()) {
     this.#universe = universe
+    this.#built = built
     for (const unit of universe.view.units()) {
       if (unit.kind !== 'package') continue
       for (const name of unit.provides) this.#providers.set(name, [...(this.#providers.get(name) ?? []), unit])
@@ -296,7 +318,7 @@ class Resolver {
   }
 
   #record(unit: PackageUnit): PackageRecord {
-    const known = this.#records.get(unit)
+    const known = this.#built.get(unit.name) ?? this.#records.get(unit)
     if (known !== undefined) return known
     const { view, packageArch } = this.#universe
     const names = [...unit.runtimeDeps, ...(unit.distroRuntimeDeps[view.distro] ?? [])]

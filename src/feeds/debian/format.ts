@@ -18,7 +18,7 @@ export const debianFormat: PackageFormat = {
   archName: debianArch,
   packageVersion: debianVersion,
   openFeed: async (feed, environment) => (await import('./feed.ts')).openAptFeed(feed, environment),
-  fetchPackage: async (feed, record, environment) => (await import('./feed.ts')).fetchDeb(feed, record, environment),
+  fetchPackage: async (feed, record, environment) => (await import('./fetch-deb.ts')).fetchDeb(feed, record, environment),
   pack: async (input) => (await import('./pack.ts')).packDeb(input),
   describe: async (path, unit) => (await import('./describe.ts')).describeDeb(path, unit),
   extract: async (input: ExtractInput) => (await import('./extract.ts')).extractDebs(input),
@@ -27,6 +27,6 @@ export const debianFormat: PackageFormat = {
     libraries: ['usr/lib', `usr/lib/${triplets[arch]}`],
     includes: ['usr/include', `usr/include/${triplets[arch]}`],
   }),
-  publish: async (input) => (await import('./repository.ts')).publishRepository({ ...input, suite: 'stable' }),
+  publish: async (input) => (await import('./repository.ts')).publishRepository(input),
   installRoot: async (input) => (await import('./install.ts')).installRoot(input),
 }

@@ -15,8 +15,6 @@ import { compareVersions } from './version.ts'
 export type StanzaSource = (entry: RepositoryEntry) => string | undefined
 
 export interface DebianPublish extends PublishInput {
-  /** The name that devices follow: `trixie`. */
-  readonly suite: string
   /** Versions of each package that stay on offer; 3 unless given. */
   readonly keep?: number
   /** Days until readers refuse the index if nothing newer was published; 30 unless given. */

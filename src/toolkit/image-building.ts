@@ -1,0 +1,149 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BuildContext } from '#engine/build/context.ts'
+import { keyOf } from '#engine/build/context.ts'
+import type { Produced, Results } from '#engine/build/executor.ts'
+import { foldersOf, replaceFile } from '#engine/build/folders.ts'
+import type { Roots } from '#engine/build/roots.ts'
+import { fetchAll } from '#engine/build/roots.ts'
+import type { UnitLog } from '#engine/build/unit-log.ts'
+import type { PackageRecord } from '#engine/catalog/package.ts'
+import { YoeError } from '#engine/errors.ts'
+import type { RepositoryEntry } from '#engine/formats.ts'
+import { buildImage } from '#engine/image/build-image.ts'
+import type { LayerStore } from '#engine/image/layers.ts'
+import type { ImageNode, PackageNode } from '#engine/plan/graph.ts'
+import { resolveBuiltImage } from '#engine/plan/resolve.ts'
+import type { Store } from '#engine/store/store.ts'
+import { imageFiles } from './image-files.ts'
+import type { Plan } from './planning.ts'
+
+/** Makes an image from the packages of its units and of feeds. */
+export async function buildImageNode(
+  plan: Plan,
+  context: BuildContext,
+  node: ImageNode,
+  results: Results,
+  roots: Roots,
+  log: UnitLog,
+): Promise<readonly Produced[]> {
+  const packages = await closureEntries(plan, context, node, results)
+  const { root } = foldersOf(context.buildRoot, node)
+  const [workdir, outdir] = [context.store.temp(), join(root, 'image')]
+  await mkdir(workdir, { recursive: true })
+  await mkdir(outdir, { recursive: true })
+  const built = await buildImage({
+    image: node.unit,
+    machine: node.machine,
+    distro: node.distro,
+    packages,
+    format: context.format,
+    tools: { root: await roots.folder(node.tools, results), hash: keyOf(context, node.tools).hash },
+    worker: context.worker,
+    layers: layerStore(context.store),
+    resolve: context.absolute,
+    extraFiles: [],
+    workdir,
+    outdir,
+    sourceDateEpoch: context.sourceDateEpoch,
+    report: context.report,
+    log: log.write,
+    signal: context.signal,
+  })
+  const contents = join(workdir, imageFiles.contents)
+  const sizes = new Map(packages.map((entry) => [entry.sha256, entry.size]))
+  await replaceFile(
+    contents,
+    `${JSON.stringify(
+      built.packages.map((entry) => ({ ...entry, size: sizes.get(entry.sha256) ?? 0 })),
+      undefined,
+      1,
+    )}\n`,
+  )
+  return [
+    { name: imageFiles.disk, path: built.disk },
+    ...(built.kernel === undefined ? [] : [{ name: imageFiles.kernel, path: built.kernel }]),
+    ...(built.initrd === undefined ? [] : [{ name: imageFiles.initrd, path: built.initrd }]),
+    { name: imageFiles.contents, path: contents },
+  ]
+}
+
+/**
+ * Everything that an image installs, files at hand. Packages of units may need more than the units declare (the owners of
+ * libraries that they link), so the closure is resolved again until it no longer grows.
+ */
+export async function closureEntries(
+  plan: Plan,
+  context: BuildContext,
+  node: ImageNode,
+  results: Results,
+): Promise<readonly RepositoryEntry[]> {
+  const entries = new Map<string, RepositoryEntry>()
+  const records = new Map<string, PackageRecord>()
+  let { closure, units }: { closure: readonly PackageRecord[]; units: readonly PackageNode[] } = node
+  for (let fresh = units; fresh.length > 0; fresh = units.filter((unit) => !records.has(unit.unit.name))) {
+    for (const unit of fresh) {
+      const entry = await unitEntry(context, unit, results)
+      entries.set(unit.unit.name, entry)
+      records.set(unit.unit.name, entry.record)
+    }
+    const resolved = resolveBuiltImage(plan.universe, node, records)
+    closure = resolved.closure
+    units = resolved.units.map((unit) => planned(plan, unit))
+  }
+  const ofFeeds = closure.filter((record) => record.origin.kind === 'feed')
+  const paths = await fetchAll(context, ofFeeds)
+  ofFeeds.forEach((record, index) => {
+    if (record.origin.kind !== 'feed') return
+    entries.set(record.name, {
+      record,
+      path: paths[index] ?? '',
+      sha256: record.origin.sha256,
+      size: record.origin.size,
+    })
+  })
+  return closure.map((record) => {
+    const entry = entries.get(record.name)
+    if (entry === undefined) throw new TypeError(`${record.name} of ${node.id} has no file`)
+    return entry
+  })
+}
+
+/** Resolving anew makes nodes anew; what a unit links was a build dependency, so it was planned with it. */
+function planned(plan: Plan, node: PackageNode): PackageNode {
+  for (const known of plan.keys.keys()) if (known.id === node.id && known.kind === 'package') return known
+  throw new TypeError(`${node.id} was not planned`)
+}
+
+async function unitEntry(context: BuildContext, node: PackageNode, results: Results): Promise<RepositoryEntry> {
+  const manifest = await results.manifestOf(node)
+  const [file] = manifest.files
+  const path = file === undefined ? undefined : await context.store.objects.path(file.sha256)
+  if (file === undefined || path === undefined) {
+    throw new YoeError('STORE_DAMAGED', `the package of ${node.unit.name} in the cache is damaged`, {
+      unit: node.unit.name,
+      hint: `yoe build --force ${node.unit.name} makes it anew`,
+    })
+  }
+  return { record: await context.format.describe(path, node.unit), path, sha256: file.sha256, size: file.size }
+}
+
+/** Layers are objects like any other; a small file for each key says which. */
+function layerStore(store: Store): LayerStore {
+  const pointer = (key: string): string => join(store.root, 'layers', key)
+  return {
+    async find(key) {
+      const sha256 = await readFile(pointer(key), 'utf8').catch(() => '')
+      return /^[0-9a-f]{64}$/.test(sha256) ? store.objects.path(sha256) : undefined
+    },
+    async keep(key, path) {
+      const { sha256 } = await store.objects.adopt(path)
+      await store.objects.flush()
+      await replaceFile(pointer(key), sha256)
+      const kept = await store.objects.path(sha256)
+      if (kept === undefined)
+        throw new YoeError('STORE_DAMAGED', `${store.root} lost a layer that was just put into it`)
+      return kept
+    },
+  }
+}
