@@ -47,7 +47,7 @@ export async function unpackArchive(input: UnpackInput): Promise<void> {
   const kind = await kindOf(archive)
   const argv =
     kind?.tool === 'unzip'
-      ? ['unzip', '-qq', '-o', archivePath, '-d', destPath]
+      ? ['unzip', '-o', archivePath, '-d', destPath]
       : [
           'tar',
           '--extract',
@@ -57,6 +57,7 @@ export async function unpackArchive(input: UnpackInput): Promise<void> {
           '--no-same-permissions',
         ]
   let said = ''
+  let rest = ''
   await worker.prepareWritable(dest)
   const limits = input.limits ?? defaultTreeLimits
   const guard = guardTree(dest, limits, input.signal)
@@ -79,8 +80,15 @@ export async function unpackArchive(input: UnpackInput): Promise<void> {
         fileBytes: Math.min(limits.bytes, defaultLimits.fileBytes),
       },
       output: (chunk) => {
-        if (said.length < 10_000) said += Buffer.from(chunk).toString('latin1')
-        log(chunk)
+        // unzip lists every file, and says nothing of mended names when it is told to be quiet.
+        rest = (rest + Buffer.from(chunk).toString('latin1')).replace(
+          /^ +(?:inflating|extracting|creating|linking): .*\n|^Archive: .*\n/gm,
+          '',
+        )
+        const end = rest.lastIndexOf('\n') + 1
+        if (said.length < 10_000) said += rest.slice(0, end)
+        log(Buffer.from(rest.slice(0, end), 'latin1'))
+        rest = rest.slice(end).slice(0, 10_000)
       },
       signal: guard.signal,
     })
@@ -88,6 +96,7 @@ export async function unpackArchive(input: UnpackInput): Promise<void> {
       throw guard.crossed(title) ?? failure
     })
     .finally(() => guard.stop())
+  said += rest
   await worker.prepareWritable(dest)
   if (result.kind === 'killed') throw guard.crossed(title) ?? unsafe(title, result.why)
   if (result.code !== 0) throw failureOf(title, kind, result.code, said)
