@@ -66,6 +66,7 @@ export async function cellAction(host: Host, wanted: Phase, open: () => Promise<
     const engine = await open()
     report = await engine.runCell({
       cell,
+      trusted: context.readOnly === undefined,
       through,
       projectDir: join(context.workspace, inputs.project),
       remote: cache,

@@ -1,6 +1,6 @@
 /**
  * The engine as the actions use it: three calls, each a request in and plain data out. The data is what the
- * `report` file holds, so it survives JSON. `session.ts` fulfils it over the real engine.
+ * `report` file holds, so it survives JSON. engine.ts fulfils it over the toolkit.
  */
 import type { Arch } from '#engine/arch.ts'
 import type { Position } from '#engine/errors.ts'
@@ -42,6 +42,8 @@ export interface PlanReport {
 
 export interface CellRequest extends Request {
   readonly cell: string
+  /** False: anybody's code (a fork's pull request); what it makes is never read by a run with a key. */
+  readonly trusted: boolean
   readonly through: Phase
   /** Milliseconds since 1970 after which no new unit is started: what is done is kept, the rest fails as CANCELLED. */
   readonly deadline?: number | undefined
