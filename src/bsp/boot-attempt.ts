@@ -203,13 +203,17 @@ const serverHint = 'the image needs an SSH server that is started at boot, and a
 const keyHint =
   "the test's key comes by systemd credentials (systemd 252 or later, PermitRootLogin not 'no'); without them root needs an empty password and PermitEmptyPasswords"
 
-/** Tries until the key is in place. */
+/**
+ * Tries until the key is in place. A server that was asked in vain a few times closes the door (PerSourcePenalties of
+ * sshd_config(5)), so what it said before counts.
+ */
 async function logIn(port: number, options: AttemptOptions, signal: AbortSignal): Promise<GuestShell | string> {
   const until = performance.now() + patience.ssh[options.acceleration]
-  for (;;) {
+  for (let refusals = 0; ; ) {
     const opened = await openShell(port, options.key, options.folder, signal)
     if (typeof opened !== 'string' || signal.aborted || performance.now() > until) return opened
-    await sleep(1000, undefined, { signal }).catch(() => {})
+    if (opened.includes('Permission denied') && ++refusals === 3) return opened
+    await sleep(2000, undefined, { signal }).catch(() => {})
   }
 }
 
