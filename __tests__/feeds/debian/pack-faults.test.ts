@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { appendFile, mkdir, readdir, rename, symlink, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdir, readdir, rename, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { scanDestdir } from '../../../src/feeds/debian/destdir.ts'
@@ -53,6 +53,27 @@ test('killed half way, no package is there, and the next pack removes what was l
   assert.ok(left.length > 0 && left.every((name) => !name.endsWith('.deb')), left.join())
   await packDeb(packInput(dest, out))
   assert.deepEqual(await readdir(out), ['app_1.0-r0_amd64.deb'])
+})
+
+test('what a plain user may not read is named', async (t) => {
+  const folder = await scratch(t)
+  const dest = join(folder, 'dest')
+  await mkdir(join(dest, 'locked'), { recursive: true })
+  await writeFile(join(dest, 'secret'), 'x'.repeat(100))
+  await chmod(folder, 0o777)
+  for (const path of ['locked', 'secret']) await chmod(join(dest, path), 0o000)
+  // Root reads everything: without its privileges it is a plain user too.
+  const plain =
+    process.getuid?.() === 0
+      ? ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--securebits=+noroot,+noroot_locked']
+      : []
+  const [command = '', ...args] = [...plain, process.execPath, packer, dest, join(folder, 'out')]
+  const ran = await run(command, args)
+  assert.match(
+    ran.stderr,
+    /^PACKAGE_INVALID app: \/locked may not be read\nPACKAGE_INVALID app: \/secret may not be read\n$/,
+  )
+  for (const path of ['locked', 'secret']) await chmod(join(dest, path), 0o700)
 })
 
 describe('what changes after it was listed is not packed', () => {

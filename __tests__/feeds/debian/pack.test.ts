@@ -159,7 +159,7 @@ test('the same bytes from another path, order, umask and time', async (t) => {
   const umask = process.umask(0o077)
   t.after(() => process.umask(umask))
   const second = await pack(t, Object.fromEntries(Object.entries(files).reverse()), {}, {}, async (dest) => {
-    await chmod(join(dest, 'usr/share/app/1/1'), 0o100)
+    await chmod(join(dest, 'usr/share/app/1/1'), 0o500)
     await chmod(join(dest, 'usr'), 0o2700)
     await utimes(join(dest, 'usr/share/app/2/2'), 1, 1)
     await rename(join(dest, 'usr/share/app/3'), join(dest, 'moved'))

@@ -89,6 +89,6 @@ for (const release of ['bookworm', 'trixie']) {
       await mirror(),
     ])
     assert.equal(ran.code, 0, ran.stderr.split('\n').slice(-40).join('\n'))
-    assert.match(ran.stdout, /^LIVED$/m)
+    assert.match(ran.stdout + ran.stderr, /^LIVED$/m)
   })
 }

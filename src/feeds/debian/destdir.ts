@@ -64,6 +64,16 @@ export async function scanDestdir(root: string, privileged: ReadonlySet<string>)
     return plain
   }
 
+  const opened = async (path: Buffer, real: Buffer, flag: number): Promise<FileHandle | undefined> => {
+    try {
+      return await open(real, noFollow | flag)
+    } catch (failure) {
+      if (errorCode(failure) !== 'EACCES') throw failure
+      refuse(path, 'may not be read', `let its owner read it: chmod u+rX "$DESTDIR/${shown(path)}"`)
+      return undefined
+    }
+  }
+
   const visit = async (parent: FileHandle, folder: Buffer, name: Buffer, depth: number): Promise<void> => {
     const path = folder.length === 0 ? name : Buffer.concat([folder, Buffer.from('/'), name])
     if (entries.length > limits.entries) return
@@ -77,8 +87,10 @@ export async function scanDestdir(root: string, privileged: ReadonlySet<string>)
     const identity = identityOf(stat)
     if (stat.isDirectory()) {
       entries.push({ kind: 'directory', path, mode: modeOf(path, mode, true), size: 0 })
-      if (depth === limits.depth) refuse(path, `is more than ${limits.depth} folders deep`, 'install less deeply')
-      else await enter(await open(real, noFollow | constants.O_DIRECTORY), path, depth)
+      if (depth === limits.depth)
+        return refuse(path, `is more than ${limits.depth} folders deep`, 'install less deeply')
+      const inside = await opened(path, real, constants.O_DIRECTORY)
+      if (inside !== undefined) await enter(inside, path, depth)
     } else if (stat.isSymbolicLink()) {
       const target = await readlink(real, { encoding: 'buffer' })
       if (target.some((byte) => byte < 0x20 || byte === 0x7f)) {
@@ -92,6 +104,8 @@ export async function scanDestdir(root: string, privileged: ReadonlySet<string>)
         return
       }
       const entry: DestEntry = { kind: 'file', path, mode: modeOf(path, mode, false), size: Number(stat.size) }
+      // Opened once to see that it can be: what is wrong is told together.
+      await (await opened(path, real, 0))?.close()
       entries.push(entry)
       identities.set(entry, identity)
       if (stat.nlink > 1n) firstOfInode.set(identity, entry)
