@@ -141,8 +141,12 @@ export interface PackageFormat {
   /** Fetches (or finds) one package of an opened feed, verified by its signed digest; returns its absolute path. */
   fetchPackage(feed: FeedDeclaration, record: PackageRecord, environment: FeedEnvironment): Promise<string>
   pack(input: PackInput): Promise<readonly PackedPackage[]>
-  /** What a package file that this project built says about itself. @throws {YoeError} PACKAGE_INVALID */
-  describe(path: string, unit: PackageUnit): Promise<PackageRecord>
+  /**
+   * What a package file says about itself.
+   * @param unit the unit that it was built from; undefined when it comes from elsewhere
+   * @throws {YoeError} PACKAGE_INVALID
+   */
+  describe(path: string, unit?: PackageUnit): Promise<PackageRecord>
   /** @throws {YoeError} PACKAGE_INVALID when one can't be unpacked */
   extract(input: ExtractInput): Promise<void>
   /**

@@ -75,6 +75,7 @@ export async function cellAction(host: Host, wanted: Phase, open: () => Promise<
       deadline: started + inputs.timeLimit * 60_000,
       jobs: inputs.jobs,
       bootTimeout: inputs.bootTimeout,
+      feed: inputs.upload.includes('feed'),
     })
     base = cache === undefined ? undefined : await basePackages(cache, context, report)
     if (report.boot?.ok === false) failure = bootFailure(report, cell)

@@ -51,6 +51,8 @@ export interface CellRequest extends Request {
   readonly jobs?: number | undefined
   /** Seconds for the boot test; undefined: as the acceleration found here needs. */
   readonly bootTimeout?: number | undefined
+  /** Whether the repository of everything that the image installs is wanted, too: it needs every package at hand. */
+  readonly feed: boolean
 }
 
 export interface UnitReport {

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
+import type { BootOutcome } from '#bsp/boot-report.ts'
+import { bootTest } from '#bsp/boot-test.ts'
+import type { ImageFiles } from '#bsp/qemu/command.ts'
 import { foldersOf } from '#engine/build/folders.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { ImageNode } from '#engine/plan/graph.ts'
-import { bootTest } from '#bsp/boot-test.ts'
-import type { BootOutcome } from '#bsp/boot-report.ts'
-import type { ImageFiles } from '#bsp/qemu/command.ts'
 import { imageFiles } from './image-files.ts'
 import { outputsOf } from './outputs.ts'
 import type { Plan } from './planning.ts'
@@ -24,7 +24,9 @@ export async function builtImage(plan: Plan): Promise<ImageFiles> {
   const image = imageOf(plan)
   const outputs = await outputsOf(plan)
   if (outputs === undefined) {
-    throw new YoeError('USAGE', `${image.unit.name} is not built as the project has it now`, { hint: `yoe build ${image.unit.name}` })
+    throw new YoeError('USAGE', `${image.unit.name} is not built as the project has it now`, {
+      hint: `yoe build ${image.unit.name}`,
+    })
   }
   const { root } = foldersOf(plan.workspace.buildRoot, image)
   const has = (name: string): boolean => outputs.some(({ path }) => path === join(root, name))

@@ -1,13 +1,13 @@
 import { join } from 'node:path'
+import { parsePort } from '#bsp/qemu/ports.ts'
 import { foldersOf } from '#engine/build/folders.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import { size } from '#engine/project/readers.ts'
-import { parsePort } from '#bsp/qemu/ports.ts'
 import { bootTestPlan, builtImage, imageOf } from '#toolkit/booting.ts'
 import { makePlan } from '#toolkit/planning.ts'
 import { command, projectOptions } from '../command.ts'
-import { duration, table } from '../output.ts'
 import type { Output } from '../output.ts'
+import { duration, table } from '../output.ts'
 import { workspaceOf } from '../project.ts'
 
 export const run = command({
@@ -61,7 +61,10 @@ boots without a console, logs in over SSH, runs the image's tests and powers off
     }
     const guest = await runDaemon({ ...options, runDir: join(foldersOf(workspace.buildRoot, image).root, 'run') })
     if (output.json) output.printJson(guest)
-    else output.print(`${image.unit.name} runs as process ${guest.pid}; kill ${guest.pid} ends it, its console is ${guest.serialLog}`)
+    else
+      output.print(
+        `${image.unit.name} runs as process ${guest.pid}; kill ${guest.pid} ends it, its console is ${guest.serialLog}`,
+      )
     return 0
   },
 })
@@ -88,8 +91,14 @@ type Boot = Awaited<ReturnType<typeof bootTestPlan>>['report']
 
 export function showBoot(boot: Boot, output: Output): void {
   const mark = (ok: boolean): string => (ok ? output.paint('green', 'ok') : output.paint('red', 'failed'))
-  for (const line of table(boot.stages.map(({ name, ms }) => [`  ${name}`, output.paint('dim', duration(ms))]))) output.print(line)
-  for (const line of table(boot.checks.map(({ name, ok, ms }) => [`  ${mark(ok)}`, name, output.paint('dim', duration(ms))]))) output.print(line)
+  for (const line of table(boot.stages.map(({ name, ms }) => [`  ${name}`, output.paint('dim', duration(ms))])))
+    output.print(line)
+  for (const line of table(
+    boot.checks.map(({ name, ok, ms }) => [`  ${mark(ok)}`, name, output.paint('dim', duration(ms))]),
+  ))
+    output.print(line)
   const passed = boot.checks.filter(({ ok }) => ok).length
-  output.print(`${mark(boot.ok)} ${boot.image} on ${boot.machine} (${boot.acceleration}): ${passed} of ${boot.checks.length} tests in ${duration(boot.ms)}`)
+  output.print(
+    `${mark(boot.ok)} ${boot.image} on ${boot.machine} (${boot.acceleration}): ${passed} of ${boot.checks.length} tests in ${duration(boot.ms)}`,
+  )
 }

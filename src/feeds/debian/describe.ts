@@ -1,4 +1,4 @@
-import type { PackageRecord } from '#engine/catalog/package.ts'
+import type { PackageOrigin, PackageRecord } from '#engine/catalog/package.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
 import { readControlFile } from './deb-control.ts'
@@ -6,12 +6,14 @@ import { Deb822Error, parseParagraphs } from './deb822.ts'
 import { parseProvides, parseRelations, RelationError } from './relations.ts'
 
 /**
- * What a .deb that this project built says about itself: its dependencies may be more than the unit declares, since
- * libraries add theirs.
+ * What a .deb says about itself: of a unit's, the dependencies may be more than the unit declares, since libraries add
+ * theirs.
  *
  * @throws {YoeError} PACKAGE_INVALID when it can't be read
  */
-export async function describeDeb(path: string, unit: PackageUnit): Promise<PackageRecord> {
+export async function describeDeb(path: string, unit: PackageUnit | undefined): Promise<PackageRecord> {
+  const at = unit?.at ?? { file: path, line: 1, column: 1 }
+  const origin: PackageOrigin = { kind: 'unit', unit: unit?.name ?? path, at }
   const text = (await readControlFile(path, 'control')) ?? ''
   try {
     const [fields] = parseParagraphs(text)
@@ -26,14 +28,14 @@ export async function describeDeb(path: string, unit: PackageUnit): Promise<Pack
       conflicts: [...parseRelations(value('conflicts'), arch), ...parseRelations(value('breaks'), arch)].flat(),
       essential: false,
       priority: 'optional',
-      origin: { kind: 'unit', unit: unit.name, at: unit.at },
+      origin,
     }
   } catch (failure) {
     if (!(failure instanceof Deb822Error || failure instanceof RelationError)) throw failure
     throw new YoeError('PACKAGE_INVALID', `${path}: its control file can't be read: ${failure.message}`, {
-      at: unit.at,
-      unit: unit.name,
-      hint: `yoe build --force ${unit.name} makes it anew`,
+      at,
+      unit: unit?.name,
+      hint: unit === undefined ? 'remove the file' : `yoe build --force ${unit.name} makes it anew`,
       cause: failure,
     })
   }

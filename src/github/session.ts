@@ -1,0 +1,49 @@
+import { resolve } from 'node:path'
+import { findCell, planCells, runCell } from '#toolkit/cells.ts'
+import { makePlan } from '#toolkit/planning.ts'
+import { feedKey, installSnippet, republish } from '#toolkit/publishing.ts'
+import type { Workspace } from '#toolkit/workspace.ts'
+import { openWorkspace } from '#toolkit/workspace.ts'
+import type { CellRequest, Engine, PlanRequest, PublishRequest } from './engine-port.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+type AnyRequest = Pick<PlanRequest | CellRequest | PublishRequest, 'projectDir' | 'report' | 'signal'>
+
+/** The engine as the actions use it, over the toolkit: the same calls that the command line makes. */
+export function session(env: Environment): Engine {
+  const open = (request: AnyRequest, more: Environment = {}): Workspace =>
+    openWorkspace({
+      cwd: request.projectDir,
+      project: request.projectDir,
+      env: { ...env, ...more },
+      offline: false,
+      report: request.report,
+      signal: request.signal ?? new AbortController().signal,
+    })
+  return {
+    async plan(request) {
+      return { cells: await planCells(open(request), request.cells) }
+    },
+    async runCell({ cell, trusted, through, remote, jobs, deadline, bootTimeout, feed, ...request }) {
+      const workspace = open(request)
+      const found = await findCell(workspace, cell)
+      return runCell(workspace, found, { trusted, through, remote, jobs, deadline, bootTimeout, feed })
+    },
+    async publish({ feeds, to, signingKey, ...request }) {
+      const workspace = open(request, signingKey === undefined ? {} : { YOE_SIGNING_KEY: signingKey })
+      const plan = await makePlan(workspace, { machine: undefined, distro: undefined, targets: [] })
+      const published = await republish(
+        plan,
+        feeds.map((feed) => resolve(feed)),
+        await feedKey(plan),
+        { to },
+      )
+      return {
+        dir: to,
+        packages: published.packages,
+        keyFingerprint: published.fingerprint,
+        install: installSnippet(plan, 'https://FEED'),
+      }
+    },
+  }
+}

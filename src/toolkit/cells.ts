@@ -1,0 +1,208 @@
+import { readFile, stat } from 'node:fs/promises'
+import { isAbsolute, join, matchesGlob, relative } from 'node:path'
+import type { BootReport } from '#bsp/boot-report.ts'
+import type { Arch } from '#engine/arch.ts'
+import type { NodeReport } from '#engine/build/executor.ts'
+import { foldersOf } from '#engine/build/folders.ts'
+import type { Position } from '#engine/errors.ts'
+import { YoeError, YoeErrors } from '#engine/errors.ts'
+import type { UnitOutcome } from '#engine/events.ts'
+import { didYouMean } from '#engine/nearest.ts'
+import type { Node } from '#engine/plan/graph.ts'
+import { inOrder } from '#engine/plan/graph.ts'
+import { placesOf } from '#engine/plan/hash.ts'
+import type { Machine, Project } from '#engine/project/model.ts'
+import type { RemoteStore } from '#engine/store/remote.ts'
+import { bootTestPlan } from './booting.ts'
+import { buildPlan, buildTargets, defaultJobs } from './building.ts'
+import { imageFiles } from './image-files.ts'
+import type { Plan } from './planning.ts'
+import { makePlan } from './planning.ts'
+import { feedKeyOrThrowaway, plannedEntries, publishEntries, repositoryRoot } from './publishing.ts'
+import type { Workspace } from './workspace.ts'
+import { loadProject } from './workspace.ts'
+
+/** One job of a build matrix: an image of a machine. */
+export interface Cell {
+  /** `<machine>/<image>[/<distro>]`. */
+  readonly cell: string
+  readonly machine: string
+  readonly image: string
+  readonly distro: string
+  readonly arch: Arch
+}
+
+export interface PlannedCell extends Cell {
+  /** Files and folders of the project, relative to it, that the cell's result depends on. */
+  readonly inputs: readonly string[]
+}
+
+/** How far a cell is taken; each includes those before it. */
+export const cellPhases = ['units', 'image', 'boot-test'] as const
+export type CellPhase = (typeof cellPhases)[number]
+
+export interface CellOptions {
+  readonly through: CellPhase
+  /** False: anybody's code (a fork's pull request). */
+  readonly trusted: boolean
+  readonly remote?: RemoteStore | undefined
+  readonly jobs?: number | undefined
+  /** Milliseconds since 1970. */
+  readonly deadline?: number | undefined
+  /** Seconds. */
+  readonly bootTimeout?: number | undefined
+  /** Also write the repository of everything that the image installs. */
+  readonly feed: boolean
+}
+
+export interface CellReport extends Cell {
+  readonly units: readonly UnitReport[]
+  readonly disk?: { readonly path: string; readonly sha256: string; readonly size: number }
+  readonly packages?: readonly { readonly name: string; readonly version: string; readonly size: number }[]
+  readonly feedDir?: string
+  readonly boot?: BootReport
+}
+
+export interface UnitReport {
+  readonly name: string
+  readonly outcome: UnitOutcome
+  readonly why: string
+  readonly ms: number
+  readonly at: Position
+}
+
+/**
+ * The cells of a project: the machines that it declares itself, and its default one, with every image. Patterns choose
+ * among all machines, those of modules included.
+ *
+ * @param patterns of cells, where `*` matches within a part; empty: as above
+ * @throws {YoeError} USAGE when a pattern matches nothing
+ */
+export async function listCells(workspace: Workspace, patterns: readonly string[]): Promise<readonly Cell[]> {
+  const { project } = await loadProject(workspace, undefined)
+  const all = project.machines.flatMap((machine) => cellsOf(project, machine))
+  if (patterns.length === 0) {
+    const ours = (cell: Cell): boolean =>
+      cell.machine === project.defaults.machine ||
+      project.machines.some(({ name, module }) => name === cell.machine && module === '')
+    return all.filter(ours)
+  }
+  const chosen = new Set<Cell>()
+  for (const pattern of patterns) {
+    const matching = all.filter(
+      ({ cell, distro }) => matchesGlob(cell, pattern) || matchesGlob(`${cell}/${distro}`, pattern),
+    )
+    if (matching.length === 0) {
+      throw new YoeError('USAGE', `no cell matches "${pattern}"`, {
+        hint:
+          didYouMean(
+            pattern,
+            all.map(({ cell }) => cell),
+          ) ?? `cells are MACHINE/IMAGE, such as ${all[0]?.cell ?? 'qemu-x86_64/my-image'}`,
+      })
+    }
+    for (const cell of matching) chosen.add(cell)
+  }
+  return [...chosen]
+}
+
+function cellsOf(project: Project, machine: Machine): readonly Cell[] {
+  return project.units
+    .filter((unit) => unit.kind === 'image')
+    .map((image) => ({
+      cell: `${machine.name}/${image.name}`,
+      machine: machine.name,
+      image: image.name,
+      distro: image.distro ?? project.defaults.distro ?? project.feeds[0]?.distro ?? '',
+      arch: machine.arch,
+    }))
+}
+
+/** Cells with what each depends on, resolved and checked. @throws {YoeErrors} */
+export async function planCells(workspace: Workspace, patterns: readonly string[]): Promise<readonly PlannedCell[]> {
+  const planned: PlannedCell[] = []
+  for (const cell of await listCells(workspace, patterns)) {
+    const plan = await planOf(workspace, cell)
+    const { facts } = await loadProject(workspace, cell.machine)
+    const files = [...Object.keys(facts), ...placesOf(plan.targets).map(plan.absolute)]
+      .map((path) => relative(workspace.root, path))
+      .filter((path) => path !== '' && !path.startsWith('..') && !isAbsolute(path))
+    // Folders that were only listed for .star files change with those files, which are in here by themselves.
+    const listed = new Set(['machines', 'units', 'images', 'containers'])
+    planned.push({ ...cell, inputs: [...new Set(files)].filter((path) => !listed.has(path)).sort() })
+  }
+  return planned
+}
+
+function planOf(workspace: Workspace, cell: Cell): Promise<Plan> {
+  return makePlan(workspace, { machine: cell.machine, distro: cell.distro, targets: [cell.image] })
+}
+
+/** A cell by its name. @throws {YoeError} USAGE */
+export async function findCell(workspace: Workspace, name: string): Promise<Cell> {
+  const [cell, ...others] = await listCells(workspace, [name])
+  if (cell === undefined || others.length > 0)
+    throw new YoeError('USAGE', `"${name}" is not one cell`, { hint: 'write MACHINE/IMAGE' })
+  return cell
+}
+
+/**
+ * Restores, builds and tests one cell. A boot test that fails is a result, not an exception.
+ * @throws {YoeErrors} of every unit that failed, when all that could still finish has
+ */
+export async function runCell(workspace: Workspace, cell: Cell, options: CellOptions): Promise<CellReport> {
+  const plan = await planOf(workspace, cell)
+  const build = {
+    jobs: options.jobs ?? defaultJobs,
+    keepGoing: true,
+    force: false,
+    deadline: options.deadline,
+    remotes: options.remote === undefined ? [] : [options.remote],
+    scope: options.trusted ? 'trusted' : 'untrusted',
+  } as const
+  if (options.through === 'units') {
+    const targets = plan.targets.flatMap((node): readonly Node[] => (node.kind === 'image' ? node.units : [node]))
+    const { reports, errors } = await buildPlan(plan, { ...build, targets })
+    if (errors.length > 0) throw new YoeErrors(errors)
+    return { ...cell, units: unitReports(plan, reports) }
+  }
+  const key = options.feed ? await feedKeyOrThrowaway(plan) : undefined
+  const { reports } = await buildTargets(plan, {
+    ...build,
+    finish: async (context, results) => {
+      if (key === undefined) return
+      await publishEntries(plan, key, repositoryRoot(plan), await plannedEntries(plan, context, results))
+    },
+  })
+  const report: CellReport = {
+    ...cell,
+    units: unitReports(plan, reports),
+    ...(await imageFacts(plan, reports)),
+    ...(key === undefined ? {} : { feedDir: repositoryRoot(plan) }),
+  }
+  if (options.through === 'image') return report
+  const timeout = options.bootTimeout === undefined ? undefined : options.bootTimeout * 1000
+  const { report: boot } = await bootTestPlan(plan, { timeout })
+  return { ...report, boot }
+}
+
+/** Dependencies first, as the plan has them; what the frontier made unnecessary is not in it. */
+function unitReports(plan: Plan, reports: readonly NodeReport[]): readonly UnitReport[] {
+  const order = new Map(inOrder(plan.targets).map((node, index) => [node, index]))
+  return reports
+    .toSorted((a, b) => (order.get(a.node) ?? 0) - (order.get(b.node) ?? 0))
+    .map(({ node, outcome, why, ms }) => ({ name: node.unit.name, outcome, why, ms: Math.round(ms), at: node.unit.at }))
+}
+
+async function imageFacts(plan: Plan, reports: readonly NodeReport[]): Promise<Pick<CellReport, 'disk' | 'packages'>> {
+  const [image] = plan.targets
+  const manifest = reports.find(({ node }) => node === image)?.manifest
+  const disk = manifest?.files.find(({ name }) => name === imageFiles.disk)
+  if (image === undefined || disk === undefined) return {}
+  const { root } = foldersOf(plan.workspace.buildRoot, image)
+  const path = join(root, `${image.unit.name}.img`)
+  const { blocks } = await stat(path)
+  // Written by the build of this very image, whose file is hashed on its way out of the store.
+  const packages: CellReport['packages'] = JSON.parse(await readFile(join(root, imageFiles.contents), 'utf8'))
+  return { disk: { path, sha256: disk.sha256, size: blocks * 512 }, ...(packages === undefined ? {} : { packages }) }
+}

@@ -1,0 +1,197 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, globSync } from 'node:fs'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { BuildContext } from '#engine/build/context.ts'
+import type { Results } from '#engine/build/executor.ts'
+import { YoeError } from '#engine/errors.ts'
+import { step } from '#engine/events.ts'
+import type { PackageFormat, RepositoryEntry, SigningKey } from '#engine/formats.ts'
+import type { Node, PackageNode } from '#engine/plan/graph.ts'
+import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
+import type { KeyOwner } from '#feeds/keys/project-keys.ts'
+import { ensureKey, loadKey } from '#feeds/keys/project-keys.ts'
+import { publishDirectory } from '#feeds/publish/directory.ts'
+import type { BuildOptions } from './building.ts'
+import { buildPlan, throwFailures } from './building.ts'
+import { closureEntries } from './image-building.ts'
+import type { Plan } from './planning.ts'
+
+/** Seconds since 1970. */
+const now = (): number => Math.floor(Date.now() / 1000)
+
+function keyOwner({ project, workspace }: Pick<Plan, 'project' | 'workspace'>): KeyOwner {
+  return { project: project.name, projectRoot: workspace.root, env: workspace.env }
+}
+
+/** The project's feed key, made when there is none yet (which is told). */
+export async function feedKey(plan: Plan): Promise<SigningKey> {
+  const { key, created } = await ensureKey(keyOwner(plan), 'feed')
+  if (created) {
+    const message = `made the feed key of ${plan.project.name}, ${key.fingerprint}; yoe key show says where it is`
+    plan.workspace.report({ type: 'notice', message })
+  }
+  return key
+}
+
+/** The project's feed key, or one that only this process has: for jobs that must not have the real one. */
+export async function feedKeyOrThrowaway(plan: Plan): Promise<SigningKey> {
+  return (await loadKey(keyOwner(plan), 'feed')) ?? generateOpenPgpKey(plan.project.name)
+}
+
+/** Where the project's own repository of a distro is: `repo/<project>/<distro>`. */
+export function repositoryRoot(plan: Plan): string {
+  return join(plan.workspace.repoRoot, plan.project.name, plan.distro)
+}
+
+/**
+ * Writes everything that the planned images install, and the planned units, into the project's own signed repository;
+ * what is not built yet is built.
+ */
+export async function fillRepository(plan: Plan, key: SigningKey, options: BuildOptions): Promise<string> {
+  const root = repositoryRoot(plan)
+  const outcome = await buildPlan(plan, {
+    ...options,
+    targets: plan.targets.flatMap((node): readonly Node[] => (node.kind === 'image' ? node.units : [node])),
+    finish: async (context, results) => publishEntries(plan, key, root, await plannedEntries(plan, context, results)),
+  })
+  throwFailures(outcome)
+  return root
+}
+
+/** Adds packages to the project's repository. */
+export function publishEntries(
+  plan: Plan,
+  key: SigningKey,
+  root: string,
+  entries: readonly RepositoryEntry[],
+): Promise<void> {
+  const { workspace, project, distro, suite, machine, format } = plan
+  return step(workspace.report, `index ${entries.length} packages`, () =>
+    format.publish({
+      root,
+      project: project.name,
+      distro,
+      suite,
+      arch: machine.arch,
+      entries,
+      signingKey: key,
+      date: now(),
+      report: workspace.report,
+    }),
+  )
+}
+
+/** The package files of a plan's targets: closures of images, packages of units; each once. */
+export async function plannedEntries(
+  plan: Plan,
+  context: BuildContext,
+  results: Results,
+): Promise<readonly RepositoryEntry[]> {
+  const entries = new Map<string, RepositoryEntry>()
+  for (const node of plan.targets) {
+    if (node.kind === 'image')
+      for (const entry of await closureEntries(plan, context, node, results)) entries.set(entry.sha256, entry)
+    if (node.kind === 'package')
+      for (const entry of await unitEntries(plan.format, context, node, results)) entries.set(entry.sha256, entry)
+  }
+  return [...entries.values()]
+}
+
+async function unitEntries(
+  format: PackageFormat,
+  context: BuildContext,
+  node: PackageNode,
+  results: Results,
+): Promise<readonly RepositoryEntry[]> {
+  const { files } = await results.manifestOf(node)
+  return Promise.all(
+    files.map(async ({ sha256, size }) => {
+      const path = await context.store.objects.path(sha256)
+      if (path === undefined)
+        throw new YoeError('STORE_DAMAGED', `a package of ${node.unit.name} in the cache is damaged`)
+      return { record: await format.describe(path, node.unit), path, sha256, size }
+    }),
+  )
+}
+
+export interface FeedTarget {
+  /** Absolute folder that some web server serves, or will. */
+  readonly to: string
+  /** Its address, for the page. */
+  readonly url?: string | undefined
+}
+
+export interface Published {
+  readonly packages: number
+  readonly fingerprint: string
+}
+
+/** Brings the project's repository to where devices read it. */
+export async function publishFeed(
+  plan: Plan,
+  source: string,
+  key: SigningKey,
+  { to, url }: FeedTarget,
+): Promise<Published> {
+  const { packages } = await step(plan.workspace.report, `publish to ${to}`, () =>
+    publishDirectory({
+      source,
+      target: to,
+      project: plan.project.name,
+      suite: plan.suite,
+      signingKey: key,
+      date: now(),
+      report: plan.workspace.report,
+      ...(url === undefined ? {} : { url }),
+    }),
+  )
+  return { packages, fingerprint: key.fingerprint }
+}
+
+/**
+ * Publishes packages that other jobs of the same run made, whose repositories are signed by keys that nobody keeps: only
+ * the package files are taken, and signed anew.
+ *
+ * @param feeds absolute folders
+ */
+export async function republish(
+  plan: Plan,
+  feeds: readonly string[],
+  key: SigningKey,
+  target: FeedTarget,
+): Promise<Published> {
+  const staging = await mkdtemp(join(tmpdir(), 'yoe-publish-'))
+  try {
+    const entries = new Map<string, RepositoryEntry>()
+    for (const feed of feeds) {
+      for (const file of globSync('**/*.deb', { cwd: feed })) {
+        const entry = await fileEntry(plan.format, join(feed, file))
+        entries.set(entry.sha256, entry)
+      }
+    }
+    const source = join(staging, plan.distro)
+    await publishEntries(plan, key, source, [...entries.values()])
+    return await publishFeed(plan, source, key, target)
+  } finally {
+    await rm(staging, { recursive: true, force: true })
+  }
+}
+
+async function fileEntry(format: PackageFormat, path: string): Promise<RepositoryEntry> {
+  const sum = createHash('sha256')
+  await pipeline(createReadStream(path), sum)
+  return { record: await format.describe(path), path, sha256: sum.digest('hex'), size: (await stat(path)).size }
+}
+
+/** What to type on a device to use a published feed. */
+export function installSnippet(plan: Plan, url: string): string {
+  const { name } = plan.project
+  return [
+    `curl -fsSo /etc/apt/keyrings/${name}.gpg ${url}/${name}.gpg`,
+    `printf 'Types: deb\\nURIs: ${url}/${plan.distro}\\nSuites: ${plan.suite}\\nComponents: main\\nSigned-By: /etc/apt/keyrings/${name}.gpg\\n' > /etc/apt/sources.list.d/${name}.sources`,
+    'apt-get update',
+  ].join('\n')
+}
