@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -14,6 +14,7 @@ import { createFetcher } from '../../../src/engine/source/download.ts'
 import { noMirrors } from '../../../src/engine/source/mirrors.ts'
 import { openAptFeed, optionsOf, sitesOf } from '../../../src/feeds/debian/feed.ts'
 import { debianVersions } from '../../../src/feeds/debian/version.ts'
+import { makeAptRoot } from '../../support/apt-root.ts'
 
 // Real apt, with a root of its own and nothing installed, resolves the same roots from the same signed feed.
 
@@ -44,42 +45,14 @@ before(async () => {
     report: silent,
   }
   feed = await openAptFeed(declaration, environment)
-  prepareApt()
+  const [site] = sitesOf(optionsOf(declaration))
+  assert.ok(site !== undefined)
+  aptEnvironment = makeAptRoot(join(folder, 'apt'), { site, suite: 'trixie', keyring: join(moduleRoot, keyring) }).env
 })
 
 after(() => rmSync(folder, { recursive: true, force: true }))
 
 let aptEnvironment: NodeJS.ProcessEnv
-
-function prepareApt(): void {
-  const apt = join(folder, 'apt')
-  for (const name of ['lists/partial', 'archives/partial', 'sources', 'empty'])
-    mkdirSync(join(apt, name), { recursive: true })
-  writeFileSync(join(apt, 'status'), '')
-  const [site] = sitesOf(optionsOf(declaration))
-  writeFileSync(
-    join(apt, 'sources/debian.sources'),
-    `Types: deb\nURIs: ${site}\nSuites: trixie\nComponents: main\nSigned-By: ${join(moduleRoot, keyring)}\n`,
-  )
-  const settings = {
-    'Dir::Etc::SourceList': '/dev/null',
-    'Dir::Etc::SourceParts': join(apt, 'sources'),
-    'Dir::Etc::Preferences': '/dev/null',
-    'Dir::Etc::PreferencesParts': join(apt, 'empty'),
-    'Dir::State': apt,
-    'Dir::State::Lists': join(apt, 'lists'),
-    'Dir::State::status': join(apt, 'status'),
-    'Dir::Cache': apt,
-    'APT::Architecture': 'amd64',
-    'APT::Sandbox::User': '',
-    'Acquire::Languages': 'none',
-    'Debug::NoLocking': 'true',
-  }
-  const text = Object.entries(settings).map(([name, value]) => `${name} "${value}";\n`)
-  writeFileSync(join(apt, 'apt.conf'), `#clear APT::Architectures;\n${text.join('')}APT::Architectures { "amd64"; };\n`)
-  aptEnvironment = { ...process.env, APT_CONFIG: join(apt, 'apt.conf'), LC_ALL: 'C' }
-  execFileSync('apt-get', ['update', '-qq'], { env: aptEnvironment, stdio: ['ignore', 'ignore', 'inherit'] })
-}
 
 /**
  * `name version` of everything apt would install. Simulating means to find an order too, which takes apt minutes for

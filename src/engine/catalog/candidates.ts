@@ -177,8 +177,11 @@ export class Candidates {
     }
   }
 
-  isInstalled(dependency: Dependency, except?: Node): boolean {
-    return !this.installedFor(dependency, except).next().done
+  isInstalled(dependency: Dependency): boolean {
+    const own = this.#nodes.get(dependency.name)
+    if (own?.installed === true && this.#meets(own, dependency)) return true
+    const owners = this.#installedProviders.get(dependency.name)
+    return owners !== undefined && owners.size > 0 && !this.installedFor(dependency).next().done
   }
 
   /**

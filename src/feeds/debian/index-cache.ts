@@ -258,6 +258,13 @@ function decode(fd: number): BinaryIndex | undefined {
   const nameText = (id: number): string =>
     file.toString('latin1', nameBase + (nameStart[id] ?? 0), nameBase + (nameStart[id + 1] ?? 0))
 
+  const isName = (id: number, name: string): boolean => {
+    const from = nameStart[id] ?? 0
+    if ((nameStart[id + 1] ?? 0) - from !== name.length) return false
+    for (let i = 0; i < name.length; i++) if (file[nameBase + from + i] !== name.charCodeAt(i)) return false
+    return true
+  }
+
   const find = (name: string): number => {
     let hash = 0x811c9dc5
     for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193)
@@ -265,7 +272,7 @@ function decode(fd: number): BinaryIndex | undefined {
     for (let slot = spread(hash >>> 0) & mask; ; slot = (slot + 1) & mask) {
       const id = (hashTable[slot] ?? 0) - 1
       if (id === -1) return -1
-      if ((nameStart[id + 1] ?? 0) - (nameStart[id] ?? 0) === name.length && nameText(id) === name) return id
+      if (isName(id, name)) return id
     }
   }
 
