@@ -8,7 +8,6 @@ import { buildToolchain, Roots } from '#engine/build/roots.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { inOrder, manifestArch } from '#engine/plan/graph.ts'
-import { createFetcher } from '#engine/source/download.ts'
 import { UnitCache } from '#engine/store/cache.ts'
 import type { Scope } from '#engine/store/manifest.ts'
 import type { RemoteStore } from '#engine/store/remote.ts'
@@ -19,7 +18,7 @@ import { buildImageNode } from './image-building.ts'
 import type { Output } from './outputs.ts'
 import { placeOutputs } from './outputs.ts'
 import type { Plan } from './planning.ts'
-import { mirrorsOf, processorCount } from './planning.ts'
+import { fetcherOf, processorCount } from './planning.ts'
 
 export interface BuildOptions {
   readonly jobs: number
@@ -171,7 +170,7 @@ async function openContext(plan: Plan, scope: Scope): Promise<BuildContext> {
     keys: plan.keys,
     fetchPackage: plan.fetchPackage,
     absolute: plan.absolute,
-    fetcher: createFetcher({ mirrors: mirrorsOf(workspace, project), offline }),
+    fetcher: fetcherOf(workspace, project),
     offline,
     processors: processorCount(),
     maintainer: `${project.name} <${project.name}@localhost>`,

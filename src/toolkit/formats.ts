@@ -17,6 +17,6 @@ export function formatOf(distro: string): PackageFormat {
 
 /** What formats add to the language of .star files. */
 export async function formatBuiltins(): Promise<Readonly<Record<string, Builtin>>> {
-  const { aptFeed } = await import('#feeds/debian/feed-options.ts')
+  const { aptFeed } = await import('#feeds/debian/feed-builtin.ts')
   return { apt_feed: aptFeed }
 }

@@ -10,9 +10,9 @@ import { hashNodes, placesOf } from '#engine/plan/hash.ts'
 import type { Universe } from '#engine/plan/resolve.ts'
 import { resolveGraph } from '#engine/plan/resolve.ts'
 import type { FeedDeclaration, Machine, Project } from '#engine/project/model.ts'
-import { createFetcher } from '#engine/source/download.ts'
+import type { Fetcher } from '#engine/source/fetcher.ts'
 import type { Mirrors } from '#engine/source/mirrors.ts'
-import { parseMirrors } from '#engine/source/mirrors.ts'
+import { candidates, parseMirrors } from '#engine/source/mirrors.ts'
 import { hostMirrors } from '#feeds/debian/host-mirror.ts'
 import { readContents } from './contents.ts'
 import { formatOf } from './formats.ts'
@@ -149,7 +149,7 @@ async function openFeeds(
   refresh: boolean,
 ): Promise<readonly OpenFeed[]> {
   const { cacheRoot, offline, report, signal } = workspace
-  const fetcher = createFetcher({ mirrors: mirrorsOf(workspace, project), offline })
+  const fetcher = fetcherOf(workspace, project)
   const opened: OpenFeed[] = []
   for (const declaration of project.feeds.filter((feed) => feed.distro === distro)) {
     const moduleRoot = project.modules.find((module) => module.name === declaration.module)?.root ?? project.root
@@ -169,11 +169,26 @@ async function openFeeds(
   return opened
 }
 
+/** The way to the network; what it is made of is loaded when something is fetched, which a warm command never does. */
+export function fetcherOf(workspace: Workspace, project: Project): Fetcher {
+  const mirrors = mirrorsOf(workspace, project)
+  let loading: Promise<Fetcher> | undefined
+  return {
+    async fetch(request) {
+      loading ??= import('#engine/source/download.ts').then(({ createFetcher }) =>
+        createFetcher({ mirrors, offline: workspace.offline }),
+      )
+      return (await loading).fetch(request)
+    },
+    locate: (url) => candidates([url], mirrors),
+  }
+}
+
 /**
  * Where addresses are really asked for: YOE_MIRRORS, then what this machine's own apt uses for a feed's distribution
  * (whose sources lie there, too).
  */
-export function mirrorsOf(workspace: Workspace, project: Project): Mirrors {
+function mirrorsOf(workspace: Workspace, project: Project): Mirrors {
   const declared = parseMirrors(workspace.env['YOE_MIRRORS'])
   const ofHost = project.feeds.flatMap(({ distro, options }) => {
     const { url } = options

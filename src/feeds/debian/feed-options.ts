@@ -1,8 +1,6 @@
 import { type Position, YoeError } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
-import type { Builtin } from '#engine/project/builtins/builtin.ts'
 import type { Json } from '#engine/project/model.ts'
-import { json, Mismatch } from '#engine/project/readers.ts'
 
 /** Where Debian publishes what it makes; other distros have no default. */
 const defaultUrls: Readonly<Record<string, string>> = { debian: 'http://ftp.debian.org/debian' }
@@ -142,38 +140,4 @@ function isAddress(text: string): boolean {
   if (!/^(?:https?|file):\/\//.test(text) || !/^[\x21-\x7e]+$/.test(text) || !URL.canParse(text)) return false
   const { username, password, search, hash } = new URL(text)
   return username === '' && password === '' && search === '' && hash === ''
-}
-
-/** `apt_feed(...)` for MODULE.star and PROJECT.star: declares the feed `<module>.<name>`. */
-export const aptFeed: Builtin = (invocation, { declarations }) => {
-  const { at, keywords, positional, file, moduleName } = invocation
-  if (positional.length > 0) {
-    declarations.fail('BAD_FIELD', 'apt_feed() takes keyword arguments only', { at })
-    return undefined
-  }
-  const given: Record<string, Json> = {}
-  for (const [field, value] of keywords) {
-    try {
-      if (value !== null) given[field] = json(value)
-    } catch (failure) {
-      if (!(failure instanceof Mismatch)) throw failure
-      declarations.fail('BAD_FIELD', `apt_feed(): ${field}${failure.path} ${failure.message}`, { at })
-      return undefined
-    }
-  }
-  const checked = aptFeedOptions(given, at)
-  if (!checked.ok) {
-    declarations.errors.push(...checked.errors)
-    return undefined
-  }
-  const { name, distro } = checked.options
-  declarations.addFeed({
-    id: `${moduleName}.${name}`,
-    module: file.module,
-    at,
-    format: 'debian',
-    distro,
-    options: given,
-  })
-  return undefined
 }
