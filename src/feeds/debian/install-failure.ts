@@ -11,8 +11,11 @@ export class Tail {
     this.#text = (this.#text + Buffer.from(chunk).toString('utf8')).slice(-64 * 1024)
   }
 
+  /** The last lines; those up to the first error of dpkg when there is one, since dpkg goes on for a while. */
   lines(): readonly string[] {
-    return this.#text.trimEnd().split('\n').slice(-shownLines)
+    const all = this.#text.trimEnd().split('\n')
+    const error = all.findIndex((line) => line.startsWith('dpkg: error'))
+    return error < 0 ? all.slice(-shownLines) : all.slice(Math.max(0, error + 3 - shownLines), error + 3)
   }
 
   text(): string {
@@ -34,11 +37,8 @@ export function installFailure(tail: Tail, logPath: string): YoeError {
   }
   const error = /dpkg: error processing (?:package|archive) (\S+) .*\n\s*(.*)/.exec(text)
   if (error !== null) return new YoeError('INSTALL_FAILED', `dpkg can't install ${error[1]}: ${error[2]}`, { ...log })
-  if (text.includes('unmet dependencies')) {
-    const who = /^\s*(\S+) : (.*)$/m.exec(text)
-    const what = who === null ? '' : `: ${who[1]} ${who[2]?.trim()}`
-    return new YoeError('INSTALL_FAILED', `the image's packages don't fit together${what}`, log)
-  }
+  const need = unmet(text)
+  if (need !== undefined) return new YoeError('INSTALL_FAILED', `the image's packages don't fit together: ${need}`, log)
   if (/No space left on device/.test(text))
     return new YoeError('DISK_FULL', 'the memory that packages are installed in is full', {
       hint: 'free memory, or add swap: the unpacked image and its packages must fit',
@@ -46,4 +46,13 @@ export function installFailure(tail: Tail, logPath: string): YoeError {
     })
   const said = /^E: (.*)$/m.exec(text)?.[1] ?? tail.lines().at(-1) ?? ''
   return new YoeError('INSTALL_FAILED', `the packages can't be installed: ${said}`, log)
+}
+
+/** Who asks for what, in the words of apt 3 or of older ones. */
+function unmet(text: string): string | undefined {
+  const solver = [...text.matchAll(/^\s*\d+\. (\S+?)(?::\S+)? ((?:Pre)?Depends|Conflicts|Breaks) (.+)$/gm)].at(-1)
+  const classic = /unmet dependencies:\n\s*(\S+) : ((?:Pre)?-?Depends|Conflicts|Breaks): (.+)$/m.exec(text)
+  const [, who, how, what] = solver ?? classic ?? []
+  if (who === undefined) return undefined
+  return /Depends/.test(how ?? '') ? `${who} needs ${what}` : `${who} does not go with ${what}`
 }

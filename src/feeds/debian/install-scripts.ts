@@ -46,6 +46,7 @@ initial_ram_disks() {
     if [ -e "$root/boot/vmlinuz-$version" ] && [ ! -e "$root/boot/initrd.img-$version" ]; then
       say "initial RAM disk for $version"
       chroot $root env -u INITRD update-initramfs -c -k "$version"
+      [ ! -x $root/usr/bin/linux-update-symlinks ] || chroot $root linux-update-symlinks install "$version" "/boot/vmlinuz-$version"
     fi
   done
 }
@@ -102,7 +103,7 @@ pack
 /** The hook: runs under mmdebstrap, which left apt's configuration in MMDEBSTRAP_APT_CONFIG. */
 export const fillScript = String.raw`${common}
 say "checking the closure"
-APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --yes -qq $apt_options -oDebug::pkgDpkgPm=1 -oDir::Log=/dev/null -oDebug::NoLocking=1 -oDPkg::Chroot-Directory= \
+APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --yes -q $apt_options -oDebug::pkgDpkgPm=1 -oDir::Log=/dev/null -oDebug::NoLocking=1 -oDPkg::Chroot-Directory= \
   '-oDpkg::Pre-Install-Pkgs::=cat >/work/debs' install $(cat /yoe/in/names) >/work/apt.log 2>&1 || {
   grep -v '^/usr/bin/dpkg ' /work/apt.log
   exit 1
@@ -119,7 +120,7 @@ mount_system
 no_services
 no_host_keys
 say "configuring"
-chroot $root dpkg --force-unsafe-io --configure --pending
+chroot $root dpkg --force-unsafe-io --abort-after=1 --configure $(cat /work/order)
 initial_ram_disks
 audit
 umount_system
@@ -148,6 +149,7 @@ Dir::Cache::archives "/work/root/var/cache/apt/archives";
 Dir::Log "/dev/null";
 DPkg::Chroot-Directory "/work/root";
 DPkg::Options:: "--force-unsafe-io";
+DPkg::Options:: "--abort-after=1";
 CONF
 echo "APT::Architecture \"$YOE_ARCH\"; APT::Architectures { \"$YOE_ARCH\"; };" >>/work/apt/apt.conf
 export APT_CONFIG=/work/apt/apt.conf
@@ -155,7 +157,7 @@ say "checking the closure"
 apt-get -qq $apt_options update
 no_services
 no_host_keys
-apt-get --yes -qq $apt_options --allow-downgrades -oDebug::NoLocking=1 install $(cat /yoe/in/names)
+apt-get --yes -q $apt_options --allow-downgrades -oDebug::NoLocking=1 install $(cat /yoe/in/names)
 initial_ram_disks
 audit
 umount_system
@@ -199,6 +201,8 @@ my @packages = map {
   { dir => $_, control => $control, name => $name, arch => $arch, id => $same ? "$name:$arch" : $name }
 } @dirs;
 
+spew("$work/../order", join '', map { "$_->{id}\n" } @packages);
+
 my (%owner, $hard);
 for my $package (@packages) {
   # base-files sets the frame; elsewhere the first package decides how a folder is, as with dpkg.
@@ -221,7 +225,7 @@ for my $package (@packages) {
   $package->{list} = \@list;
 }
 
-my (%paths, %names, @status);
+my (@paths, %names, @status);
 for my $package (@packages) {
   my ($dir, $id) = @{$package}{qw(dir id)};
   spew("$info/$id.list", join '', map { "$_\n" } @{ $package->{list} });
@@ -232,12 +236,13 @@ for my $package (@packages) {
     rename "$dir/control/$entry", "$info/$id.$entry" or run('mv', "$dir/control/$entry", "$info/$id.$entry");
     chown 0, 0, "$info/$id.$entry";
   }
-  my %conffile;
-  if ($has{conffiles}) {
-    for my $path (grep { m,^/, } split /\s*\n/, slurp("$info/$id.conffiles")) {
-      $conffile{$path} = 1;
-      rename "$root$path", "$root$path.dpkg-new" or die "conffile $path of $package->{name}: $!\n";
-    }
+  my (%conffile, @conffiles);
+  for my $line ($has{conffiles} ? split /\s*\n/, slurp("$info/$id.conffiles") : ()) {
+    my ($flag, $path) = $line =~ m,^(remove-on-upgrade )?(/.*)$, or next;
+    push @conffiles, " $path newconffile" . ($flag ? " remove-on-upgrade\n" : "\n");
+    next if $flag;
+    $conffile{$path} = 1;
+    rename "$root$path", "$root$path.dpkg-new" or die "conffile $path of $package->{name}: $!\n";
   }
   if (!$has{md5sums}) {
     my @files = grep { !$conffile{$_} && -f "$root$_" && !-l "$root$_" } @{ $package->{list} };
@@ -250,19 +255,17 @@ for my $package (@packages) {
     my ($what, $trigger) = split ' ', $line;
     next unless defined $trigger && $what =~ /^interest(-await|-noawait)?$/;
     my $who = $id . ($what eq 'interest-noawait' ? '/noawait' : '');
-    my $table = $trigger =~ m,^/, ? \%paths : \%names;
-    push @{ $table->{$trigger} }, $who;
+    if ($trigger =~ m,^/,) { push @paths, "$trigger $who\n" } else { push @{ $names{$trigger} }, $who }
   }
   my $stanza = $package->{control};
   $stanza =~ s/^(Package:.*\n)/$1Status: install ok unpacked\n/m;
-  $stanza .= "Conffiles:\n" . join '', map { " $_ newconffile\n" } sort keys %conffile if %conffile;
+  $stanza .= join '', "Conffiles:\n", @conffiles if @conffiles;
   push @status, "$stanza\n";
 }
-my @triggers = map { my $path = $_; map { "$path $_\n" } @{ $paths{$path} } } sort keys %paths;
-spew("$admin/triggers/File", join '', @triggers);
+spew("$admin/triggers/File", join '', @paths);
 spew("$admin/triggers/$_", join '', map { "$_\n" } @{ $names{$_} }) for keys %names;
 spew("$admin/triggers/Unincorp", '');
-spew("$admin/$_", '') for qw(available diversions statoverride);
+spew("$admin/$_", '') for qw(diversions statoverride);
 spew("$info/format", "1\n");
 spew("$admin/status", join '', @status);
 
