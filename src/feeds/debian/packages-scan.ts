@@ -201,6 +201,7 @@ export function scanPackages(text: Buffer): Scan {
 
   const starts = new Int32Array(fieldNames.length).fill(-1)
   const ends = new Int32Array(fieldNames.length)
+  const folded = new Uint8Array(fieldNames.length)
   let fault = ''
   let any = false
 
@@ -241,7 +242,7 @@ export function scanPackages(text: Buffer): Scan {
       let stop = at
       while (stop < end && ((kind[text[stop] ?? 0] ?? 0) & END) === 0) stop++
       // "name:any" is another name to apt; that it does not count as a mention of "name" matters for the order.
-      if (stop > at && text[stop] !== COLON && goodName(text, at, stop)) {
+      if (stop > at && text[stop] !== COLON) {
         const id = names.add(at, stop)
         if (record !== -1) provides.push(id, record)
       }
@@ -276,7 +277,7 @@ export function scanPackages(text: Buffer): Scan {
       const slot = keptSlots[i] ?? 0
       if (i > 0) out[used++] = NEWLINE
       const from = starts[slot] ?? -1
-      if (from !== -1) used = copyLine(text, from, ends[slot] ?? 0, out, used)
+      if (from !== -1) used = copyLine(text, from, ends[slot] ?? 0, out, used, folded[slot] === 1)
     }
     recordStart.push(used)
   }
@@ -292,12 +293,16 @@ export function scanPackages(text: Buffer): Scan {
       if (any) {
         finish()
         starts.fill(-1)
+        folded.fill(0)
         fault = ''
         any = false
       }
       slot = -1
     } else if (first === SPACE || first === TAB) {
-      if (slot !== -1) ends[slot] = end
+      if (slot !== -1) {
+        ends[slot] = end
+        folded[slot] = 1
+      }
     } else {
       any = true
       slot = -1
@@ -345,8 +350,9 @@ export function scanPackages(text: Buffer): Scan {
   }
 }
 
-/** Copies a value onto one line; returns the end of what was written. */
-function copyLine(text: Uint8Array, from: number, to: number, out: Uint8Array, at: number): number {
+/** Copies a value onto one line; returns the end of what was written. `folded`: it stands on several. */
+function copyLine(text: Buffer, from: number, to: number, out: Buffer, at: number, folded: boolean): number {
+  if (!folded && to - from > 40) return at + text.copy(out, at, from, to)
   let target = at
   for (let i = from; i < to; i++) {
     const byte = text[i] ?? 0
