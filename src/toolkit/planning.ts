@@ -16,6 +16,7 @@ import { candidates, parseMirrors } from '#engine/source/mirrors.ts'
 import { hostMirrors } from '#feeds/debian/host-mirror.ts'
 import { readContents } from './contents.ts'
 import { formatOf } from './formats.ts'
+import { knownClosures } from './known-closures.ts'
 import type { Workspace } from './workspace.ts'
 import { loadProject, placeResolver } from './workspace.ts'
 
@@ -70,6 +71,7 @@ export async function makePlan(workspace: Workspace, options: PlanOptions): Prom
     feeds: feeds.map(({ feed }) => feed),
     versions: format.versions,
     packageVersion: (unit) => format.packageVersion(unit),
+    known: knownClosures(workspace.cacheRoot),
   }
   const targets = resolveGraph(universe, names)
   const absolute = placeResolver(evaluated)

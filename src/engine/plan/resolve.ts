@@ -1,12 +1,13 @@
 import type { Arch } from '../arch.ts'
 import { resolveClosure } from '../catalog/closure.ts'
-import type { Feed, PackageRecord, VersionScheme } from '../catalog/package.ts'
+import type { Dependency, Feed, PackageRecord, VersionScheme } from '../catalog/package.ts'
 import type { Root } from '../catalog/solver.ts'
 import type { View } from '../catalog/view.ts'
 import type { Position } from '../errors.ts'
 import { userErrors, YoeError, YoeErrors } from '../errors.ts'
 import { didYouMean } from '../nearest.ts'
-import type { ImageUnit, PackageUnit, ToolchainUnit, Unit } from '../project/model.ts'
+import type { ImageUnit, Json, PackageUnit, ToolchainUnit, Unit } from '../project/model.ts'
+import { digestOf } from './canonical.ts'
 import type { ImageNode, Node, PackageNode, ToolchainNode } from './graph.ts'
 
 /** What names mean and what feeds hold: all that resolving needs, none of it I/O. */
@@ -20,6 +21,13 @@ export interface Universe {
   readonly versions: VersionScheme
   /** The version of the package that a unit becomes. @throws {YoeError} */
   readonly packageVersion: (unit: PackageUnit) => string
+  /** Closures that were found before, by a key of everything that they depend on; forgetting one only costs time. */
+  readonly known?: KnownClosures
+}
+
+export interface KnownClosures {
+  get(key: string): readonly PackageRecord[] | undefined
+  set(key: string, closure: readonly PackageRecord[]): void
 }
 
 /**
@@ -61,6 +69,7 @@ class Resolver {
   readonly #records = new Map<PackageUnit, PackageRecord>()
   readonly #providers = new Map<string, PackageUnit[]>()
   readonly #trail: Unit[] = []
+  #unitsDigest: string | undefined
   readonly #built: ReadonlyMap<string, PackageRecord>
 
   constructor(universe: Universe, built: ReadonlyMap<string, PackageRecord> = new Map()) {
@@ -282,8 +291,12 @@ class Resolver {
       ...base.map((name) => ({ dependency: [{ name }], by: 'every installation' })),
       ...names.map((name) => ({ dependency: [{ name: this.#packageName(name) }], by: title })),
     ]
+    const known = this.#universe.known
+    const key = known === undefined ? '' : this.#closureKey(by.kind, roots)
+    const before = known?.get(key)
+    if (before !== undefined) return before
     try {
-      return resolveClosure({
+      const closure = resolveClosure({
         roots,
         versions,
         arch: packageArch,
@@ -298,6 +311,8 @@ class Resolver {
         ],
         names: () => this.#names(),
       }).packages
+      known?.set(key, closure)
+      return closure
     } catch (failure) {
       const errors = userErrors(failure)
       if (errors === undefined) throw failure
@@ -305,6 +320,22 @@ class Resolver {
         this.errors.push(new YoeError(code, message, { hint, at: by.at, unit: by.name }))
       return undefined
     }
+  }
+
+  /** Everything that a closure depends on: what feeds say, what units say, and what is asked for. */
+  #closureKey(kind: Unit['kind'], roots: readonly Root[]): string {
+    const { view, feeds, packageArch } = this.#universe
+    this.#unitsDigest ??= digestOf(
+      'yoe-records/1',
+      [...view.units()].flatMap((unit) => (unit.kind === 'package' ? [recordJson(this.#record(unit))] : [])),
+    )
+    return digestOf('yoe-closure/1', {
+      kind,
+      feeds: feeds.map((feed) => [feed.id, feed.digest]),
+      arch: packageArch,
+      units: this.#unitsDigest,
+      roots: roots.map(({ dependency, by }) => [by, ...dependency.map(dependencyJson)]),
+    })
   }
 
   *#names(): Iterable<string> {
@@ -353,6 +384,21 @@ class Resolver {
         hint: near ?? `looked in: ${places.join(', ')}`,
       }),
     )
+  }
+}
+
+function dependencyJson({ name, version }: Dependency): Json {
+  return version === undefined ? name : [name, version.relation, version.version]
+}
+
+function recordJson(record: PackageRecord): Json {
+  return {
+    name: record.name,
+    version: record.version,
+    depends: record.depends.map((group) => group.map(dependencyJson)),
+    provides: record.provides.map(({ name, version }) => [name, version ?? '']),
+    conflicts: record.conflicts.map(dependencyJson),
+    at: [record.origin.kind === 'unit' ? `${record.origin.at.file}:${record.origin.at.line}` : ''],
   }
 }
 
