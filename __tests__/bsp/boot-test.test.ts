@@ -196,6 +196,17 @@ test('boot test: a port that is taken meanwhile is not the end', async (t) => {
   assert.match(report.reason ?? '', /kernel panicked/)
 })
 
+test('boot test: a guest that dies of flags that no processor has is booted again, any other is not', async (t) => {
+  const { options, told, folder } = await optionsOf(t)
+  const dies = (flags: string): string =>
+    `${kernel}; echo 'RSP: 0018:ffffcea6c04bb5e0 EFLAGS: ${flags}'; echo 'Kernel panic - not syncing: ${flags}'; exec sleep 60`
+  await fakeQemu(t, `if mkdir ${folder}/once 2>/dev/null; then ${dies('011fd242')}; fi; ${dies('00010246')}`)
+  const { report, errors } = await bootTest(options)
+  assert.match(report.reason ?? '', /not syncing: 00010246/)
+  assert.equal(errors.length, 1)
+  assert.match(told.text(), /booting it again/)
+})
+
 for (const [name, trap] of [
   ['QEMU that listens', ''],
   ['QEMU that does not', "trap '' TERM; "],

@@ -34,6 +34,8 @@ export type Attempt =
       readonly checks: readonly CheckReport[]
       readonly errors: readonly YoeError[]
       readonly ms: number
+      /** The guest died of something that no processor does: it was QEMU's translator. */
+      readonly emulatorFault: boolean
     }
   /** Somebody else took the free port before QEMU could. */
   | { readonly kind: 'port-taken'; readonly error: YoeError }
@@ -165,7 +167,8 @@ export async function attemptBoot(options: AttemptOptions): Promise<Attempt> {
     if (error.code === 'PORT_IN_USE') return { kind: 'port-taken', error }
     errors.unshift(error)
   }
-  return { kind: 'done', stages, checks, errors, ms: elapsed() }
+  const emulatorFault = acceleration === 'tcg' && found?.kind === 'dead' && hasImpossibleFlags(serial.tail(300))
+  return { kind: 'done', stages, checks, errors, ms: elapsed(), emulatorFault }
 
   async function explain(reason: Exclude<Trouble, { readonly kind: 'kvm' }>): Promise<YoeError> {
     switch (reason.kind) {
@@ -197,6 +200,19 @@ type Trouble =
   | { readonly kind: 'ended'; readonly ended: Ended }
   | { readonly kind: 'kvm'; readonly why: string }
   | { readonly kind: 'aborted' }
+
+/**
+ * Whether a kernel's last words show EFLAGS with bits that are always 0 (3, 5, 15 and 22 to 31). QEMU 7.2 makes such,
+ * and the kernel dies of them.
+ *
+ * @see Intel SDM volume 1, 3.4.3
+ */
+function hasImpossibleFlags(lines: readonly string[]): boolean {
+  return lines.some((line) => {
+    const [, flags] = /\bEFLAGS: ([0-9a-f]{8})\b/.exec(line) ?? []
+    return flags !== undefined && (Number.parseInt(flags, 16) & 0xffc08028) !== 0
+  })
+}
 
 const consoleHint = "the kernel's command line needs console=ttyS0 (arm64: ttyAMA0), and the image a getty there"
 const serverHint = 'the image needs an SSH server that is started at boot, and a network that asks DHCP for its address'

@@ -83,6 +83,11 @@ export async function bootTest(options: BootTestOptions): Promise<BootOutcome> {
         acceleration = { kind: 'tcg', reason: `KVM gave up on this guest: ${attempt.why}` }
         continue
       }
+      if (attempt.kind === 'done' && attempt.emulatorFault && tries < 3) {
+        const message = `${options.image} died of a fault of QEMU's emulation, not of its own: booting it again`
+        report({ type: 'warning', message, hint: 'a newer QEMU, or KVM' })
+        continue
+      }
       return await conclude(options, acceleration, serialLog, attempt)
     }
   } finally {
