@@ -64,7 +64,7 @@ export interface Feed {
   readonly digest: string
   /** All versions of a name, in index order. */
   lookup(name: string): readonly PackageRecord[]
-  /** All packages that provide a virtual name, in index order. */
+  /** All packages that provide a virtual name; the order is of preference, where nothing else decides. */
   providers(name: string): readonly PackageRecord[]
   /** Names that every installation from this feed has (Debian: Essential and what bootstraps it), in a fixed order. */
   essentials(): readonly string[]
