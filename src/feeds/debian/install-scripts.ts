@@ -46,7 +46,7 @@ initial_ram_disks() {
     if [ -e "$root/boot/vmlinuz-$version" ] && [ ! -e "$root/boot/initrd.img-$version" ]; then
       say "initial RAM disk for $version"
       chroot $root env -u INITRD update-initramfs -c -k "$version"
-      [ ! -x $root/usr/bin/linux-update-symlinks ] || chroot $root linux-update-symlinks install "$version" "/boot/vmlinuz-$version"
+      [ ! -x $root/usr/bin/linux-update-symlinks ] || chroot $root env -u INITRD linux-update-symlinks upgrade "$version" "/boot/vmlinuz-$version"
     fi
   done
 }
