@@ -1,7 +1,7 @@
 /** A small real Debian guest, made once per machine and recipe by the host's own mmdebstrap and mke2fs. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -49,7 +49,11 @@ chmod 644 "$2"/*`
 export async function realGuest(): Promise<Guest | string> {
   if (process.arch !== 'x64') return 'the test guest is x86_64'
   if (!(await there(keyring))) return `${keyring} is not there`
-  const base = process.env['YOE_TEST_CACHE'] ?? join(tmpdir(), `yoe-test-cache-${userInfo().uid}`)
+  const { uid, username } = userInfo()
+  const subordinate = await readFile('/etc/subuid', 'utf8').catch(() => '')
+  if (uid !== 0 && !subordinate.split('\n').some((line) => line.startsWith(`${username}:`)))
+    return `${username} has no subordinate ids`
+  const base = process.env['YOE_TEST_CACHE'] ?? join(tmpdir(), `yoe-test-guest-${uid}`)
   const key = createHash('sha256').update(packages).update(recipe).digest('hex').slice(0, 16)
   const folder = join(base, `guest-${key}`)
   if (!(await there(folder))) await make(base, folder)
