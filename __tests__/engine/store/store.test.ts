@@ -30,14 +30,18 @@ function start(script: string, ...args: string[]) {
   child.stdout.on('data', (chunk) => {
     output += chunk
   })
-  const ended = new Promise<number | null>((resolve) => child.on('exit', resolve))
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
   const said = async (word: string): Promise<void> => {
     while (!output.includes(word)) {
       assert.equal(child.exitCode, null, `it ended before saying ${word}`)
       await pause(5)
     }
   }
-  return { child, ended, said, output: () => output }
+  const dispose = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await ended
+  }
+  return { child, ended, said, output: () => output, [Symbol.asyncDispose]: dispose }
 }
 
 const holder = `
@@ -98,7 +102,7 @@ test('litter: of the dead goes, of the living and of strangers stays', async () 
   await using scratch = new Scratch()
   const store = await scratch.store()
   const tmp = join(store.root, 'tmp')
-  const dead = start(`import { tempName } from '%store%temp.ts'; console.log(tempName())`)
+  await using dead = start(`import { tempName } from '%store%temp.ts'; console.log(tempName())`)
   await dead.ended
   const [place, pid, begun] = tempName().split('-')
   const names = {
@@ -121,11 +125,11 @@ test('A10 lock: the death of its holder frees it, and who waits is told who hold
   await using scratch = new Scratch()
   const path = join(scratch.path, 'lock')
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    const other = start(holder, path)
+    await using other = start(holder, path)
     await other.said('held')
     const told: string[] = []
     const mine = lockFile(path, { waiting: (who) => told.push(who) })
-    await pause(100)
+    while (told.length === 0) await pause(5)
     assert.match(told.join(), new RegExp(`process ${other.child.pid} on .*, since 20`))
     other.child.kill(signal)
     await using _lock = await mine
@@ -136,7 +140,7 @@ test('A10 lock: the death of its holder frees it, and who waits is told who hold
 test('A10 lock: a stopped holder holds; waiting can be cancelled', async () => {
   await using scratch = new Scratch()
   const path = join(scratch.path, 'lock')
-  const other = start(holder, path)
+  await using other = start(holder, path)
   await other.said('held')
   other.child.kill('SIGSTOP')
   await assert.rejects(lockFile(path, { signal: AbortSignal.timeout(150) }), { code: 'CANCELLED' })
@@ -190,12 +194,14 @@ test('A9: two processes want one unit: one builds it, both have it', async () =>
   const log = join(scratch.path, 'log')
   for (let round = 0; round < 5; round++) {
     const hash = sha(`unit ${round}`)
-    const both = [1, 2].map(() => start(builder, store.root, hash, log))
-    for (const one of both) await one.said('ready')
-    for (const one of both) one.child.stdin.end('go\n')
-    for (const one of both) {
-      assert.equal(await one.ended, 0)
-      assert.match(one.output(), new RegExp(sha('result')))
+    await using one = start(builder, store.root, hash, log)
+    await using two = start(builder, store.root, hash, log)
+    const both = [one, two]
+    for (const each of both) await each.said('ready')
+    for (const each of both) each.child.stdin.end('go\n')
+    for (const each of both) {
+      assert.equal(await each.ended, 0)
+      assert.match(each.output(), new RegExp(sha('result')))
     }
     assert.equal(readFileSync(log, 'utf8').trim().split('\n').length, round + 1)
   }
@@ -205,7 +211,7 @@ test('A9: two processes want one unit: one builds it, both have it', async () =>
 test('A12 prune: waits while another process uses the cache', async () => {
   await using scratch = new Scratch()
   const store = await scratch.store()
-  const other = start(
+  await using other = start(
     `import { Store } from '%store%store.ts'
      const store = await Store.open(process.argv[1])
      await store.hold()

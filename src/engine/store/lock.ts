@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises'
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { YoeError } from '../errors.ts'
 import { errorCode } from './disk.ts'
@@ -26,54 +26,59 @@ export interface LockOptions {
  */
 export async function lockFile(path: string, options: LockOptions = {}): Promise<Lock> {
   for (;;) {
-    const file = await open(path, 'a+', 0o644)
+    // A number and not a FileHandle: that is closed, and the lock with it, when nobody refers to it any more.
+    const fd = openSync(path, 'a+', 0o644)
     try {
-      if (!(await flock(file, ['--nonblock'], options))) {
-        options.waiting?.(await holderOf(path))
-        await flock(file, [], options)
+      if (!(await flock(fd, ['--nonblock'], options))) {
+        options.waiting?.(holderOf(path))
+        await flock(fd, [], options)
       }
       // Whoever held it may have removed the file: then this is a lock on nothing.
-      if (await isStill(file, path)) return held(file, path, options.shared === true)
-      await file.close()
+      if (isStill(fd, path)) return held(fd, path, options.shared === true)
+      closeSync(fd)
     } catch (failure) {
-      await file.close()
+      closeSync(fd)
       throw failure
     }
   }
 }
 
-async function held(file: FileHandle, path: string, shared: boolean): Promise<Lock> {
+function held(fd: number, path: string, shared: boolean): Lock {
   if (!shared) {
-    const who = `process ${process.pid} on ${hostname()}, since ${new Date().toISOString()}`
-    await file.truncate(0)
-    await file.write(who)
+    ftruncateSync(fd)
+    writeSync(fd, `process ${process.pid} on ${hostname()}, since ${new Date().toISOString()}`)
   }
   let open = true
   const release = async (): Promise<void> => {
     if (!open) return
     open = false
-    if (!shared) await rm(path, { force: true })
-    await file.close()
+    if (!shared) rmSync(path, { force: true })
+    closeSync(fd)
   }
   return { release, [Symbol.asyncDispose]: release }
 }
 
-async function isStill(file: FileHandle, path: string): Promise<boolean> {
-  const [mine, there] = await Promise.all([file.stat(), stat(path).catch(() => undefined)])
+function isStill(fd: number, path: string): boolean {
+  const [mine, there] = [fstatSync(fd), statSync(path, { throwIfNoEntry: false })]
   return there !== undefined && there.ino === mine.ino && there.dev === mine.dev
 }
 
-async function holderOf(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch(() => '')
+function holderOf(path: string): string {
+  let text = ''
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch {
+    // It has just been released.
+  }
   return /^[\x20-\x7e]{1,300}$/.test(text) ? text : 'another process'
 }
 
 /** @returns false when somebody else holds it and the arguments say not to wait */
-function flock(file: FileHandle, args: readonly string[], { shared, signal }: LockOptions): Promise<boolean> {
+function flock(fd: number, args: readonly string[], { shared, signal }: LockOptions): Promise<boolean> {
   const argv = [shared === true ? '--shared' : '--exclusive', ...args, '3']
   return new Promise((resolve, reject) => {
     const child = spawn('flock', argv, {
-      stdio: ['ignore', 'ignore', 'ignore', file.fd],
+      stdio: ['ignore', 'ignore', 'ignore', fd],
       ...(signal ? { signal } : {}),
     })
     child.on('error', (failure) => {
