@@ -148,7 +148,9 @@ export async function makeDeb(
     writeFileSync(join(tree, path), content, { mode: content.startsWith('#!') ? 0o755 : 0o644 })
   }
   const path = join(folder, `${name}_${version}_${arch}.deb`)
-  await run('dpkg-deb', ['--root-owner-group', '--build', tree, path])
+  await run('dpkg-deb', ['--root-owner-group', '--build', tree, path], {
+    env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch) },
+  })
   return entryOf(path, 'unit')
 }
 

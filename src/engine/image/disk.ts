@@ -1,4 +1,4 @@
-import { chown, lstat, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join, matchesGlob } from 'node:path'
 import { defaultLimits, type Mount, type Worker } from '../build/worker.ts'
 import { type Position, YoeError } from '../errors.ts'
@@ -69,6 +69,8 @@ export async function buildDisk(input: DiskInput): Promise<Disk> {
   try {
     await mkdir(join(temp, 'boot'), { recursive: true })
     await mkdir(out)
+    // Whatever the umask: runs of root belong to somebody else.
+    for (const folder of [temp, join(temp, 'boot'), out]) await chmod(folder, 0o755)
     const globs = input.partitions.flatMap(({ contents }) => contents)
     const facts = await step(report, 'measure the root file system', () =>
       scanRoot(input.rootfs, globs, join(temp, 'boot')),

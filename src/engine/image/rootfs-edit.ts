@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { chmod, stat } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { type Position, YoeError } from '../errors.ts'
 import type { Addition } from './overlay.ts'
@@ -46,6 +46,8 @@ export async function editRoot(edit: RootEdit): Promise<void> {
   const { size } = await stat(edit.base)
   if (size === 0) throw new YoeError('ARCHIVE_UNSAFE', `${edit.base} is empty`)
   await pipeline(zstdFrames(edited(edit)), createWriteStream(edit.output, { flags: 'wx', flush: true }))
+  // Whatever the umask: runs of root read it as somebody else.
+  await chmod(edit.output, 0o644)
 }
 
 async function* edited(edit: RootEdit): AsyncGenerator<Buffer> {

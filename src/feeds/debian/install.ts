@@ -1,4 +1,4 @@
-import { copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { hostArch } from '#engine/arch.ts'
@@ -43,6 +43,8 @@ export async function installRoot(input: InstallInput): Promise<void> {
   const texts = { names: `${names.join('\n')}\n`, 'create.sh': createScript, 'fill.sh': fillScript }
   for (const [name, text] of Object.entries({ ...texts, 'add.sh': addScript, 'unpack.pl': unpackScript }))
     await writeFile(join(scripts, name), text, { mode: 0o644 })
+  // Whatever the umask: runs of root belong to somebody else.
+  for (const folder of [repo, scripts, out]) await chmod(folder, 0o755)
   await worker.prepareWritable(out)
 
   const mounts: Mount[] = [
@@ -93,6 +95,7 @@ async function keep(from: string, to: string): Promise<void> {
   try {
     await copyFile(from, temp)
     const file = await open(temp, 'r+')
+    await file.chmod(0o644)
     await file.sync()
     await file.close()
     await rename(temp, to)
