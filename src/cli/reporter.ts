@@ -1,3 +1,4 @@
+import { cleanLine } from '#engine/build/log.ts'
 import type { Event, Reporter, UnitOutcome } from '#engine/events.ts'
 import type { Output, Style } from './output.ts'
 import { bytes, duration } from './output.ts'
@@ -98,8 +99,8 @@ export function createReporter(
       case 'warning': {
         erase()
         const where = event.at === undefined ? '' : `${event.at.file}:${event.at.line}: `
-        output.tell(`${output.paintError('yellow', 'warning')}: ${where}${event.message}`)
-        if (event.hint !== undefined) output.tell(`  ${output.paintError('cyan', 'hint')}: ${event.hint}`)
+        output.tell(`${output.paintError('yellow', 'warning')}: ${cleanLine(where + event.message)}`)
+        if (event.hint !== undefined) output.tell(`  ${output.paintError('cyan', 'hint')}: ${cleanLine(event.hint)}`)
         return
       }
       case 'notice':

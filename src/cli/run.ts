@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { cleanLine } from '#engine/build/log.ts'
 import type { Fault } from '#engine/errors.ts'
 import { exitCodes, userErrors, YoeError } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
@@ -25,6 +26,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   process.umask(0o022)
   const json = argv.includes('--json')
   const output = new Output(process.stdout, process.stderr, process.env, json)
+  // A reader that has seen enough (`| head`) has closed its end: nobody is left to tell anything.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (failure: NodeJS.ErrnoException) => {
+      if (failure.code !== 'EPIPE') throw failure
+    })
+  }
   try {
     return await dispatch(argv, output)
   } catch (failure) {
@@ -45,7 +52,8 @@ function worst(errors: readonly YoeError[]): Fault {
 
 function bug(failure: unknown, output: Output): number {
   const text = failure instanceof Error ? failure.message : String(failure)
-  output.tell(`${output.paintError('red', 'internal error')}: ${text}`)
+  if (output.json) output.printJson({ errors: [{ code: 'INTERNAL', message: text }] })
+  output.tell(`${output.paintError('red', 'internal error')}: ${cleanLine(text)}`)
   if (process.env['YOE_LOG'] === 'debug' && failure instanceof Error) output.tell(failure.stack ?? '')
   else output.tell('  this is a bug of yoe; run again with YOE_LOG=debug and report what it prints')
   return 1
@@ -53,10 +61,12 @@ function bug(failure: unknown, output: Output): number {
 
 async function dispatch(argv: readonly string[], output: Output): Promise<number> {
   const [name, ...rest] = argv
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    const entry = name === 'help' && rest[0] !== undefined ? commands[rest[0]] : undefined
-    if (entry === undefined) printOverview(output)
-    else printHelp(await entry.load(), output)
+  if (name === undefined || name === '--help' || name === '-h' || (name === 'help' && rest[0] === undefined)) {
+    printOverview(output)
+    return 0
+  }
+  if (name === 'help') {
+    printHelp(await commandCalled(rest[0] ?? '').load(), output)
     return 0
   }
   if (name === '--version' || name === 'version') {
@@ -64,13 +74,21 @@ async function dispatch(argv: readonly string[], output: Output): Promise<number
     else output.print(`yoe ${version}`)
     return 0
   }
-  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (entry === undefined) {
-    throw new YoeError('USAGE', `yoe has no command "${name}"`, {
-      hint: didYouMean(name, Object.keys(commands)) ?? 'yoe --help lists the commands',
+  if (name.startsWith('-')) {
+    const command = rest.find((word) => Object.hasOwn(commands, word)) ?? 'plan'
+    throw new YoeError('USAGE', `${name} stands where the command belongs`, {
+      hint: `options come after it: yoe ${command} ${name}`,
     })
   }
-  return execute(name, await entry.load(), rest, output)
+  return execute(name, await commandCalled(name).load(), rest, output)
+}
+
+function commandCalled(name: string): (typeof commands)[string] {
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (entry !== undefined) return entry
+  throw new YoeError('USAGE', `yoe has no command "${name}"`, {
+    hint: didYouMean(name, Object.keys(commands)) ?? 'yoe --help lists the commands',
+  })
 }
 
 async function execute(name: string, definition: Command, argv: readonly string[], output: Output): Promise<number> {
@@ -142,7 +160,9 @@ function parse(
         hint: didYouMean(unknown, Object.keys(options)) ?? `yoe ${name} --help lists its options`,
       })
     }
-    throw new YoeError('USAGE', `yoe ${name}: ${text}`, { hint: `yoe ${name} --help` })
+    const named = /'(?:-\w, )?(--[\w-]+)/.exec(text)?.[1] ?? 'an option'
+    const problem = /does not take an argument/.test(text) ? `${named} takes no value` : `${named} needs a value`
+    throw new YoeError('USAGE', `yoe ${name}: ${problem}`, { hint: `yoe ${name} --help explains its options` })
   }
 }
 

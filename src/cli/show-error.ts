@@ -1,13 +1,14 @@
+import { cleanLine } from '#engine/build/log.ts'
 import type { YoeError } from '#engine/errors.ts'
 import type { Output } from './output.ts'
 
 /**
- * A failure as a person reads it: what and where on the first line, the mend below, the end of the log last.
- * Text of a log was neutralised by whoever wrote the log.
+ * A failure as a person reads it: what and where on the first line, the end of the log and the mend below. Messages quote
+ * projects and servers, so control characters are written out; text of a log was neutralised by whoever wrote the log.
  */
 export function showError(error: YoeError, output: Output): void {
-  const where = error.at === undefined ? '' : `${error.at.file}:${error.at.line}: `
-  const [first = '', ...rest] = error.message.split('\n')
+  const where = error.at === undefined ? '' : `${cleanLine(error.at.file)}:${error.at.line}: `
+  const [first = '', ...rest] = error.message.split('\n').map((line) => cleanLine(line))
   output.tell(
     `${output.paintError('red', 'error')}${output.paintError('dim', `[${error.code}]`)}: ${output.paintError('bold', where)}${first}`,
   )
@@ -16,7 +17,13 @@ export function showError(error: YoeError, output: Output): void {
     for (const line of error.log.tail) output.tell(`  ${output.paintError('dim', '│')} ${line}`)
     output.tell(`  the whole log: ${error.log.path}`)
   }
-  if (error.hint !== undefined) output.tell(`  ${output.paintError('cyan', 'hint')}: ${error.hint}`)
+  if (error.hint !== undefined)
+    output.tell(
+      `  ${output.paintError('cyan', 'hint')}: ${error.hint
+        .split('\n')
+        .map((line) => cleanLine(line))
+        .join('\n    ')}`,
+    )
 }
 
 /** The same for `--json`. */

@@ -44,9 +44,6 @@ export interface BuildOutcome {
   readonly errors: readonly YoeError[]
 }
 
-/** Units built at the same time when nobody says how many. @see seed, The yoe tool, parallel builds */
-export const defaultJobs = 5
-
 /**
  * Makes the targets of a plan.
  * @throws {YoeError} SANDBOX_UNAVAILABLE when nothing can be run here; failures of units are in the outcome

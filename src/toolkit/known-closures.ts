@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import type { PackageRecord } from '#engine/catalog/package.ts'
 import type { KnownClosures } from '#engine/plan/resolve.ts'
+import { openKept, sealKept } from './kept.ts'
 
 /**
  * Closures kept between runs in `$YOE_CACHE/closures`, so that a warm command solves nothing. An accelerator: what can't
@@ -12,7 +13,9 @@ export function knownClosures(cacheRoot: string): KnownClosures {
   return {
     get(key) {
       try {
-        const closure: readonly PackageRecord[] = JSON.parse(readFileSync(join(folder, key), 'utf8'))
+        const body = openKept(readFileSync(join(folder, key), 'utf8'))
+        if (body === undefined) return undefined
+        const closure: readonly PackageRecord[] = JSON.parse(body)
         return closure
       } catch {
         return undefined
@@ -22,7 +25,7 @@ export function knownClosures(cacheRoot: string): KnownClosures {
       const temp = join(folder, `${key}.${process.pid}`)
       try {
         mkdirSync(folder, { recursive: true })
-        writeFileSync(temp, JSON.stringify(closure))
+        writeFileSync(temp, sealKept(JSON.stringify(closure)))
         renameSync(temp, join(folder, key))
       } catch {
         rmSync(temp, { force: true })

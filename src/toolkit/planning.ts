@@ -76,7 +76,7 @@ export async function makePlan(workspace: Workspace, options: PlanOptions): Prom
   const targets = resolveGraph(universe, names)
   const absolute = placeResolver(evaluated)
   const contents = readContents(placesOf(targets), absolute, workspace.cacheRoot)
-  const keys = hashNodes(targets, contents)
+  const keys = hashNodes(targets, contents, project.name)
   const byId = new Map(feeds.map((entry) => [entry.feed.id, entry]))
   return {
     workspace,
@@ -198,6 +198,9 @@ function mirrorsOf(workspace: Workspace, project: Project): Mirrors {
   })
   return { ...declared, rules: [...declared.rules, ...ofHost] }
 }
+
+/** Units built at the same time when nobody says how many. @see seed, The yoe tool, parallel builds */
+export const defaultJobs = 5
 
 /** Jobs of one unit's tasks. */
 export function processorCount(): number {

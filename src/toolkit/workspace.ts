@@ -9,9 +9,10 @@ import type { Evaluated } from '#engine/project/evaluate.ts'
 import { stillTrue } from '#engine/project/files.ts'
 import { version } from '#engine/version.ts'
 import { shippedModules } from './assets.ts'
+import { openKept, sealKept } from './kept.ts'
 
 /** Raised when an evaluated project of an older version of this file must not be believed. */
-const evaluatedRevision = 1
+const evaluatedRevision = 2
 
 export interface WorkspaceOptions {
   readonly cwd: string
@@ -102,8 +103,10 @@ export async function loadProject(workspace: Workspace, machine: string | undefi
 
 async function readEvaluated(path: string): Promise<Evaluated | undefined> {
   try {
-    // Written by this very version for this very folder; a torn file is no JSON, and `facts` decides about the rest.
-    const document: Evaluated = JSON.parse(await readFile(path, 'utf8'))
+    const body = openKept(await readFile(path, 'utf8'))
+    if (body === undefined) return undefined
+    // Written by this very version for this very folder, and whole; `facts` decides about the rest.
+    const document: Evaluated = JSON.parse(body)
     return document
   } catch {
     return undefined
@@ -114,7 +117,7 @@ async function readEvaluated(path: string): Promise<Evaluated | undefined> {
 async function keep(path: string, evaluated: Evaluated): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true })
-    await replaceFile(path, JSON.stringify(evaluated))
+    await replaceFile(path, sealKept(JSON.stringify(evaluated)))
   } catch (failure) {
     if (!(failure instanceof Error && 'code' in failure)) throw failure
   }

@@ -1,6 +1,6 @@
 import type { NodeReport } from '#engine/build/executor.ts'
 import { YoeError } from '#engine/errors.ts'
-import { makePlan } from '#toolkit/planning.ts'
+import { defaultJobs, makePlan } from '#toolkit/planning.ts'
 import { command, projectOptions } from '../command.ts'
 import type { Output } from '../output.ts'
 import { duration } from '../output.ts'
@@ -32,6 +32,7 @@ taken from the cache.
   async run(invocation) {
     const { values, positionals, output } = invocation
     const start = performance.now()
+    const jobs = jobCount(values.jobs ?? invocation.env['YOE_JOBS'])
     const workspace = workspaceOf(invocation)
     const plan = await makePlan(workspace, { machine: values.machine, distro: values.distro, targets: positionals })
     if (values['dry-run']) {
@@ -39,7 +40,6 @@ taken from the cache.
       showPlan(plan, await inspectPlan(plan), output)
       return 0
     }
-    const jobs = jobCount(values.jobs ?? invocation.env['YOE_JOBS'])
     const { outputsOf } = await import('#toolkit/outputs.ts')
     const there = values.force ? undefined : await outputsOf(plan)
     if (there !== undefined) {
@@ -59,7 +59,7 @@ taken from the cache.
 
 /** @throws {YoeError} USAGE */
 export function jobCount(text: string | undefined): number {
-  if (text === undefined) return 5
+  if (text === undefined || text === '') return defaultJobs
   const jobs = Number(text)
   if (Number.isInteger(jobs) && jobs >= 1 && jobs <= 256) return jobs
   throw new YoeError('USAGE', `${JSON.stringify(text)} is no number of jobs`, { hint: 'say -j 4' })

@@ -26,11 +26,11 @@ With --all the cache and the repository go, too.
       output.print(`removed ${folders.join(', ')}`)
       return 0
     }
-    const distros = await readdir(buildRoot).catch(() => [])
+    const distros = await foldersIn(buildRoot)
     const built = (
       await Promise.all(
         distros.map(async (distro) =>
-          (await readdir(join(buildRoot, distro))).map((entry) => join(buildRoot, distro, entry)),
+          (await foldersIn(join(buildRoot, distro))).map((entry) => join(buildRoot, distro, entry)),
         ),
       )
     ).flat()
@@ -38,7 +38,7 @@ With --all the cache and the repository go, too.
       const named = built.filter((folder) => nameOf(folder) === unit)
       if (named.length === 0) {
         throw new YoeError('USAGE', `nothing of "${unit}" was built here`, {
-          hint: didYouMean(unit, built.map(nameOf)),
+          hint: didYouMean(unit, built.map(nameOf)) ?? 'yoe clean, without a name, removes all that was built',
         })
       }
       for (const folder of named) await removeTree(folder)
@@ -47,6 +47,12 @@ With --all the cache and the repository go, too.
     return 0
   },
 })
+
+/** Names of the folders in a folder; none when it is missing. */
+async function foldersIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+}
 
 function nameOf(folder: string): string {
   return (folder.split('/').at(-1) ?? '').replace(/\.[^.]+$/, '')

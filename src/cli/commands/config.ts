@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os'
 import { YoeError } from '#engine/errors.ts'
+import { defaultJobs } from '#toolkit/planning.ts'
 import { command, projectOptions } from '../command.ts'
 import { table } from '../output.ts'
 import { projectOf } from '../project.ts'
@@ -28,11 +28,7 @@ export const config = command({
       ['image', project.defaults.image ?? 'none', from(undefined, project.defaults.image)],
       ['distro', values.distro ?? project.defaults.distro ?? 'none', from(values.distro, project.defaults.distro)],
       ['cache', workspace.cacheRoot, env['YOE_CACHE'] === undefined ? 'default' : 'YOE_CACHE'],
-      [
-        'jobs',
-        env['YOE_JOBS'] ?? String(availableParallelism()),
-        env['YOE_JOBS'] === undefined ? 'default' : 'YOE_JOBS',
-      ],
+      ['jobs', env['YOE_JOBS'] ?? String(defaultJobs), env['YOE_JOBS'] === undefined ? 'default' : 'YOE_JOBS'],
       ['mirrors', env['YOE_MIRRORS'] ?? 'none', env['YOE_MIRRORS'] === undefined ? 'default' : 'YOE_MIRRORS'],
     ]
     if (output.json)

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
-import { unitName } from '#engine/project/names.ts'
+import { plainName, unitName } from '#engine/project/names.ts'
 import { scaffold } from '#toolkit/scaffold.ts'
 import { command } from '../command.ts'
 
@@ -31,7 +31,12 @@ export const init = command({
     if (existsSync(root) && (await readdir(root)).some((entry) => entry !== '.git')) {
       throw new YoeError('USAGE', `${root} is not empty`, { hint: 'name a new folder' })
     }
-    const files = scaffold({ name, machine: values.machine ?? 'qemu-x86_64', workflow: values.ci })
+    const machine = values.machine ?? 'qemu-x86_64'
+    if (!plainName.pattern.test(machine))
+      throw new YoeError('BAD_NAME', `a machine can't be called ${JSON.stringify(machine)}`, {
+        hint: `use ${plainName.says}`,
+      })
+    const files = scaffold({ name, machine, workflow: values.ci })
     for (const [path, content] of files) {
       await mkdir(dirname(join(root, path)), { recursive: true })
       await writeFile(join(root, path), content)

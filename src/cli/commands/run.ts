@@ -31,11 +31,12 @@ boots without a console, logs in over SSH, runs the image's tests and powers off
   positionals: [0, 1],
   async run(invocation) {
     const { values, positionals, output, report, signal } = invocation
+    const memory = values.memory === undefined ? undefined : readSize(values.memory)
+    const timeout = readTime(values.timeout)
     const workspace = workspaceOf(invocation)
     const plan = await makePlan(workspace, { machine: values.machine, distro: values.distro, targets: positionals })
-    const memory = values.memory === undefined ? undefined : readSize(values.memory)
     if (values['boot-test']) {
-      const { report: found, errors } = await bootTestPlan(plan, { timeout: readTime(values.timeout), memory })
+      const { report: found, errors } = await bootTestPlan(plan, { timeout, memory })
       if (output.json) output.printJson(found)
       else showBoot(found, output)
       if (errors.length > 0) throw new YoeErrors(errors)

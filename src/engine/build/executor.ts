@@ -214,7 +214,9 @@ class Execution implements Results {
     const log = openUnitLog(folders.log, node.id, report)
     const start = performance.now()
     try {
-      const produced = await this.#options.build(node, log, this)
+      // Waiting for another node gives the place away, which that node may need.
+      const results: Results = { manifestOf: (other) => this.#slots.pause(() => this.manifestOf(other)) }
+      const produced = await this.#options.build(node, log, results)
       const files: UnitFile[] = []
       for (const { name, path } of produced) {
         const { sha256, size } = await store.objects.adopt(path)
@@ -257,14 +259,32 @@ class Slots {
   }
 
   async use<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#free--
+    await this.#take()
     try {
       return await work()
     } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#free++
-      else next()
+      this.#give()
     }
+  }
+
+  /** For work that holds a place and only waits for a while. */
+  async pause<T>(wait: () => Promise<T>): Promise<T> {
+    this.#give()
+    try {
+      return await wait()
+    } finally {
+      await this.#take()
+    }
+  }
+
+  async #take(): Promise<void> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#free--
+  }
+
+  #give(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#free++
+    else next()
   }
 }

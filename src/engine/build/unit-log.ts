@@ -25,16 +25,15 @@ export function openUnitLog(path: string, unit: string, report: Reporter): UnitL
     report({ type: 'unit-output', unit, text })
   }
   const lines = cleaner(emit)
+  // Commands and names are the project's: as hostile as what programs print.
+  const own = (text: string): void => {
+    lines.end()
+    lines.push(Buffer.from(`${text}\n`))
+  }
   return {
     write: (chunk) => lines.push(chunk),
-    line(text) {
-      lines.end()
-      emit(`${text}\n`)
-    },
-    note(text) {
-      lines.end()
-      emit(`=== ${text}\n`)
-    },
+    line: (text) => own(text),
+    note: (text) => own(`=== ${text}`),
     excerpt() {
       lines.end()
       return { path, tail: file.tail(shownLines) }

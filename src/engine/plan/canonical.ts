@@ -39,16 +39,21 @@ export function digestOf(scheme: string, document: Json): string {
 export function differences(before: Json, after: Json, path = ''): { path: string; before?: Json; after?: Json }[] {
   if (canonical(before) === canonical(after)) return []
   if (isObject(before) && isObject(after)) {
-    const keys = [...Object.keys(after), ...Object.keys(before).filter((key) => !(key in after))]
+    const keys = [...Object.keys(after), ...Object.keys(before).filter((key) => !Object.hasOwn(after, key))]
     return keys.flatMap((key) => {
       const inner = path === '' ? key : `${path}.${key}`
-      const [old, now] = [before[key], after[key]]
+      // Keys are anybody's: `constructor` is one like others.
+      const [old, now] = [own(before, key), own(after, key)]
       if (old === undefined) return now === undefined ? [] : [{ path: inner, after: now }]
       if (now === undefined) return [{ path: inner, before: old }]
       return differences(old, now, inner)
     })
   }
   return [{ path, before, after }]
+}
+
+function own(value: { readonly [key: string]: Json }, key: string): Json | undefined {
+  return Object.hasOwn(value, key) ? value[key] : undefined
 }
 
 function isObject(value: Json): value is { readonly [key: string]: Json } {

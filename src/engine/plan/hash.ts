@@ -103,7 +103,7 @@ const machineFields: FieldPolicy<Machine> = {
   at: 'out',
   arch: 'in',
   description: 'out',
-  kernel: 'out', // its command line is given by whoever boots; the package is in the closure
+  kernel: 'out', // as its command line; the package is in the closure
   packages: 'out',
   distroPackages: 'out',
   partitions: 'in',
@@ -127,8 +127,14 @@ export function placesOf(nodes: readonly Node[]): readonly Place[] {
 /**
  * Keys of all nodes reachable from `targets`: SHA-256 over canonical JSON of everything that can change the result,
  * free of absolute paths, users, times and declaration order.
+ *
+ * @param project its name, which packages and templates hold
  */
-export function hashNodes(targets: readonly Node[], contentOf: ContentDigests): ReadonlyMap<Node, NodeKey> {
+export function hashNodes(
+  targets: readonly Node[],
+  contentOf: ContentDigests,
+  project: string,
+): ReadonlyMap<Node, NodeKey> {
   const keys = new Map<Node, NodeKey>()
   const hashOf = (node: Node): string => {
     const key = keys.get(node)
@@ -136,7 +142,7 @@ export function hashNodes(targets: readonly Node[], contentOf: ContentDigests): 
     return key.hash
   }
   for (const node of inOrder(targets)) {
-    const inputs = { engine: engineRevision, ...documentOf(node, contentOf, hashOf) }
+    const inputs = { engine: engineRevision, ...documentOf(node, contentOf, project, hashOf) }
     keys.set(node, { hash: digestOf('yoe-unit/1', inputs), inputs })
   }
   return keys
@@ -144,12 +150,12 @@ export function hashNodes(targets: readonly Node[], contentOf: ContentDigests): 
 
 type Document = { readonly [key: string]: Json }
 
-function documentOf(node: Node, contentOf: ContentDigests, hashOf: (node: Node) => string): Document {
+function documentOf(node: Node, contentOf: ContentDigests, project: string, hashOf: (node: Node) => string): Document {
   switch (node.kind) {
     case 'toolchain':
       return toolchainDocument(node, hashOf)
     case 'package':
-      return packageDocument(node, contentOf, hashOf)
+      return { project, ...packageDocument(node, contentOf, hashOf) }
     case 'image':
       return imageDocument(node, contentOf, hashOf)
     default:
@@ -177,9 +183,7 @@ function packageDocument(node: PackageNode, contentOf: ContentDigests, hashOf: (
     },
     arch: unit.scope === 'noarch' ? 'noarch' : node.arch,
     distro: node.distro,
-    ...(node.machine === undefined
-      ? {}
-      : { machine: pick(node.machine, machineFields), cmdline: node.machine.kernel?.cmdline ?? '' }),
+    ...(node.machine === undefined ? {} : machineDocument(node.machine)),
     runtimeDeps: node.runtimeDeps,
     ...(node.toolchain === undefined ? {} : { toolchain: hashOf(node.toolchain) }),
     // Ordered by name: the order in which dependencies are declared changes nothing.
@@ -191,12 +195,17 @@ function packageDocument(node: PackageNode, contentOf: ContentDigests, hashOf: (
 function imageDocument(node: ImageNode, contentOf: ContentDigests, hashOf: (node: Node) => string): Document {
   return {
     unit: { ...pick(node.unit, imageFields), overlays: node.unit.overlays.map(contentOf) },
-    machine: pick(node.machine, machineFields),
+    ...machineDocument(node.machine),
     distro: node.distro,
     tools: hashOf(node.tools),
     units: Object.fromEntries(byName(node.units.map((unit) => [unit.unit.name, hashOf(unit)]))),
     packages: packageDigests(node.feedPackages),
   }
+}
+
+/** The kernel's command line is in boot loaders and in templates. */
+function machineDocument(machine: Machine): Document {
+  return { machine: pick(machine, machineFields), cmdline: machine.kernel?.cmdline ?? '' }
 }
 
 /** Name to version and digest, ordered by name. */

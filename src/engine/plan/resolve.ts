@@ -90,18 +90,18 @@ class Resolver {
 
   /** Memoised; undefined when the unit can't be resolved (the errors say why, once). */
   #node(unit: Unit): Node | undefined {
+    if (this.#nodes.has(unit)) return this.#nodes.get(unit)
     if (this.#trail.includes(unit)) {
       const cycle = [...this.#trail.slice(this.#trail.indexOf(unit)), unit].map((step) => step.name)
       this.errors.push(
         new YoeError('DEP_CYCLE', `units need each other to be built: ${cycle.join(' → ')}`, {
           at: unit.at,
           unit: unit.name,
-          hint: 'take one of these out of the `deps` of the one before it',
+          hint: 'take one of these out of the deps (or runtime_deps) of the one before it',
         }),
       )
       return undefined
     }
-    if (this.#nodes.has(unit)) return this.#nodes.get(unit)
     this.#trail.push(unit)
     const node = this.#make(unit)
     this.#trail.pop()
@@ -164,12 +164,13 @@ class Resolver {
     const asker = `unit "${unit.name}"`
     const toolchain = unit.tasks.length === 0 ? undefined : this.#toolchainNamed(unit.container, unit)
     const sysroot = new Set<PackageNode>()
+    const seen = new Set<PackageNode>()
     const feedNames = new Set<string>()
     for (const name of [...unit.deps, ...(unit.distroDeps[view.distro] ?? [])]) {
       const found = this.#dependency(name, unit.at, asker)
       if (found === undefined) continue
       if (typeof found === 'string') feedNames.add(found)
-      else this.#spread(found, sysroot, feedNames)
+      else this.#spread(found, sysroot, feedNames, seen)
     }
     const runtimeDeps: string[] = []
     for (const name of [...unit.runtimeDeps, ...(unit.distroRuntimeDeps[view.distro] ?? [])]) {
@@ -197,16 +198,23 @@ class Resolver {
     }
   }
 
-  /** Adds a build dependency and all that it needs, dependencies first. */
-  #spread(node: PackageNode, sysroot: Set<PackageNode>, feedNames: Set<string>): void {
-    if (sysroot.has(node)) return
-    for (const inner of node.sysroot) this.#spread(inner, sysroot, feedNames)
+  /**
+   * Adds a build dependency and all that it needs, dependencies first. Run-time dependencies may form cycles.
+   *
+   * @param seen what was gone into already, done or not
+   */
+  #spread(node: PackageNode, sysroot: Set<PackageNode>, feedNames: Set<string>, seen: Set<PackageNode>): void {
+    if (seen.has(node)) return
+    seen.add(node)
+    for (const inner of node.sysroot) this.#spread(inner, sysroot, feedNames, seen)
     for (const record of node.sysrootFeed) feedNames.add(record.name)
+    this.#trail.push(node.unit)
     for (const name of node.runtimeDeps) {
       const found = this.#dependency(name, node.unit.at, `unit "${node.unit.name}"`)
       if (typeof found === 'string') feedNames.add(found)
-      else if (found !== undefined) this.#spread(found, sysroot, feedNames)
+      else if (found !== undefined) this.#spread(found, sysroot, feedNames, seen)
     }
+    this.#trail.pop()
     sysroot.add(node)
   }
 

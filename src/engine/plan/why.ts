@@ -38,6 +38,10 @@ function phrase(path: string, before: Json | undefined, after: Json | undefined)
       return 'yoe itself changed'
     case 'unit':
       return unitPhrase(rest, before, after)
+    case 'cmdline':
+      return "the kernel's command line changed"
+    case 'project':
+      return `the project is called ${text(after)}, not ${text(before)}`
     case 'machine':
       return `machine ${name} changed`
     default:

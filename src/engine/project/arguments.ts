@@ -4,7 +4,7 @@ import { didYouMean } from '../nearest.ts'
 import type { Value } from '../starlark/value.ts'
 import type { Json } from './model.ts'
 import type { Reader } from './readers.ts'
-import { Mismatch } from './readers.ts'
+import { AlreadyTold, Mismatch } from './readers.ts'
 
 /** One keyword argument of a builtin. */
 export interface Field<T> {
@@ -49,13 +49,14 @@ export interface Signature<F extends Fields> {
 
 /**
  * Checks all arguments of a call.
- * @returns the typed fields and the extra arguments, or every error of the call
+ * @returns the typed fields and the extra arguments, or every error of the call (none when what was wrong is told already)
  */
 export function parseArguments<F extends Fields>(
   signature: Signature<F>,
   call: Call,
 ): { ok: true; fields: Parsed<F>; extra: ReadonlyMap<string, Json> } | { ok: false; errors: readonly YoeError[] } {
   const errors: YoeError[] = []
+  let spoilt = false
   const order = signature.positional ?? []
   const given = new Map<string, Value>()
   call.positional.forEach((value, index) => {
@@ -86,12 +87,14 @@ export function parseArguments<F extends Fields>(
       fields[name] = field.read(value)
     } catch (failure) {
       if (!(failure instanceof Mismatch)) throw failure
+      spoilt = true
+      if (failure instanceof AlreadyTold) continue
       errors.push(
         new YoeError('BAD_FIELD', `${call.builtin}(): ${name}${failure.path} ${failure.message}`, { at: call.at }),
       )
     }
   }
-  if (errors.length > 0) return { ok: false, errors }
+  if (errors.length > 0 || spoilt) return { ok: false, errors }
   // Every field was read by its own reader just above: the one place where the table's types and its values meet.
   return { ok: true, fields: fields as Parsed<F>, extra }
 }

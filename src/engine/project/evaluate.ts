@@ -107,6 +107,8 @@ class Evaluation {
       this.#base,
     )
     const chosen = this.#machine(declared)
+    // What units say depends on it: without the machine that is meant, their errors would be noise.
+    if (chosen === undefined && (this.#request.machine ?? declared.defaults.machine) !== undefined) this.#throwErrors()
     const folders = ['containers', 'units', 'images']
     const files = owners.flatMap((owner) => folders.flatMap((path) => this.#files.starFiles({ module: owner, path })))
     await this.#evaluate('units', files, this.#withContext(declared, chosen))
@@ -131,7 +133,8 @@ class Evaluation {
       })
     } catch (failure) {
       if (!(failure instanceof StarlarkError)) throw failure
-      this.#declarations.errors.push(...toYoeErrors(failure))
+      const names = [...Object.keys({ ...builtins, ...this.#request.formatBuiltins }), 'ctx', 'struct', 'json']
+      this.#declarations.errors.push(...toYoeErrors(failure, names))
       if (this.#session.lost !== undefined) this.#throwErrors()
     }
   }

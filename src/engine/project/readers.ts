@@ -15,10 +15,17 @@ export class Mismatch extends Error {
   }
 }
 
+/** Thrown for a value that a builtin made of wrong arguments: that is told already. */
+export class AlreadyTold extends Mismatch {}
+
+/** Stands for what a builtin could not make, so that one mistake is one error. */
+export class Spoilt extends Handle<undefined> {}
+
 /** Turns one Starlark value into a typed one. @throws {Mismatch} */
 export type Reader<T> = (value: Value) => T
 
 function expected(what: string, value: Value): Mismatch {
+  if (value instanceof Spoilt) return new AlreadyTold('could not be made')
   return new Mismatch(`must be ${what}, not ${describe(value)}`)
 }
 
@@ -67,8 +74,8 @@ function within<T>(path: string, read: () => T): T {
   try {
     return read()
   } catch (failure) {
-    if (failure instanceof Mismatch) throw new Mismatch(failure.message, `${path}${failure.path}`)
-    throw failure
+    if (!(failure instanceof Mismatch) || failure instanceof AlreadyTold) throw failure
+    throw new Mismatch(failure.message, `${path}${failure.path}`)
   }
 }
 
@@ -144,7 +151,7 @@ export function either<A, B>(first: Reader<A>, second: Reader<B>): Reader<A | B>
     try {
       return first(value)
     } catch (failure) {
-      if (!(failure instanceof Mismatch)) throw failure
+      if (!(failure instanceof Mismatch) || failure instanceof AlreadyTold) throw failure
       return second(value)
     }
   }

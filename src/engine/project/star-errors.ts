@@ -1,6 +1,7 @@
 import type { StarlarkError } from 'starlark-wasm'
 import type { Position, YoeErrorCode } from '../errors.ts'
 import { YoeError } from '../errors.ts'
+import { didYouMean } from '../nearest.ts'
 
 const codes: Readonly<Record<StarlarkError['kind'], YoeErrorCode>> = {
   syntax: 'STAR_SYNTAX',
@@ -13,12 +14,15 @@ const codes: Readonly<Record<StarlarkError['kind'], YoeErrorCode>> = {
   internal: 'STAR_LIMIT',
 }
 
-/** What the interpreter found, as failures that a user can meet: one for each error of a file. */
-export function toYoeErrors(failure: StarlarkError): readonly YoeError[] {
-  return [failure, ...failure.others].map(toYoeError)
+/**
+ * What the interpreter found, as failures that a user can meet: one for each error of a file.
+ * @param names that files may use beside their own: builtins
+ */
+export function toYoeErrors(failure: StarlarkError, names: readonly string[]): readonly YoeError[] {
+  return [failure, ...failure.others].map((each) => toYoeError(each, names))
 }
 
-function toYoeError(failure: StarlarkError): YoeError {
+function toYoeError(failure: StarlarkError, names: readonly string[]): YoeError {
   // What a resolver or reader of ours threw says it best; the interpreter knows the load statement.
   const cause = failure.cause instanceof YoeError ? failure.cause : undefined
   const outer = failure.frames.filter((frame) => frame.position !== undefined).at(-1)?.position
@@ -32,10 +36,17 @@ function toYoeError(failure: StarlarkError): YoeError {
     failure.message,
     {
       at,
-      hint: elsewhere ? `it happened at ${inner.file}:${inner.line}, called from here` : undefined,
+      hint: elsewhere
+        ? `it happened at ${inner.file}:${inner.line}, called from here`
+        : suggestion(failure.message, names),
       cause: failure,
     },
   )
+}
+
+function suggestion(message: string, names: readonly string[]): string | undefined {
+  const name = /^undefined: (\w+)$/.exec(message)?.[1]
+  return name === undefined ? undefined : didYouMean(name, names)
 }
 
 function position(found: StarlarkError['position']): Position | undefined {

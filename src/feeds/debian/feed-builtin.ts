@@ -6,20 +6,25 @@ import { aptFeedOptions } from './feed-options.ts'
 /** `apt_feed(...)` for MODULE.star and PROJECT.star: declares the feed `<module>.<name>`. */
 export const aptFeed: Builtin = (invocation, { declarations }) => {
   const { at, keywords, positional, file, moduleName } = invocation
+  if (declarations.phase !== 'project' && declarations.phase !== 'module') {
+    declarations.fail('BAD_FIELD', 'apt_feed() belongs into MODULE.star or PROJECT.star', { at })
+    return undefined
+  }
   if (positional.length > 0) {
     declarations.fail('BAD_FIELD', 'apt_feed() takes keyword arguments only', { at })
     return undefined
   }
-  const given: Record<string, Json> = {}
+  const entries: [string, Json][] = []
   for (const [field, value] of keywords) {
     try {
-      if (value !== null) given[field] = json(value)
+      if (value !== null) entries.push([field, json(value)])
     } catch (failure) {
       if (!(failure instanceof Mismatch)) throw failure
       declarations.fail('BAD_FIELD', `apt_feed(): ${field}${failure.path} ${failure.message}`, { at })
       return undefined
     }
   }
+  const given = Object.fromEntries(entries)
   const checked = aptFeedOptions(given, at)
   if (!checked.ok) {
     declarations.errors.push(...checked.errors)
@@ -27,7 +32,7 @@ export const aptFeed: Builtin = (invocation, { declarations }) => {
   }
   const { name, distro } = checked.options
   declarations.addFeed({
-    id: `${moduleName}.${name}`,
+    id: moduleName === '' ? name : `${moduleName}.${name}`,
     module: file.module,
     at,
     format: 'debian',

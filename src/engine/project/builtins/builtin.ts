@@ -5,6 +5,7 @@ import { parseArguments } from '../arguments.ts'
 import type { Declarations, Phase } from '../declarations.ts'
 import type { Json, Place } from '../model.ts'
 import type { HandleKind } from '../readers.ts'
+import { Spoilt } from '../readers.ts'
 
 /** A call as a builtin sees it: its arguments, and who called. */
 export interface Invocation extends Call {
@@ -64,7 +65,13 @@ export function declaring<F extends Fields>(
   }
 }
 
-/** A builtin that makes a value for another builtin. */
+const spoiltAttributes = new Map<string, StarlarkInput>([
+  ['name', ''],
+  ['remove', false],
+  ['network', false],
+])
+
+/** A builtin that makes a value for another builtin. @param make undefined when its declarations tell what is wrong */
 export function making<F extends Fields, T>(
   kind: HandleKind<T>,
   signature: Signature<F>,
@@ -73,12 +80,10 @@ export function making<F extends Fields, T>(
 ): Builtin {
   return (invocation, context) => {
     const parsed = parseArguments(signature, invocation)
-    if (!parsed.ok) {
-      context.declarations.errors.push(...parsed.errors)
-      return undefined
-    }
-    const data = make(parsed.fields, invocation, context)
-    if (data === undefined) return undefined
+    if (!parsed.ok) context.declarations.errors.push(...parsed.errors)
+    const data = parsed.ok ? make(parsed.fields, invocation, context) : undefined
+    // Whoever looks at it (classes look at the names of tasks) finds what any such value has.
+    if (data === undefined) return new Spoilt(kind.name, undefined, '…', spoiltAttributes)
     const { label, attributes } = shown(data)
     return kind.make(data, label, attributes)
   }
