@@ -1,26 +1,24 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { createReadStream, existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, rename, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { promisify } from 'node:util'
+import { setTimeout } from 'node:timers/promises'
 import { removeTree } from '../../../src/engine/build/tree.ts'
 import { defaultLimits } from '../../../src/engine/build/worker.ts'
 import { YoeError } from '../../../src/engine/errors.ts'
-import { silent } from '../../../src/engine/events.ts'
 import type { RepositoryEntry } from '../../../src/engine/formats.ts'
-import { type BuildImageInput, type BuiltImage, buildImage } from '../../../src/engine/image/build-image.ts'
-import type { LayerStore } from '../../../src/engine/image/layers.ts'
-import type { ImageUnit, Machine, Partition } from '../../../src/engine/project/model.ts'
+import type { BuiltImage } from '../../../src/engine/image/build-image.ts'
+import type { Partition } from '../../../src/engine/project/model.ts'
 import { deviceFeedFiles } from '../../../src/feeds/debian/device-feed.ts'
-import { installRoot } from '../../../src/feeds/debian/install.ts'
 import { generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
-import { cache, engineArch, epoch, makeDeb, smallRoots, toolsRoot, trixie, worker } from '../../feeds/debian/trixie.ts'
+import { makeDeb, run, smallRoots, toolsRoot, trixie, worker } from '../../feeds/debian/trixie.ts'
+import { at, layersIn, type Making, machine, make, projectPackages, rootfs } from './making.ts'
 
-const run = promisify(execFile)
 const usable = await worker.probe()
 const skip = usable.ok ? false : `${usable.reason} (${usable.hint})`
 
@@ -35,96 +33,6 @@ async function digest(path: string): Promise<string> {
   const hash = createHash('sha256')
   for await (const chunk of createReadStream(path)) hash.update(chunk)
   return hash.digest('hex')
-}
-
-/** Layers in a folder: the feed layer of the small closure is shared by all tests. */
-function layersIn(folder: string): LayerStore {
-  return {
-    find: async (key) => {
-      const shared = [join(cache, 'layers', key), join(folder, key)]
-      return shared.find((path) => existsSync(path))
-    },
-    keep: async (key, path) => {
-      await mkdir(folder, { recursive: true })
-      await rename(path, join(folder, key))
-      return join(folder, key)
-    },
-  }
-}
-
-const at = { file: 'images/test.star', line: 4, column: 1 }
-const image = (more: Partial<ImageUnit>): ImageUnit => ({
-  ...{ kind: 'image', name: 'test-image', version: '1', release: 0, description: '', license: '', module: '', at },
-  ...{ builtVia: [], artifacts: [], distroArtifacts: {}, exclude: [], timezone: 'UTC', locale: 'C.UTF-8' },
-  ...{ services: [], users: [], overlays: [], checks: [] },
-  ...more,
-})
-const rootfs: Partition = { label: 'rootfs', type: 'ext4', size: 'fill', root: true, contents: [] }
-const machine: Machine = {
-  ...{
-    name: 'box',
-    module: '',
-    at: { file: 'machines/box.star', line: 1, column: 1 },
-    arch: engineArch,
-    description: '',
-  },
-  ...{ packages: [], distroPackages: {}, partitions: [rootfs] },
-  kernel: { unit: 'linux', cmdline: 'console=ttyS0 root=LABEL=rootfs rw' },
-}
-
-/** What a kernel package and a service package bring, as far as images look. */
-async function projectPackages(folder: string): Promise<readonly RepositoryEntry[]> {
-  const unit = '[Unit]\nDescription=App\n[Service]\nExecStart=/usr/bin/app\n[Install]\nWantedBy=multi-user.target\n'
-  return [
-    await makeDeb(
-      folder,
-      { name: 'kernel', fields: 'Depends: libc6\n' },
-      { 'boot/vmlinuz-6.1': 'KERNEL'.repeat(1000), 'boot/board.dtb': 'DTB' },
-    ),
-    await makeDeb(
-      folder,
-      { name: 'app', fields: 'Depends: libc6\n' },
-      { 'usr/lib/systemd/system/app.service': unit, 'usr/bin/app': '#!/bin/sh\n' },
-    ),
-  ]
-}
-
-interface Making extends Partial<Omit<BuildImageInput, 'image' | 'machine'>> {
-  readonly image?: Partial<ImageUnit>
-  readonly machine?: Partial<Machine>
-}
-
-async function make(folder: string, making: Making = {}): Promise<BuiltImage> {
-  const workdir = await mkdtemp(join(folder, 'work-'))
-  const input: BuildImageInput = {
-    distro: 'debian',
-    packages: [...(await trixie(smallRoots)), ...(await projectPackages(folder))],
-    format: { installRoot },
-    tools: { root: await toolsRoot(), hash: 'tools' },
-    worker,
-    layers: layersIn(join(folder, 'layers')),
-    resolve: ({ path }) => join(folder, path),
-    extraFiles: [],
-    workdir,
-    outdir: join(folder, 'out'),
-    sourceDateEpoch: epoch,
-    report: silent,
-    log: () => {},
-    ...making,
-    image: image(making.image ?? {}),
-    machine: { ...machine, ...making.machine },
-  }
-  const built = await buildImage(input)
-  assert.deepEqual(await readdir(workdir), [])
-  // The feed layer is most of the time; every test has the same.
-  const [feed] = built.layers
-  const shared = join(cache, 'layers', feed?.key ?? '')
-  if (!existsSync(shared)) {
-    await mkdir(join(cache, 'layers'), { recursive: true })
-    await run('cp', [join(folder, 'layers', feed?.key ?? ''), `${shared}.${process.pid}`])
-    await rename(`${shared}.${process.pid}`, shared)
-  }
-  return built
 }
 
 /** Runs a tool of the tools root on a disk or a partition's copy. */
@@ -367,3 +275,29 @@ for (const row of refusals) {
 
 /** Feed packages alone: their layer is there already. */
 const bare = (): Promise<readonly RepositoryEntry[]> => trixie(smallRoots)
+
+/** Makes an image in the folder that it is given, as a process that can be killed. */
+const alone = `
+import { make } from ${JSON.stringify(join(import.meta.dirname, 'making.ts'))}
+await make(process.argv[1])
+`
+
+test('killed at any time: the next run makes what was never disturbed, and nothing of it stays', {
+  skip,
+}, async (t) => {
+  const folder = await scratch(t)
+  const calm = await scratch(t)
+  const start = performance.now()
+  const wanted = await digest((await make(calm)).disk)
+  const whole = performance.now() - start
+  for (let kill = 1; kill <= 5; kill++) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', alone, folder], { stdio: 'ignore' })
+    const ended = once(child, 'exit')
+    await Promise.race([ended, setTimeout((whole * kill) / 6)])
+    child.kill('SIGKILL')
+    await ended
+  }
+  const built = await make(folder)
+  assert.equal(await digest(built.disk), wanted)
+  assert.deepEqual((await readdir(join(folder, 'out'))).sort(), ['boot', 'disk.img', 'image.json'])
+})

@@ -1,7 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -18,7 +18,7 @@ import { parseProvides, parseRelations } from '../../../src/feeds/debian/relatio
 import { closureRepository } from '../../../src/feeds/debian/repository.ts'
 import { generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
 
-const run = promisify(execFile)
+export const run = promisify(execFile)
 
 /** Packages and the tools root are made once and shared by test files: $YOE_TEST_CACHE, else below the temporary folder. */
 export const cache = process.env['YOE_TEST_CACHE'] ?? join(tmpdir(), `yoe-test-cache-${userInfo().uid}`)
@@ -224,32 +224,6 @@ export async function rootOf(roots: readonly string[]): Promise<string> {
   }
   return tar
 }
-
-/** Lines of `tar -tv` of a zstd tar, as `mode owner path`, sorted by path. */
-export async function listing(tar: string): Promise<readonly string[]> {
-  const { stdout } = await run(
-    'sh',
-    [
-      '-c',
-      'node -e \'require("fs").createReadStream(process.argv[1]).pipe(require("zlib").createZstdDecompress()).pipe(process.stdout)\' "$0" | tar --numeric-owner -tvf -',
-      tar,
-    ],
-    {
-      maxBuffer: 2 ** 26,
-      env: { ...process.env, PATH: `${join(process.execPath, '..')}:${process.env['PATH']}` },
-    },
-  )
-  return stdout
-    .trim()
-    .split('\n')
-    .map((line) => {
-      const [mode, owner, , , , ...path] = line.split(/\s+/)
-      return `${mode} ${owner} ${path.join(' ')}`
-    })
-}
-
-export const leftIn = (folder: string): Promise<string[]> => readdir(folder)
-export const text = (path: string): string => readFileSync(path, 'utf8')
 
 /** What mmdebstrap makes of the same packages by itself, in the same sandbox: the oracle of trees, and the peer of times. */
 export async function plainMmdebstrap(
