@@ -64,3 +64,8 @@ export const projectOptions = {
   distro: { type: 'string', value: 'NAME', help: "use this distro instead of the project's default" },
   offline: { type: 'boolean', help: 'never touch the network' },
 } as const satisfies Options
+
+/** Indices of feeds are kept until they expire, and many never do. */
+export const refreshOption = {
+  refresh: { type: 'boolean', help: 'ask the feeds for newer package lists first' },
+} as const satisfies Options

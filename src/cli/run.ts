@@ -157,7 +157,11 @@ function parse(
     const unknown = /^Unknown option '--?([^']+)'/.exec(text)?.[1]
     if (unknown !== undefined) {
       throw new YoeError('USAGE', `yoe ${name} has no option --${unknown}`, {
-        hint: didYouMean(unknown, Object.keys(options)) ?? `yoe ${name} --help lists its options`,
+        hint:
+          didYouMean(
+            `--${unknown}`,
+            Object.keys(options).map((known) => `--${known}`),
+          ) ?? `yoe ${name} --help lists its options`,
       })
     }
     const named = /'(?:-\w, )?(--[\w-]+)/.exec(text)?.[1] ?? 'an option'

@@ -355,7 +355,7 @@ describe('a package of a feed', () => {
     files.delete('pool/main/app.deb')
     const gone = await refusal(fetchDeb(declaration(), app, environment()))
     assert.equal(gone.code, 'FETCH_FAILED')
-    assert.match(gone.hint ?? '', /yoe update/)
+    assert.match(gone.hint ?? '', /yoe plan --refresh/)
     assert.equal((await refusal(fetchDeb(declaration(), app, environment({ offline: true })))).code, 'FETCH_FAILED')
     files.set('pool/main/app.deb', Buffer.from(debs.app))
     await fetchDeb(declaration(), app, environment())

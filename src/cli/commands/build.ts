@@ -1,7 +1,7 @@
 import type { NodeReport } from '#engine/build/executor.ts'
 import { YoeError } from '#engine/errors.ts'
 import { defaultJobs, makePlan } from '#toolkit/planning.ts'
-import { command, projectOptions } from '../command.ts'
+import { command, projectOptions, refreshOption } from '../command.ts'
 import type { Output } from '../output.ts'
 import { duration } from '../output.ts'
 import { workspaceOf } from '../project.ts'
@@ -9,6 +9,7 @@ import { showPlan } from '../show-plan.ts'
 
 export const buildOptions = {
   ...projectOptions,
+  ...refreshOption,
   jobs: { type: 'string', short: 'j', value: 'N', help: 'units built at the same time (default: YOE_JOBS, or 5)' },
   'keep-going': { type: 'boolean', short: 'k', help: 'after a failure, go on with what does not depend on it' },
 } as const
@@ -34,7 +35,12 @@ taken from the cache.
     const start = performance.now()
     const jobs = jobCount(values.jobs ?? invocation.env['YOE_JOBS'])
     const workspace = workspaceOf(invocation)
-    const plan = await makePlan(workspace, { machine: values.machine, distro: values.distro, targets: positionals })
+    const plan = await makePlan(workspace, {
+      machine: values.machine,
+      distro: values.distro,
+      targets: positionals,
+      refresh: values.refresh,
+    })
     if (values['dry-run']) {
       const { inspectPlan } = await import('#toolkit/inspect.ts')
       showPlan(plan, await inspectPlan(plan), output)

@@ -6,6 +6,9 @@ import { plainName, unitName } from '#engine/project/names.ts'
 import { scaffold } from '#toolkit/scaffold.ts'
 import { command } from '../command.ts'
 
+/** Where the actions are is for the user to say. */
+const actionsPlaceholder = { repository: 'OWNER/yoe', ref: 'v1' } as const
+
 export const init = command({
   usage: 'init DIR [--machine NAME] [--ci]',
   summary: 'make a new project',
@@ -14,7 +17,7 @@ export const init = command({
   yoe init my-product
   yoe init my-product --machine qemu-arm64 --ci
 
---ci adds .github/workflows/images.yml.`,
+--ci adds .github/workflows/images.yml, in which OWNER/yoe stands for the repository that has the actions.`,
   options: {
     machine: { type: 'string', value: 'NAME', help: 'the default machine (default: qemu-x86_64)' },
     ci: { type: 'boolean', help: 'add a GitHub Actions workflow' },
@@ -36,7 +39,7 @@ export const init = command({
       throw new YoeError('BAD_NAME', `a machine can't be called ${JSON.stringify(machine)}`, {
         hint: `use ${plainName.says}`,
       })
-    const files = scaffold({ name, machine, workflow: values.ci })
+    const files = scaffold({ name, machine, workflow: values.ci ? actionsPlaceholder : undefined })
     for (const [path, content] of files) {
       await mkdir(dirname(join(root, path)), { recursive: true })
       await writeFile(join(root, path), content)
@@ -48,6 +51,8 @@ export const init = command({
       output.print(`  cd ${where}`)
       output.print(`  yoe build            builds its image`)
       output.print(`  yoe run --boot-test  boots it and runs its tests`)
+      if (values.ci)
+        output.print(`In .github/workflows/images.yml, replace OWNER/yoe by the repository that has the actions.`)
     }
     return 0
   },

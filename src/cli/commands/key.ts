@@ -50,7 +50,7 @@ $XDG_CONFIG_HOME/yoe/keys, never in the project; in CI they come from YOE_SIGNIN
         const found = named === undefined || use === undefined ? undefined : await loadKey(owner, use)
         if (found === undefined) {
           throw new YoeError(
-            'KEY_INVALID',
+            named === undefined ? 'USAGE' : 'KEY_INVALID',
             named === undefined ? 'say which key' : `this project has no ${named} key`,
             {
               hint: named === undefined ? 'yoe key export feed' : 'yoe key generate makes it',

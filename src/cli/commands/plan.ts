@@ -1,6 +1,6 @@
 import { inspectPlan } from '#toolkit/inspect.ts'
 import { makePlan } from '#toolkit/planning.ts'
-import { command, projectOptions } from '../command.ts'
+import { command, projectOptions, refreshOption } from '../command.ts'
 import { workspaceOf } from '../project.ts'
 import { showPlan } from '../show-plan.ts'
 
@@ -11,8 +11,9 @@ export const plan = command({
 built, and what changed. Builds nothing.
 
   yoe plan
-  yoe plan sensord --json`,
-  options: projectOptions,
+  yoe plan sensord --json
+  yoe plan --refresh      what newer packages of the distro would change`,
+  options: { ...projectOptions, ...refreshOption },
   positionals: [0, Number.POSITIVE_INFINITY],
   async run(invocation) {
     const { values, positionals, output } = invocation
@@ -20,6 +21,7 @@ built, and what changed. Builds nothing.
       machine: values.machine,
       distro: values.distro,
       targets: positionals,
+      refresh: values.refresh,
     })
     showPlan(made, await inspectPlan(made), output)
     return 0

@@ -30,6 +30,7 @@ What is published there already stays on offer. A publish that is stopped leaves
       machine: values.machine,
       distro: values.distro,
       targets: positionals,
+      refresh: values.refresh,
     })
     const key = await feedKey(plan)
     const repository = await fillRepository(plan, key, { jobs, keepGoing: values['keep-going'], force: false })

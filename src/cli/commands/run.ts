@@ -13,8 +13,9 @@ import { workspaceOf } from '../project.ts'
 export const run = command({
   usage: 'run [IMAGE] [--boot-test]',
   summary: 'boot an image in QEMU, or test that it boots',
-  details: `Boots a built image. What the guest writes is gone when it ends; ports are forwarded from 127.0.0.1 only. With --boot-test it
-boots without a console, logs in over SSH, runs the image's tests and powers off: exit 0 only if all of it succeeds.
+  details: `Boots a built image with its console on this terminal (ctrl-a x ends it). What the guest writes is gone when it ends;
+ports are forwarded from 127.0.0.1 only. With --boot-test it boots without a console, logs in over SSH, runs the image's
+tests and powers off: exit 0 only if all of it succeeds.
 
   yoe run
   yoe run gateway-image --port 9000:9000 --memory 2G

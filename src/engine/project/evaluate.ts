@@ -19,7 +19,8 @@ import type { Machine, ModuleInfo, Place, Project } from './model.ts'
 import { follow, parseLabel, placeLabel } from './place.ts'
 import { toYoeErrors } from './star-errors.ts'
 
-const builtins: Readonly<Record<string, Builtin>> = {
+/** Everything that `.star` files may call, beside what package formats add. */
+export const builtins: Readonly<Record<string, Builtin>> = {
   container,
   defaults,
   image,

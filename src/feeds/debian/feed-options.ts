@@ -31,7 +31,8 @@ const archName = /^[a-z0-9][a-z0-9-]{1,31}$/
 const parts = /^[A-Za-z0-9][A-Za-z0-9._+~-]*(?:\/[A-Za-z0-9][A-Za-z0-9._+~-]*)*$/
 const relativeFile = /^(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9][A-Za-z0-9._+/-]{0,254}$/
 
-const fields = [
+/** Keyword arguments of `apt_feed(...)`. */
+export const aptFeedFields = [
   'name',
   'distro',
   'url',
@@ -63,8 +64,8 @@ export function aptFeedOptions(
     return undefined
   }
   for (const field of Object.keys(given)) {
-    if (fields.includes(field)) continue
-    const hint = didYouMean(field, fields, 2) ?? `its fields are: ${fields.join(', ')}`
+    if (aptFeedFields.includes(field)) continue
+    const hint = didYouMean(field, aptFeedFields, 2) ?? `its fields are: ${aptFeedFields.join(', ')}`
     errors.push(new YoeError('UNKNOWN_FIELD', `apt_feed() has no field "${field}"`, { at, hint }))
   }
   const value = (field: string): Json | undefined => given[field] ?? undefined

@@ -105,7 +105,7 @@ class Opening {
       this.#environment.report({
         type: 'warning',
         message: `feed ${this.#declaration.id}: its index is ${days} days old, and nothing says when it is too old`,
-        hint: 'yoe update asks for a newer one; max_age_days = N in apt_feed(...) sets a limit',
+        hint: 'yoe plan --refresh asks for a newer one; max_age_days = N in apt_feed(...) sets a limit',
       })
     }
   }

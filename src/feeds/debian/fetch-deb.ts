@@ -58,7 +58,7 @@ export function fetchDeb(
     } catch (failure) {
       if (!(failure instanceof YoeError) || failure.code !== 'FETCH_FAILED') throw failure
       throw new YoeError('FETCH_FAILED', failure.message, {
-        hint: `${failure.hint ?? ''}${failure.hint === undefined ? '' : '; '}if the archive has replaced this version, yoe update brings the new index`,
+        hint: `${failure.hint ?? ''}${failure.hint === undefined ? '' : '; '}if the archive has replaced this version, yoe plan --refresh brings the new index`,
         cause: failure,
       })
     }

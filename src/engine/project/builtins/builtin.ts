@@ -33,7 +33,11 @@ export interface Context {
   readonly files: Files
 }
 
-export type Builtin = (invocation: Invocation, context: Context) => Result
+export interface Builtin {
+  (invocation: Invocation, context: Context): Result
+  /** Its keyword arguments, where a table has them: what the documentation is held against. */
+  readonly fields?: Fields
+}
 
 const phaseOf: Readonly<Record<Phase, string>> = {
   project: 'PROJECT.star',
@@ -51,7 +55,7 @@ export function declaring<F extends Fields>(
   signature: Signature<F>,
   declare: (fields: Parsed<F>, invocation: Invocation, context: Context, extra: ReadonlyMap<string, Json>) => void,
 ): Builtin {
-  return (invocation, context) => {
+  const builtin = (invocation: Invocation, context: Context): Result => {
     if (context.declarations.phase !== phase) {
       context.declarations.fail('BAD_FIELD', `${invocation.builtin}() belongs into ${phaseOf[phase]}`, {
         at: invocation.at,
@@ -63,6 +67,7 @@ export function declaring<F extends Fields>(
     else context.declarations.errors.push(...parsed.errors)
     return undefined
   }
+  return Object.assign(builtin, { fields: signature.fields })
 }
 
 const spoiltAttributes = new Map<string, StarlarkInput>([
@@ -78,7 +83,7 @@ export function making<F extends Fields, T>(
   make: (fields: Parsed<F>, invocation: Invocation, context: Context) => T | undefined,
   shown: (data: T) => { readonly label: string; readonly attributes?: ReadonlyMap<string, StarlarkInput> },
 ): Builtin {
-  return (invocation, context) => {
+  const builtin = (invocation: Invocation, context: Context): Result => {
     const parsed = parseArguments(signature, invocation)
     if (!parsed.ok) context.declarations.errors.push(...parsed.errors)
     const data = parsed.ok ? make(parsed.fields, invocation, context) : undefined
@@ -87,6 +92,7 @@ export function making<F extends Fields, T>(
     const { label, attributes } = shown(data)
     return kind.make(data, label, attributes)
   }
+  return Object.assign(builtin, { fields: signature.fields })
 }
 
 /** Leaves out members that are undefined: absent and undefined are different under exactOptionalPropertyTypes. */
