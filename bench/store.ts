@@ -51,3 +51,12 @@ async function best(rounds: number, work: (round: number) => Promise<void>): Pro
   }
   return Math.min(...times)
 }
+
+if (import.meta.main) {
+  const { megabytes, put, get, copyAndSum, sum } = await benchStore()
+  const row = (name: string, ours: number, peer: number): void =>
+    console.log(`| ${name} | ${(ours / 1000).toFixed(2)} | ${(peer / 1000).toFixed(2)} | ${(ours / peer).toFixed(2)} |`)
+  console.log(`| ${megabytes} MB | yoe, s | coreutils, s | ratio |\n|---|---|---|---|`)
+  row('put: hashed, synced (cp, sync, sha256sum)', put, copyAndSum)
+  row('get: every byte verified (sha256sum)', get, sum)
+}

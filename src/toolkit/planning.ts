@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import type { Feed, PackageRecord } from '#engine/catalog/package.ts'
 import { View } from '#engine/catalog/view.ts'
 import { YoeError } from '#engine/errors.ts'
@@ -178,7 +179,7 @@ export function fetcherOf(workspace: Workspace, project: Project): Fetcher {
   return {
     async fetch(request) {
       loading ??= import('#engine/source/download.ts').then(({ createFetcher }) =>
-        createFetcher({ mirrors, offline: workspace.offline }),
+        createFetcher({ mirrors, offline: workspace.offline, temp: join(workspace.cacheRoot, 'tmp') }),
       )
       return (await loading).fetch(request)
     },
