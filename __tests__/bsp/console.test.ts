@@ -55,6 +55,11 @@ const rows: readonly (readonly [name: string, text: string, want: string])[] = [
     'kernel | systemd gave up and offers a shell for repairs: You are in emergency mode. After logging in, type "journalctl -xb"',
   ],
   [
+    'nothing that UEFI boots',
+    'BdsDxe: failed to load Boot0001 "UEFI Misc Device": Not Found\r\n\r\n>>Start PXE over IPv4.',
+    'firmware | the firmware found nothing to boot: >>Start PXE over IPv4.',
+  ],
+  [
     'nothing to boot',
     'Booting from Hard Disk...\r\nBoot failed: not a bootable disk\r\n\r\nNo bootable device.\r\n',
     'firmware | the firmware found nothing to boot: Boot failed: not a bootable disk',

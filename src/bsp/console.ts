@@ -28,6 +28,8 @@ const deadEnds: readonly (readonly [pattern: RegExp, meaning: string])[] = [
     /No bootable device|Boot failed: not a bootable disk|could not read the boot disk/,
     'the firmware found nothing to boot',
   ],
+  // UEFI turns to the network when no disk boots.
+  [/^>>Start (?:PXE|HTTP Boot) over/, 'the firmware found nothing to boot'],
   [/^No filesystem could mount root/, 'the kernel found no root file system'],
 ]
 
@@ -74,7 +76,7 @@ export function watchConsole(listener: ConsoleListener): ConsoleWatcher {
       unfinished = (lines.pop() ?? '').slice(-longestPrompt)
       for (const line of lines) judge(cleanLine(line.slice(0, 4096)))
       const prompt = cleanLine(unfinished)
-      if (/(?:login: *|# ?|> ?|\) ?)$/.test(prompt)) judge(prompt)
+      if (/(?:login: *|[#>)] ?|over IPv[46]\.)$/.test(prompt)) judge(prompt)
     },
     end: () => log.end(),
   }
