@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, chmodSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { YoeError } from '../../../src/engine/errors.ts'
 import { entryName, UnitCache } from '../../../src/engine/store/cache.ts'
 import { DirectoryStore } from '../../../src/engine/store/dir.ts'
@@ -66,13 +67,43 @@ test('cache: a unit built on one machine is had by another, every byte', async (
 test('cache: equal contents travel once', async () => {
   await using scratch = new Scratch()
   const entry = readFileSync(await publish(scratch))
-  assert.equal(entry.length, 20 + encodeManifest(seal(manifest, 'trusted', signer)).length + files['app.deb'].length)
+  const start = 20 + encodeManifest(seal(manifest, 'trusted', signer)).length
+  assert.equal(zstdDecompressSync(entry.subarray(start)).length, files['app.deb'].length)
 })
+
+test('cache: a disk image travels small and arrives sparse', async () => {
+  await using scratch = new Scratch()
+  const disk = Buffer.alloc(48 * 2 ** 20 + 4096)
+  disk.write('a partition table', 512)
+  disk.write('a file system', 33 * 2 ** 20 + 5000)
+  const ours = manifestOf({ 'disk.img': disk })
+  const builder = await scratch.store('builder')
+  await builder.objects.put(bytes(disk))
+  const shared = new DirectoryStore(join(scratch.path, 'shared'))
+  await new UnitCache({ store: builder, remotes: [shared], trust, report: scratch.report, signer }).save(ours)
+  assert.ok(readFileSync(join(scratch.path, 'shared', name)).length < 16 * 1024)
+  const { store, cache } = await reader(scratch, [shared])
+  assert.notEqual(await cache.restore('x86_64', someHash), undefined)
+  const path = (await store.objects.path(sha(disk))) ?? ''
+  assert.ok(readFileSync(path).equals(disk))
+  assert.ok(statSync(path).blocks * 512 < 2 ** 20, `${statSync(path).blocks} blocks`)
+})
+
+const zstdMagic = Buffer.from('28b52ffd', 'hex')
 
 const harms: readonly { name: string; harm: (entry: string, bytes: Buffer) => void; want: RegExp }[] = [
   {
     name: 'G2 a changed blob',
     harm: (entry, bytes) => flip(entry, bytes, bytes.length - 5),
+    want: /can't be unpacked/,
+  },
+  {
+    name: 'G2 other blobs',
+    harm: (entry, bytes) => {
+      const start = bytes.indexOf(zstdMagic)
+      const body = zstdDecompressSync(bytes.subarray(start))
+      writeFileSync(entry, Buffer.concat([bytes.subarray(0, start), zstdCompressSync(body.reverse())]))
+    },
     want: /the content of .* is not what its manifest says/,
   },
   { name: 'a changed manifest', harm: (entry, bytes) => flip(entry, bytes, 200), want: /not/ },
@@ -85,13 +116,17 @@ const harms: readonly { name: string; harm: (entry: string, bytes: Buffer) => vo
   },
   {
     name: 'G2 a missing blob',
-    harm: (entry, bytes) => truncateSync(entry, bytes.length - 12000),
-    want: /bytes, its manifest says/,
+    harm: (entry, bytes) => truncateSync(entry, bytes.length - 10),
+    want: /can't be unpacked/,
   },
   {
     name: 'G2 something behind the end',
-    harm: (entry) => appendFileSync(entry, 'x'),
-    want: /bytes, its manifest says/,
+    harm: (entry, bytes) => {
+      const start = bytes.indexOf(zstdMagic)
+      const body = Buffer.concat([zstdDecompressSync(bytes.subarray(start)), Buffer.from('x')])
+      writeFileSync(entry, Buffer.concat([bytes.subarray(0, start), zstdCompressSync(body)]))
+    },
+    want: /goes on where its manifest ends/,
   },
   { name: 'nothing', harm: (entry) => truncateSync(entry, 0), want: /no yoe-unit/ },
   {

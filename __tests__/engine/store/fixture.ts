@@ -39,7 +39,10 @@ export function sha(text: string | Uint8Array): string {
 export const someHash = sha('some unit')
 
 /** A manifest of `files` (name to content), which the caller puts. */
-export function manifestOf(files: Readonly<Record<string, string>>, more: Partial<UnitManifest> = {}): UnitManifest {
+export function manifestOf(
+  files: Readonly<Record<string, string | Buffer>>,
+  more: Partial<UnitManifest> = {},
+): UnitManifest {
   return {
     unit: 'app',
     arch: 'x86_64',

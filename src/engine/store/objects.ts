@@ -321,19 +321,37 @@ async function writeHashed(
     for await (const chunk of chunks) {
       if (exactly !== undefined && size + chunk.length > exactly) break
       seen(size + chunk.length)
-      const write = file.write(chunk)
+      const write = writeData(file, chunk, size)
       sum.update(chunk)
-      const { bytesWritten } = await write
-      for (let done = bytesWritten; done < chunk.length; ) done += (await file.write(chunk, done)).bytesWritten
+      await write
       size += chunk.length
     }
     if (exactly !== undefined && size !== exactly) {
       throw new YoeError('DIGEST_MISMATCH', `an object does not have the ${exactly} bytes that were expected`)
     }
+    // Gives a file that ends in zeros its length.
+    await file.truncate(size)
     await file.datasync()
     return { sha256: sum.digest('hex'), size }
   } finally {
     await file.close()
+  }
+}
+
+const zeros = Buffer.alloc(64 * 1024)
+
+/** Writes a chunk of a new file at its place, leaving a hole for every 64 KiB of zeros: disk images are sparse. */
+async function writeData(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  const isHole = (at: number): boolean => zeros.equals(chunk.subarray(at, at + zeros.length))
+  for (let start = 0; start < chunk.length; ) {
+    if (isHole(start)) {
+      start += zeros.length
+      continue
+    }
+    let end = start + zeros.length
+    while (end < chunk.length && !isHole(end)) end += zeros.length
+    end = Math.min(end, chunk.length)
+    while (start < end) start += (await file.write(chunk, start, end - start, position + start)).bytesWritten
   }
 }
 
