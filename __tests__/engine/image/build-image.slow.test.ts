@@ -17,7 +17,7 @@ import type { Partition } from '../../../src/engine/project/model.ts'
 import { deviceFeedFiles } from '../../../src/feeds/debian/device-feed.ts'
 import { generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
 import { makeDeb, run, smallRoots, toolsRoot, trixie, worker } from '../../feeds/debian/trixie.ts'
-import { at, layersIn, type Making, machine, make, projectPackages, rootfs } from './making.ts'
+import { at, layersIn, type Making, make, projectPackages, rootfs } from './making.ts'
 
 const usable = await worker.probe()
 const skip = usable.ok ? false : `${usable.reason} (${usable.hint})`
@@ -84,6 +84,7 @@ test('an image: accounts, services, overlays and feed are in a clean ext4, and t
     size: 40 * 2 ** 20,
     root: false,
     contents: ['vmlinuz*', '*.dtb'],
+    at,
   }
   const key = await generateOpenPgpKey('demo')
   const extraFiles = await deviceFeedFiles({
@@ -205,7 +206,7 @@ const refusals = [
     making: { machine: { partitions: [{ ...rootfs, size: 64 * 2 ** 20 }] } },
     code: 'IMAGE_TOO_SMALL',
     says: /partition "rootfs" of image "test-image" has 67108864 bytes, its content needs \d+/,
-    at: machine.at,
+    at: rootfs.at,
   },
   {
     name: 'an overlay through a link of the image',

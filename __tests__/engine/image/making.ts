@@ -41,7 +41,14 @@ const image = (more: Partial<ImageUnit>): ImageUnit => ({
   ...{ services: [], users: [], overlays: [], checks: [] },
   ...more,
 })
-export const rootfs: Partition = { label: 'rootfs', type: 'ext4', size: 'fill', root: true, contents: [] }
+export const rootfs: Partition = {
+  label: 'rootfs',
+  type: 'ext4',
+  size: 'fill',
+  root: true,
+  contents: [],
+  at: { file: 'machines/box.star', line: 7, column: 5 },
+}
 export const machine: Machine = {
   ...{
     name: 'box',

@@ -57,7 +57,9 @@ export interface BuiltImage extends Disk {
 }
 
 /** Without partitions of their own, image and machine get one root file system, as large as it needs. */
-const onePartition: readonly Partition[] = [{ label: 'rootfs', type: 'ext4', size: 'fill', root: true, contents: [] }]
+const onePartition = ({ at }: Machine): readonly Partition[] => [
+  { label: 'rootfs', type: 'ext4', size: 'fill', root: true, contents: [], at },
+]
 
 /**
  * Builds an image in layers, each made only when its inputs or a layer below it changed: feed packages, the project's
@@ -96,7 +98,7 @@ export async function buildImage(input: BuildImageInput): Promise<BuiltImage> {
     rootfs = await layer('project packages', key, (output) => install(input, project, base, output))
   }
 
-  const partitions = image.partitions ?? (machine.partitions.length > 0 ? machine.partitions : onePartition)
+  const partitions = image.partitions ?? (machine.partitions.length > 0 ? machine.partitions : onePartition(machine))
   const overlays = await readOverlays(
     image.overlays.map((place) => ({ path: input.resolve(place), name: place.path })),
     image.at,
@@ -130,6 +132,7 @@ export async function buildImage(input: BuildImageInput): Promise<BuiltImage> {
       finish: (root) => configure(config, root),
       sourceDateEpoch,
       at: image.at,
+      signal: input.signal,
     }),
   )
 
@@ -193,7 +196,6 @@ async function makeDisk(
         rootfs,
         machine,
         partitions,
-        at: image.partitions === undefined ? machine.at : image.at,
         name: `image "${image.name}"`,
         key,
         tools: input.tools.root,

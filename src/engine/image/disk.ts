@@ -1,7 +1,7 @@
 import { chmod, chown, lstat, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join, matchesGlob } from 'node:path'
 import { defaultLimits, type Mount, type Worker } from '../build/worker.ts'
-import { type Position, YoeError } from '../errors.ts'
+import { YoeError } from '../errors.ts'
 import { type Reporter, step } from '../events.ts'
 import type { Machine, Partition } from '../project/model.ts'
 import { requireSpace, writeFailure } from '../store/disk.ts'
@@ -16,8 +16,6 @@ export interface DiskInput {
   readonly rootfs: string
   readonly machine: Machine
   readonly partitions: readonly Partition[]
-  /** Where the partitions are declared. */
-  readonly at: Position
   /** Names the image in messages. */
   readonly name: string
   /** What every UUID is derived from: the key of the disk's inputs. */
@@ -96,7 +94,7 @@ export async function buildDisk(input: DiskInput): Promise<Disk> {
   }
 }
 
-function layOut({ partitions, key, at, name }: DiskInput, { usage }: RootFacts): readonly Slot[] {
+function layOut({ partitions, key, name }: DiskInput, { usage }: RootFacts): readonly Slot[] {
   let first = alignment
   return partitions.map((partition) => {
     const needed = partition.root ? usage.bytes : 2 ** 20
@@ -107,7 +105,7 @@ function layOut({ partitions, key, at, name }: DiskInput, { usage }: RootFacts):
         'IMAGE_TOO_SMALL',
         `partition "${partition.label}" of ${name} has ${bytes} bytes, its content needs ${needed}`,
         {
-          at,
+          at: partition.at,
           hint: `partition(label = "${partition.label}", size = "${Math.ceil((needed * 1.1) / 2 ** 20)}M", …), or size = "fill"`,
         },
       )
@@ -139,7 +137,7 @@ async function format(input: DiskInput, slot: Slot, facts: RootFacts, temp: stri
       'IMAGE_TOO_SMALL',
       `partition "${partition.label}" of ${input.name} is too small with ${bytes} bytes`,
       {
-        at: input.at,
+        at: partition.at,
         hint: 'make it larger by a tenth, or use size = "fill"',
       },
     )
@@ -158,7 +156,7 @@ async function format(input: DiskInput, slot: Slot, facts: RootFacts, temp: stri
       'IMAGE_TOO_SMALL',
       `partition "${partition.label}" of ${input.name} has ${bytes} bytes, its files need ${total}`,
       {
-        at: input.at,
+        at: partition.at,
         hint: `size = "${Math.ceil((total * 1.1) / 2 ** 20)}M"`,
       },
     )

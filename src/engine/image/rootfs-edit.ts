@@ -1,7 +1,9 @@
 import { createReadStream, createWriteStream } from 'node:fs'
 import { chmod, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Position, YoeError } from '../errors.ts'
+import { requireSpace, writeFailure } from '../store/disk.ts'
 import type { Addition } from './overlay.ts'
 import { readTar, shown, type TarEntry, type TarType } from './tar-read.ts'
 import { tarEnd, tarHeader, tarPadding } from './tar-write.ts'
@@ -29,6 +31,7 @@ export interface RootEdit {
   readonly finish: (root: RootIndex) => readonly Addition[]
   readonly sourceDateEpoch: number
   readonly at: Position
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Content that may be needed again because another name of the same file comes later. */
@@ -40,14 +43,21 @@ const mostHeld = 64 * 2 ** 20
  * An overlay's file or link replaces a file or link; a folder joins a folder; anything else, and anything whose path
  * leads through a link of the root file system, is refused.
  *
- * @throws {YoeError} BAD_FIELD at `at`; ARCHIVE_UNSAFE when the base is damaged
+ * @throws {YoeError} BAD_FIELD at `at`; ARCHIVE_UNSAFE when the base is damaged; DISK_FULL, PERMISSION, CANCELLED
  */
 export async function editRoot(edit: RootEdit): Promise<void> {
   const { size } = await stat(edit.base)
   if (size === 0) throw new YoeError('ARCHIVE_UNSAFE', `${edit.base} is empty`)
-  await pipeline(zstdFrames(edited(edit)), createWriteStream(edit.output, { flags: 'wx', flush: true }))
-  // Whatever the umask: runs of root read it as somebody else.
-  await chmod(edit.output, 0o644)
+  await requireSpace(dirname(edit.output), size)
+  try {
+    const output = createWriteStream(edit.output, { flags: 'wx', flush: true })
+    await pipeline(zstdFrames(edited(edit)), output, { signal: edit.signal })
+    // Whatever the umask: runs of root read it as somebody else.
+    await chmod(edit.output, 0o644)
+  } catch (failure) {
+    if (edit.signal?.aborted) throw new YoeError('CANCELLED', 'the image was cancelled')
+    throw await writeFailure(failure, edit.output, size)
+  }
 }
 
 async function* edited(edit: RootEdit): AsyncGenerator<Buffer> {

@@ -4,6 +4,7 @@ import type {
   Json,
   Machine,
   PackageUnit,
+  Partition,
   Place,
   Source,
   Step,
@@ -194,7 +195,11 @@ function packageDocument(node: PackageNode, contentOf: ContentDigests, hashOf: (
 
 function imageDocument(node: ImageNode, contentOf: ContentDigests, hashOf: (node: Node) => string): Document {
   return {
-    unit: { ...pick(node.unit, imageFields), overlays: node.unit.overlays.map(contentOf) },
+    unit: {
+      ...pick(node.unit, imageFields),
+      ...(node.unit.partitions === undefined ? {} : partitionDocument(node.unit.partitions)),
+      overlays: node.unit.overlays.map(contentOf),
+    },
     ...machineDocument(node.machine),
     distro: node.distro,
     tools: hashOf(node.tools),
@@ -205,8 +210,14 @@ function imageDocument(node: ImageNode, contentOf: ContentDigests, hashOf: (node
 
 /** The kernel's command line is in boot loaders and in templates. */
 function machineDocument(machine: Machine): Document {
-  return { machine: pick(machine, machineFields), cmdline: machine.kernel?.cmdline ?? '' }
+  const document = { ...pick(machine, machineFields), ...partitionDocument(machine.partitions) }
+  return { machine: document, cmdline: machine.kernel?.cmdline ?? '' }
 }
+
+/** Where a partition is declared is for messages. */
+const partitionDocument = (partitions: readonly Partition[]): Document => ({
+  partitions: partitions.map(({ at: _, ...partition }) => ({ ...partition })),
+})
 
 /** Name to version and digest, ordered by name. */
 function packageDigests(records: readonly PackageRecord[]): Document {

@@ -94,6 +94,7 @@ export interface Partition {
   readonly size: number | 'fill'
   readonly root: boolean
   readonly contents: readonly string[]
+  readonly at: Position
 }
 
 export interface ImageUser {

@@ -43,7 +43,7 @@ export const partition: Builtin = making(
       contents: defaulting(list(bootFile), []),
     },
   },
-  (fields) => fields,
+  (fields, { at }) => ({ ...fields, at }),
   (made) => ({ label: JSON.stringify(made.label) }),
 )
 
