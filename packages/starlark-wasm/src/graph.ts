@@ -54,20 +54,21 @@ export async function evaluateGraph(
   entries: readonly string[],
   options: EvaluateOptions,
 ): Promise<ReadonlyMap<string, StarlarkModule>> {
-  const { environment } = options
+  const { environment, keepGoing = false } = options
   const roots = await new Discovery(session, options).discover(entries)
-  const order = loadedFirst(roots)
-  throwAny(order.flatMap((node) => node.errors))
+  const order = loadedFirst(roots, keepGoing)
+  if (!keepGoing) throwAny(order.flatMap((node) => node.errors))
   for (const node of order) {
     throwIfAborted(options.signal)
-    if (node.module !== undefined || node.edges.some(({ target }) => target.module === undefined)) continue
+    if (node.module !== undefined || node.errors.length > 0) continue
+    if (node.edges.some(({ target }) => target.module === undefined)) continue
     try {
       node.module = await environment.evaluateOnce(node.id, () => execute(session, node, options.signal))
     } catch (thrown) {
       if (!(thrown instanceof StarlarkError)) throw thrown
       const fatal = thrown.kind === 'cancelled' || session.lost !== undefined
       node.errors.push(locate(thrown, node.id))
-      if (fatal || options.keepGoing !== true) break
+      if (fatal || !keepGoing) break
     }
   }
   throwAny(order.flatMap((node) => node.errors))
@@ -225,9 +226,10 @@ async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<voi
 /**
  * Every node once, behind all that it loads; otherwise in the order of the roots and of their load statements.
  *
+ * @param keepGoing notes a cycle at the node that closes it
  * @throws {StarlarkError} `load`, for a cycle
  */
-function loadedFirst(roots: readonly Node[]): Node[] {
+function loadedFirst(roots: readonly Node[], keepGoing: boolean): Node[] {
   const order: Node[] = []
   const finished = new Set<Node>()
   for (const root of roots) {
@@ -246,7 +248,9 @@ function loadedFirst(roots: readonly Node[]): Node[] {
         finished.add(top.node)
         order.push(top.node)
       } else if (onPath.has(edge.target)) {
-        throw cycle([...path.map(({ node }) => node.id), edge.target.id], edge.load)
+        const error = cycle([...path.map(({ node }) => node.id), edge.target.id], edge.load)
+        if (!keepGoing) throw error
+        top.node.errors.push(error)
       } else if (!finished.has(edge.target)) {
         enter(edge.target)
       }

@@ -106,7 +106,7 @@ export class StarlarkSession {
   /**
    * Evaluates files and all that they load: reads the files of the load graph in parallel, then executes them one after
    * another, loaded ones first, otherwise in the order of the entries. No file is executed before every file was
-   * read and compiled.
+   * read and compiled; one that can't be keeps all others from being executed, unless `keepGoing` is set.
    *
    * @param entries canonical ids of the files
    * @returns the modules of the entries, by id

@@ -52,8 +52,8 @@ export const serviceName: Grammar = {
 
 /** A variable of the environment. */
 export const variableName: Grammar = {
-  pattern: /^[A-Za-z_][A-Za-z0-9_]*$/,
-  says: 'letters, digits and "_", not starting with a digit',
+  pattern: /^[A-Za-z_][A-Za-z0-9_]{0,99}$/,
+  says: 'letters, digits and "_", not starting with a digit, at most 100 characters',
 }
 
 /** An absolute path on the device, already in its shortest form. */

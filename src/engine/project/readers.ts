@@ -50,11 +50,16 @@ export function integer(least: number, most: number): Reader<number> {
   }
 }
 
+/** As an error shows it: nobody reads more of a value than its beginning. */
+function quoted(found: string): string {
+  return JSON.stringify(found.length <= 60 ? found : `${found.slice(0, 60)}…`)
+}
+
 /** Text of a grammar, which the error spells out. */
 export function named(grammar: Grammar): Reader<string> {
   return (value) => {
     const found = text(value)
-    if (!grammar.pattern.test(found)) throw new Mismatch(`must be ${grammar.says}; ${JSON.stringify(found)} is not`)
+    if (!grammar.pattern.test(found)) throw new Mismatch(`must be ${grammar.says}; ${quoted(found)} is not`)
     return found
   }
 }
@@ -64,7 +69,7 @@ export function oneOf<const T extends string>(...choices: readonly T[]): Reader<
     const found = text(value)
     const choice = choices.find((candidate) => candidate === found)
     if (choice === undefined) {
-      throw new Mismatch(`must be ${choices.map((name) => `"${name}"`).join(' or ')}, not ${JSON.stringify(found)}`)
+      throw new Mismatch(`must be ${choices.map((name) => `"${name}"`).join(' or ')}, not ${quoted(found)}`)
     }
     return choice
   }

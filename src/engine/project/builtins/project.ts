@@ -39,7 +39,7 @@ export const module: Builtin = making(
     positional: ['url'],
   },
   (fields, { at }, { declarations }): ModuleReference | undefined => {
-    const shipped = /^yoe:([a-z0-9][a-z0-9-]*)$/.exec(fields.url ?? '')?.[1]
+    const shipped = /^yoe:([a-z0-9][a-z0-9-]{0,99})$/.exec(fields.url ?? '')?.[1]
     if (shipped !== undefined) return { name: shipped, from: { kind: 'shipped' }, at }
     if (fields.local === undefined) {
       declarations.fail('BAD_FIELD', 'module() needs local = "FOLDER", or the name of a module that ships with yoe', {
