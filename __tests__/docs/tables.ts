@@ -37,3 +37,12 @@ export function tooLong(page: string): readonly string[] {
     .split('\n')
     .filter((line) => line.length > 120 && !line.startsWith('|') && !/https?:\/\/\S{60}/.test(line))
 }
+
+/** The section whose heading starts so. */
+export function sectionStarting(page: string, start: string): { readonly heading: string; readonly body: string } {
+  const at = page.indexOf(`\n${start}`)
+  assert.ok(at >= 0, `the page has no heading "${start}…"`)
+  const [, heading = '', ...lines] = page.slice(at).split('\n')
+  const end = lines.findIndex((line) => /^#{1,3} /.test(line))
+  return { heading, body: lines.slice(0, end < 0 ? undefined : end).join('\n') }
+}

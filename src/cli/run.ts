@@ -9,7 +9,8 @@ import { commands } from './commands.ts'
 import { Output, table } from './output.ts'
 import { errorData, showError } from './show-error.ts'
 
-const globalOptions = {
+/** Options that every command has. */
+export const globalOptions = {
   json: { type: 'boolean', help: 'print the result as JSON' },
   quiet: { type: 'boolean', short: 'q', help: 'print results and failures only' },
   verbose: { type: 'boolean', short: 'v', help: "print the builds' output as it comes" },

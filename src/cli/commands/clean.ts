@@ -4,6 +4,7 @@ import { removeTree } from '#engine/build/tree.ts'
 import { YoeError } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
 import { command, projectOptions } from '../command.ts'
+import type { Output } from '../output.ts'
 import { workspaceOf } from '../project.ts'
 
 export const clean = command({
@@ -23,7 +24,7 @@ With --all the cache and the repository go, too.
     if (positionals.length === 0) {
       const folders = values.all ? [buildRoot, repoRoot, cacheRoot] : [buildRoot]
       for (const folder of folders) await removeTree(folder)
-      output.print(`removed ${folders.join(', ')}`)
+      tellRemoved(folders, output)
       return 0
     }
     const distros = await foldersIn(buildRoot)
@@ -34,6 +35,7 @@ With --all the cache and the repository go, too.
         ),
       )
     ).flat()
+    const removed: string[] = []
     for (const unit of positionals) {
       const named = built.filter((folder) => nameOf(folder) === unit)
       if (named.length === 0) {
@@ -42,11 +44,17 @@ With --all the cache and the repository go, too.
         })
       }
       for (const folder of named) await removeTree(folder)
-      output.print(`removed ${named.join(', ')}`)
+      removed.push(...named)
     }
+    tellRemoved(removed, output)
     return 0
   },
 })
+
+function tellRemoved(folders: readonly string[], output: Output): void {
+  if (output.json) output.printJson({ removed: folders })
+  else output.print(`removed ${folders.join(', ')}`)
+}
 
 /** Names of the folders in a folder; none when it is missing. */
 async function foldersIn(folder: string): Promise<readonly string[]> {

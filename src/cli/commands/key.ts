@@ -26,12 +26,18 @@ $XDG_CONFIG_HOME/yoe/keys, never in the project; in CI they come from YOE_SIGNIN
     const { workspace, project } = await projectOf(invocation)
     const owner: KeyOwner = { project: project.name, projectRoot: workspace.root, env }
     switch (verb) {
-      case 'generate':
+      case 'generate': {
+        const rows: { use: KeyUse; fingerprint: string; created: boolean; path: string }[] = []
         for (const use of chosen) {
           const { key: made, created } = await ensureKey(owner, use)
-          output.print(`${use}  ${made.fingerprint}  ${created ? 'made' : 'was there'}  ${keyPath(owner, use)}`)
+          rows.push({ use, fingerprint: made.fingerprint, created, path: keyPath(owner, use) })
         }
+        if (output.json) output.printJson(rows)
+        else
+          for (const { use, fingerprint, created, path } of rows)
+            output.print(`${use}  ${fingerprint}  ${created ? 'made' : 'was there'}  ${path}`)
         return 0
+      }
       case 'show': {
         const found = await Promise.all(chosen.map(async (use) => ({ use, key: await loadKey(owner, use) })))
         const rows = found.map((entry) => ({
@@ -57,7 +63,8 @@ $XDG_CONFIG_HOME/yoe/keys, never in the project; in CI they come from YOE_SIGNIN
             },
           )
         }
-        output.print(found.publicKey.trim())
+        if (output.json) output.printJson({ use, fingerprint: found.fingerprint, publicKey: found.publicKey.trim() })
+        else output.print(found.publicKey.trim())
         return 0
       }
       default:
