@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
-import { workflowFile } from '#github/workflow.ts'
+import { workflowFile } from '#toolkit/workflow.ts'
 import { actions, parseAction, readAction, refresh } from '../../scripts/action-docs.ts'
 
 const root = resolve(import.meta.dirname, '..', '..')

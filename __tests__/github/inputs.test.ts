@@ -120,6 +120,8 @@ test('an action without an input gets its default', () => {
       project: '.',
       token: '',
       jobs: undefined,
+      cacheKey: '',
+      cacheBudget: undefined,
       timeLimit: 330,
       bootTest: true,
       bootTimeout: undefined,

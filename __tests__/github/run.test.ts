@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import { cellAction } from '#github/cell-action.ts'
+import type { CellRequest } from '#github/engine-port.ts'
 import { planAction } from '#github/plan-action.ts'
 import { publishAction } from '#github/publish-action.ts'
 import { readAction } from '../../scripts/action-docs.ts'
@@ -78,10 +79,15 @@ test('a cell leaves outputs, artifacts, a page and a report that agree', async (
   assert.deepEqual(service.artifacts.map(({ name }) => name).sort(), [
     'feed-box-base',
     'image-box-base.img.zst',
+    'junit-box-base',
     'report-box-base',
   ])
   assert.match(run.summaries.join(''), /^## ✅ box\/base\n\n2 built, 0 unchanged/)
-  assert.deepEqual(readdirSync(run.env['RUNNER_TEMP'] ?? ''), ['yoe-report-box-base.json'], 'nothing else is left')
+  assert.deepEqual(
+    readdirSync(run.env['RUNNER_TEMP'] ?? ''),
+    ['junit-box-base.xml', 'yoe-report-box-base.json'],
+    'nothing else is left',
+  )
 })
 
 test('the phases: units without an image, an image without a boot', async () => {
@@ -98,7 +104,12 @@ test('a failed boot test fails the step, keeps the image and uploads the serial 
   const run = host({ ...units, app: 'libz\nHANG' })
   assert.ok(await failsTold(cellAction(run, 'boot-test', openEngine)))
   assert.match(run.log(), /::error title=BOOT_FAILED::base did not pass its boot test: no login prompt/)
-  assert.ok(service.artifacts.some(({ name }) => name === 'serial-box-base'))
+  for (const name of ['serial-box-base', 'junit-box-base'])
+    assert.ok(
+      service.artifacts.some((artifact) => artifact.name === name),
+      name,
+    )
+  assert.match(readFileSync(run.outputs['junit'] ?? '', 'utf8'), /<failure message="boot failed">no login prompt/)
   assert.match(run.summaries.join(''), /## ❌[\s\S]*### Boot test/)
   assert.equal(JSON.parse(readFileSync(run.outputs['report'] ?? '', 'utf8')).ok, false)
 })
@@ -130,6 +141,42 @@ test('a pull request sees what its packages are against the base commit', async 
   const run = host({ ...units, app: 'libz\nhello, world' }, { event: 'pull_request', payload: { pull_request: pull } })
   await cellAction(run, 'image', openEngine)
   assert.match(run.summaries.join(''), /### Packages against the base branch \(\+7 B\)\n\n[\s\S]*\| app \| 10 \| 17 \|/)
+})
+
+test('entries beyond the budget are deleted by who may write, and only then', async () => {
+  await cellAction(host(units, { inputs: { upload: 'none', 'cache-budget': '1' } }), 'units', openEngine)
+  const kept = service.caches.length
+  assert.ok(kept >= 2)
+  // What they hold is counted as the service says.
+  for (const row of service.caches) row.size = 6e8
+  const payload = { pull_request: { base: { repo: { full_name: 'o/r' } }, head: { repo: { full_name: 'm/r' } } } }
+  const budget = { inputs: { upload: 'none', 'cache-budget': '1' } }
+  await cellAction(host(units, { ...budget, event: 'pull_request', payload }), 'units', openEngine)
+  assert.equal(service.caches.length, kept)
+  await cellAction(host(units, budget), 'units', openEngine)
+  assert.equal(service.caches.length, 1)
+  service.intercept = (what) => (/\/actions\/caches/.test(what) ? { status: 403 } : undefined)
+  const denied = host(units, budget)
+  await cellAction(denied, 'units', openEngine)
+  assert.match(denied.log(), /::warning::could not list the Actions cache[^\n]*actions: read/)
+})
+
+test('the cache key reaches the engine hidden, and never in a run that anybody can cause', async () => {
+  const keys: unknown[] = []
+  const open = async () => ({
+    ...(await openEngine()),
+    runCell: (request: CellRequest) => {
+      keys.push(request.cacheKey)
+      return Promise.reject(new YoeError('CANCELLED', 'enough'))
+    },
+  })
+  const secret = { inputs: { upload: 'none', 'cache-key': ' ed25519-private:abc\n' } }
+  const trusted = host(units, secret)
+  await failsTold(cellAction(trusted, 'units', open))
+  assert.deepEqual(trusted.masked, ['ed25519-private:abc'])
+  await failsTold(cellAction(host(units, { ...secret, event: 'pull_request_target' }), 'units', open))
+  await failsTold(cellAction(host(units), 'units', open))
+  assert.deepEqual(keys, ['ed25519-private:abc', undefined, undefined])
 })
 
 // faults.md G6, G7

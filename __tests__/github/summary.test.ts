@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { BootReport } from '#bsp/boot-report.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { CellReport, UnitReport } from '#github/engine-port.ts'
 import { bytes, renderSummary, type SummaryInput } from '#github/summary.ts'
@@ -34,6 +35,9 @@ const report: CellReport = {
     { name: 'zlib1g', version: '1.3.1', size: 90_000 },
   ],
   boot: {
+    image: 'base-image',
+    machine: 'qemu-x86_64',
+    arch: 'x86_64',
     ok: true,
     acceleration: 'kvm',
     stages: [
@@ -43,6 +47,7 @@ const report: CellReport = {
     ],
     checks: [{ name: 'app answers', ok: true, ms: 300, output: '' }],
     serialLog: '/tmp/serial.log',
+    ms: 9000,
   },
 }
 const base = [
@@ -105,7 +110,8 @@ test('a failed unit: its name, task, place, last lines and command come first', 
 })
 
 test('a failed boot test', () => {
-  const boot = {
+  const boot: BootReport = {
+    ...{ image: 'base-image', machine: 'qemu-x86_64', arch: 'x86_64', ms: 300_000 },
     ...report.boot,
     ok: false,
     acceleration: 'tcg',

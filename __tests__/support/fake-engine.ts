@@ -1,11 +1,12 @@
 /**
  * The smallest engine that the actions can't tell from the real one: units are text files (`units/<name>.txt`, first
  * line the names of their dependencies), built by copying, kept in the remote store by their hash, checked when read
- * back. `FAIL` in a text makes its build fail. Takes the place of src/github/engine.ts in an exported tree.
+ * back. `FAIL` in a text makes its build fail. For tests of what is around the engine: quick, and offline.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { BootReport } from '#bsp/boot-report.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { CellReport, CellRequest, Engine, UnitReport } from '#github/engine-port.ts'
 
@@ -98,11 +99,12 @@ async function runCell(request: CellRequest): Promise<CellReport> {
   const serialLog = join(out, 'serial.log')
   await writeFile(serialLog, 'login:\n')
   const ok = !disk.includes('HANG')
-  const stages = [{ name: 'kernel', ms: 100 }]
-  return {
-    ...made,
-    boot: { ok, acceleration: 'tcg', stages, checks: [], serialLog, ...(ok ? {} : { reason: 'no login prompt' }) },
+  const boot: BootReport = {
+    ...{ image, machine, arch: 'x86_64', ok, acceleration: 'tcg', checks: [], serialLog, ms: 200 },
+    stages: [{ name: 'kernel', ms: 100 }],
+    ...(ok ? {} : { reason: 'no login prompt' }),
   }
+  return { ...made, boot }
 }
 
 export async function openEngine(): Promise<Engine> {

@@ -2,8 +2,8 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { constants, createZstdCompress } from 'node:zlib'
 import { YoeError } from '#engine/errors.ts'
+import { zstdFrames } from '#engine/image/zstd.ts'
 import { commandData, neutralise } from './neutral.ts'
 
 export interface Uploaded {
@@ -37,10 +37,7 @@ export class Artifacts {
     const folder = await mkdtemp(join(this.#temp, 'yoe-image-'))
     try {
       const file = join(folder, `${artifactName('image', cell)}.img.zst`)
-      const compress = createZstdCompress({
-        params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_nbWorkers]: 2 },
-      })
-      await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), compress, createWriteStream(file))
+      await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), zstdFrames, createWriteStream(file))
       return await this.#upload(basename(file), [file], folder, { skipArchive: true })
     } finally {
       await rm(folder, { recursive: true, force: true })

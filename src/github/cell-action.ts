@@ -1,16 +1,18 @@
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { junit } from '#bsp/boot-report.ts'
 import { userErrors, YoeError } from '#engine/errors.ts'
 import { Artifacts, artifactName } from './artifacts.ts'
 import { basePackages, keepPackages } from './base.ts'
 import { ActionsCache } from './cache.ts'
+import type { RunContext } from './context.ts'
 import { openEngine } from './engine.ts'
 import type { CellReport, Engine, Phase, UnitReport } from './engine-port.ts'
 import { bug, type Host, Told } from './host.ts'
 import { cellInput, choiceInput, flagInput, folderInput, type GetInput, listInput, numberInput } from './inputs.ts'
 import { ActionsReporter } from './reporter.ts'
-import { renderSummary } from './summary.ts'
+import { bytes, renderSummary } from './summary.ts'
 
 const uploads = ['image', 'feed', 'report', 'none'] as const
 
@@ -19,6 +21,9 @@ export interface CellInputs {
   readonly project: string
   readonly token: string
   readonly jobs: number | undefined
+  readonly cacheKey: string
+  /** Gigabytes. */
+  readonly cacheBudget: number | undefined
   /** Minutes. */
   readonly timeLimit: number
   readonly bootTest: boolean
@@ -39,6 +44,8 @@ export function cellInputs(get: GetInput): CellInputs {
     project: folderInput(get, 'project'),
     token: get('github-token'),
     jobs: numberInput(get, 'jobs', { min: 1, max: 1024 }),
+    cacheKey: get('cache-key').trim(),
+    cacheBudget: numberInput(get, 'cache-budget', { min: 1, max: 100_000 }),
     timeLimit: numberInput(or('330'), 'time-limit', { min: 1, max: 100_000 }) ?? 330,
     bootTest: flagInput(or('true'), 'boot-test'),
     bootTimeout: numberInput(get, 'boot-timeout', { min: 1, max: 100_000 }),
@@ -52,7 +59,8 @@ export async function cellAction(host: Host, wanted: Phase, open: () => Promise<
   const started = Date.now()
   const { context, env } = host
   const inputs = cellInputs(host.input)
-  const { cell } = inputs
+  const { cell, cacheKey } = inputs
+  if (cacheKey !== '') host.mask(cacheKey)
   const through: Phase = wanted === 'boot-test' && !inputs.bootTest ? 'image' : wanted
   const localCommand = `yoe ci --cell ${cell}`
   const temp = env['RUNNER_TEMP'] ?? tmpdir()
@@ -70,6 +78,8 @@ export async function cellAction(host: Host, wanted: Phase, open: () => Promise<
       through,
       projectDir: join(context.workspace, inputs.project),
       remote: cache,
+      // A run that anybody can cause gets no key, whatever the workflow says.
+      cacheKey: cacheKey === '' || context.readOnly !== undefined ? undefined : cacheKey,
       report: reporter.report,
       signal: host.signal,
       deadline: started + inputs.timeLimit * 60_000,
@@ -120,6 +130,7 @@ export async function cellAction(host: Host, wanted: Phase, open: () => Promise<
       ...(failure === undefined ? {} : { failure: { errors, tail: failed?.tail ?? errors[0]?.log?.tail ?? [] } }),
     }),
   )
+  if (cache !== undefined) await prune(cache, context, inputs, reporter)
   await cache?.close()
   if (failure !== undefined) throw new Told()
 }
@@ -139,6 +150,28 @@ export function openCache(host: Host, token: string, reporter: ActionsReporter):
   })
 }
 
+/** Keeps the project's entries within their budget; that this fails is no reason for a job to fail. */
+async function prune(
+  cache: ActionsCache,
+  { readOnly }: RunContext,
+  { cacheBudget }: CellInputs,
+  reporter: ActionsReporter,
+): Promise<void> {
+  if (cacheBudget === undefined || readOnly !== undefined) return
+  try {
+    const freed = await cache.prune(cacheBudget * 1e9)
+    if (freed > 0) reporter.line(`Deleted ${bytes(freed)} of cache entries that were not used for the longest time`)
+  } catch (thrown) {
+    const [error] = userErrors(thrown) ?? []
+    if (error === undefined) throw thrown
+    reporter.report({
+      type: 'warning',
+      message: error.message,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    })
+  }
+}
+
 /** Uploads what was asked for, and names it in the outputs. */
 async function share(host: Host, inputs: CellInputs, report: CellReport, artifacts: Artifacts): Promise<void> {
   const { cell, upload } = inputs
@@ -149,7 +182,13 @@ async function share(host: Host, inputs: CellInputs, report: CellReport, artifac
   }
   if (report.feedDir !== undefined && upload.includes('feed'))
     host.output('feed-url', (await artifacts.feed(artifactName('feed', cell), report.feedDir)).url)
-  if (report.boot?.ok === false) await artifacts.text(artifactName('serial', cell), report.boot.serialLog)
+  if (report.boot !== undefined) {
+    const file = join(host.env['RUNNER_TEMP'] ?? tmpdir(), `${artifactName('junit', cell)}.xml`)
+    await writeFile(file, junit(report.boot))
+    host.output('junit', file)
+    if (upload.includes('report') || !report.boot.ok) await artifacts.text(artifactName('junit', cell), file)
+    if (!report.boot.ok) await artifacts.text(artifactName('serial', cell), report.boot.serialLog)
+  }
 }
 
 function bootFailure({ boot, image }: CellReport, cell: string): YoeError {

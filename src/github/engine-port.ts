@@ -2,6 +2,7 @@
  * The engine as the actions use it: three calls, each a request in and plain data out. The data is what the
  * `report` file holds, so it survives JSON. engine.ts fulfils it over the toolkit.
  */
+import type { BootReport } from '#bsp/boot-report.ts'
 import type { Arch } from '#engine/arch.ts'
 import type { Position } from '#engine/errors.ts'
 import type { Reporter, UnitOutcome } from '#engine/events.ts'
@@ -41,6 +42,8 @@ export interface PlanReport {
 }
 
 export interface CellRequest extends Request {
+  /** The private key that signs entries of `remote`, as text; then only what it signed is read. Never logged. */
+  readonly cacheKey?: string | undefined
   readonly cell: string
   /** False: anybody's code (a fork's pull request); what it makes is never read by a run with a key. */
   readonly trusted: boolean
@@ -62,23 +65,6 @@ export interface UnitReport {
   readonly why: string
   readonly ms: number
   readonly at?: Position
-}
-
-export interface BootReport {
-  readonly ok: boolean
-  /** `kvm` or `tcg`. */
-  readonly acceleration: string
-  readonly stages: readonly { readonly name: string; readonly ms: number }[]
-  readonly checks: readonly {
-    readonly name: string
-    readonly ok: boolean
-    readonly ms: number
-    readonly output: string
-  }[]
-  /** Absolute. */
-  readonly serialLog: string
-  /** Why it is not ok. */
-  readonly reason?: string
 }
 
 export interface CellReport {

@@ -31,6 +31,11 @@ export interface BuildOptions {
   readonly remotes?: readonly RemoteStore[]
   /** `untrusted`: what this run makes is never read by a run with a key (pull requests of forks). */
   readonly scope?: Scope
+  /**
+   * Take what nobody signed as long as the project has no cache key: only for remotes whose host keeps those who may not
+   * write from writing. Default: no.
+   */
+  readonly unsigned?: boolean
   /** Nodes to make instead of the plan's targets. */
   readonly targets?: readonly Node[]
   /** What needs the results while the run is open. */
@@ -84,7 +89,7 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
     remotes,
     trust: {
       keys: keyText === undefined ? [] : [parseCacheKey(keyText.publicKey)],
-      unsigned: options.scope === 'untrusted',
+      unsigned: options.scope === 'untrusted' || (options.unsigned === true && keyText === undefined),
     },
     signer,
     report: context.report,

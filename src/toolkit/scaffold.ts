@@ -1,7 +1,11 @@
+import type { WorkflowOptions } from './workflow.ts'
+import { workflowFile, workflowPath } from './workflow.ts'
+
 export interface Scaffold {
   readonly name: string
   readonly machine: string
-  readonly workflow: boolean
+  /** Adds the workflow file. */
+  readonly workflow?: WorkflowOptions | undefined
 }
 
 /** The files of a new project, by path; it builds as it stands. */
@@ -16,7 +20,7 @@ export function scaffold({ name, machine, workflow }: Scaffold): readonly (reado
     ['hello/Makefile', makefile],
     ['hello/hello.c', source],
     [`images/${name}-image.star`, image(name)],
-    ...(workflow ? ([['.github/workflows/images.yml', workflowFile]] as const) : []),
+    ...(workflow === undefined ? [] : ([[workflowPath, workflowFile(workflow)]] as const)),
   ]
 }
 
@@ -110,5 +114,3 @@ const image = (name: string): string => `image(
     ],
 )
 `
-
-const workflowFile = ''

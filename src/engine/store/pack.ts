@@ -80,9 +80,12 @@ export async function unpackUnit(
     if (typeof sealed === 'string') return sealed
     const doubt = distrust(sealed, trust)
     if (doubt !== undefined) return doubt
+    const signed = distrust(sealed, { ...trust, unsigned: false }) === undefined
+    if (!signed && sealed.scope === 'untrusted' && store.scope === 'trusted') return 'a run that anybody can start made it'
     const reason = await takeObjects(store, file, headBytes + length, distinct(sealed.manifest.files))
     if (reason !== undefined) return reason
-    const scope = distrust(sealed, { ...trust, unsigned: false }) === undefined ? 'trusted' : 'untrusted'
+    // Whoever takes unsigned entries into a trusted store vouches for who can write to where they come from.
+    const scope = signed ? 'trusted' : store.scope
     const local = { ...sealed, scope } as const
     await store.record(local)
     return local

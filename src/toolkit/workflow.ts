@@ -1,4 +1,3 @@
-/** The workflow file that a user adds, as `yoe init --ci` writes it; examples have it as well. */
 export interface WorkflowOptions {
   /** Where the actions are: `owner/repository`. */
   readonly repository: string
@@ -8,11 +7,18 @@ export interface WorkflowOptions {
   readonly project?: string
 }
 
+/** Path of the file within a repository. */
+export const workflowPath = '.github/workflows/images.yml'
+
+/** The workflow file that a user adds, as `yoe init --ci` writes it; examples have it as well. */
 export function workflowFile({ repository, ref, project = '.' }: WorkflowOptions): string {
   const uses = (action: string): string => `${repository}${action === '' ? '' : `/actions/${action}`}@${ref}`
   const where = project === '.' ? [] : [`project: ${JSON.stringify(project)}`]
   const step = (items: readonly string[], given: readonly string[]): string =>
     `{ ${[...items, ...(given.length === 0 ? [] : [`with: { ${given.join(', ')} }`])].join(', ')} }`
+  // Only what is published needs every package at hand.
+  const upload = `upload: "\${{ github.event_name == 'schedule' && 'image, feed' || 'image' }}"`
+  const cacheKey = `cache-key: "\${{ secrets.YOE_CACHE_KEY }}"`
   return `# Builds every image that a change affects, boots it, and publishes the packages every night.
 name: images
 on:
@@ -38,7 +44,8 @@ jobs:
     steps:
       - { uses: actions/checkout@v7, with: { persist-credentials: false } }
       - { uses: ${uses('setup')} }
-      - ${step([`uses: ${uses('')}`], [`cell: "\${{ matrix.cell }}"`, ...where])}
+      - uses: ${uses('')}
+        with: { ${[`cell: "\${{ matrix.cell }}"`, ...where, upload, cacheKey].join(', ')} }
   publish:
     needs: build
     if: github.event_name == 'schedule'
@@ -51,7 +58,6 @@ jobs:
     needs: [plan, build]
     if: always()
     runs-on: ubuntu-24.04
-    env: { BAD: "\${{ contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled') }}" }
-    steps: [{ run: 'test "$BAD" = false' }]
+    steps: [{ run: exit 1, if: "contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled')" }]
 `
 }
