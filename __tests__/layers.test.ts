@@ -53,24 +53,21 @@ function copy(to: string): string {
     'packages/starlark-wasm/package.json',
     'package.json',
     'tsconfig.json',
-    '.dependency-cruiser.mjs',
   ])
     cpSync(join(checkout, part), join(to, part), { recursive: true })
   symlinkSync(join(checkout, 'node_modules'), join(to, 'node_modules'))
+  // The same rules, for packages that are behind a link here.
+  const rules = JSON.stringify(join(checkout, '.dependency-cruiser.mjs'))
+  writeFileSync(
+    join(to, '.dependency-cruiser.mjs'),
+    `import rules from ${rules}\n\nexport default { ...rules, options: { ...rules.options, preserveSymlinks: true } }\n`,
+  )
   return to
 }
 
 /** The rules that a tree breaks, with the file that does. */
 async function broken(root: string): Promise<readonly string[]> {
-  const args = [
-    '--config',
-    '.dependency-cruiser.mjs',
-    '--output-type',
-    'json',
-    'src',
-    'actions',
-    'packages/starlark-wasm/src',
-  ]
+  const args = ['--config', '--output-type', 'json', 'src', 'actions', 'packages/starlark-wasm/src']
   const tool = join(checkout, 'node_modules/.bin/depcruise')
   const found = await run(process.execPath, [tool, ...args], { cwd: root, maxBuffer: 1 << 28 }).catch(
     (failure: { stdout: string }) => failure,

@@ -1,12 +1,9 @@
-import { execFile } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-
-const run = promisify(execFile)
+import { runProgram } from './host-program.ts'
 
 /**
  * A pipe for what a run prints. Node's own are sockets, which a program can't open again as /dev/stdout or
@@ -25,7 +22,7 @@ export async function openOutput(): Promise<Output> {
   try {
     const path = join(folder, 'pipe')
     // Writable by whichever id the run has: it may open it again by its /proc name. Nobody else gets into the folder.
-    await run('mkfifo', ['--mode=0622', path])
+    await runProgram('mkfifo', ['--mode=0622', path])
     const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const writeFd = openSync(path, constants.O_WRONLY)
     return {

@@ -1,11 +1,9 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { Readable, Writable } from 'node:stream'
-import { promisify } from 'node:util'
 import { YoeError } from '../errors.ts'
+import { runProgram } from './host-program.ts'
 import { plainInstallMaps, rootRange, self, writePlainMaps } from './identity.ts'
-
-const run = promisify(execFile)
 
 /**
  * Makes a tree on the host writable for runs, and readable and removable for this process, whatever modes a hostile task
@@ -14,7 +12,7 @@ const run = promisify(execFile)
 export async function openTree(path: string): Promise<void> {
   if ((await self()).root) {
     const id = rootRange.first
-    await run('chown', ['--recursive', '--no-dereference', '-P', `${id}:${id}`, '--', path])
+    await runProgram('chown', ['--recursive', '--no-dereference', '-P', `${id}:${id}`, '--', path])
     return
   }
   // A folder is opened before find looks into it. What belongs to a subordinate id stays as it is.
@@ -22,7 +20,7 @@ export async function openTree(path: string): Promise<void> {
   const foreign = ['-type', 'd', '!', ...mine, '-prune']
   const folders = ['-type', 'd', '!', '-perm', '-u=rwx', '-exec', 'chmod', 'u+rwx', '--', '{}', ';']
   const files = ['-type', 'f', ...mine, '!', '-perm', '-u=rw', '-exec', 'chmod', 'u+rw', '--', '{}', '+']
-  await run('find', ['-P', path, ...foreign, '-o', '(', ...folders, ',', ...files, ')'])
+  await runProgram('find', ['-P', path, ...foreign, '-o', '(', ...folders, ',', ...files, ')'])
 }
 
 /**
@@ -34,9 +32,9 @@ export async function openTree(path: string): Promise<void> {
 export async function removeTree(path: string): Promise<void> {
   const remove = ['rm', '-rf', '--one-file-system', '--', path]
   const attempts = [
-    () => run('rm', remove.slice(1)),
+    () => runProgram('rm', remove.slice(1)),
     // As root of a namespace in which everything of ours is root's.
-    () => run('unshare', ['--user', '--map-root-user', ...remove]),
+    () => runProgram('unshare', ['--user', '--map-root-user', ...remove]),
     () => withInstallIds(remove),
   ]
   let cause: unknown
