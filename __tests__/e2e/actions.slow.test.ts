@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
-import { workflowFile } from '#github/workflow.ts'
+import { generateCacheKey } from '#engine/store/signing.ts'
+import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
+import { workflowFile, workflowPath } from '#toolkit/workflow.ts'
 import { type ActOptions, type ActRun, commit, layRelease, runAct } from '../support/act.ts'
 import { type ResultsService, startResultsService } from '../support/results-service.ts'
 import { goProgram } from '../support/tools.ts'
@@ -14,6 +16,8 @@ let dir: string
 let release: string
 let service: ResultsService
 let runs = 0
+/** What runs took and the cache held, for whoever reads the test's output. */
+const figures: string[] = []
 
 /** The sources that the bundle is made of, in a folder of that name. */
 function exportTree(name: string): string {
@@ -24,22 +28,18 @@ function exportTree(name: string): string {
   return tree
 }
 
-function bundle(tree: string): void {
-  execFileSync(process.execPath, ['--disable-warning=ExperimentalWarning', 'scripts/bundle.ts'], {
+function bundle(tree: string, ...output: readonly string[]): void {
+  execFileSync(process.execPath, ['--disable-warning=ExperimentalWarning', 'scripts/bundle.ts', ...output], {
     cwd: tree,
     stdio: 'inherit',
   })
 }
 
-/** The bundle as a release has it, but for the engine, which is the fake. */
 before(async () => {
   dir = mkdtempSync(join(tmpdir(), 'yoe-actions-'))
-  const tree = exportTree('tree')
-  symlinkSync(join(root, 'node_modules'), join(tree, 'node_modules'))
-  cpSync(join(root, '__tests__', 'support', 'fake-engine.ts'), join(tree, 'src', 'github', 'engine.ts'))
-  bundle(tree)
   release = join(dir, 'release')
-  layRelease(root, join(tree, 'dist'), release)
+  bundle(root, join(dir, 'dist'))
+  layRelease(root, join(dir, 'dist'), release)
   service = await startResultsService({ dir: join(dir, 'store') })
 })
 after(async () => {
@@ -47,30 +47,48 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-const units = { libz: '', app: 'libz\nhello' }
+const arch = process.arch === 'arm64' ? 'arm64' : 'x86_64'
+const cacheKey = generateCacheKey().privateKey
 
-/** A project folder; `files` are units by name. */
-function project(files: Readonly<Record<string, string>>): string {
+/** The fixture's project with the workflow that a user adds, and some files changed. Nothing boots on its machine. */
+function project(files: Readonly<Record<string, string>>, boot: boolean): string {
   const folder = mkdtempSync(join(dir, 'project-'))
-  mkdirSync(join(folder, '.github', 'workflows'), { recursive: true })
-  mkdirSync(join(folder, 'units'))
-  writeFileSync(join(folder, '.github', 'workflows', 'images.yml'), workflowFile({ repository: 'octo/yoe', ref: 'v1' }))
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, 'units', `${name}.txt`), text)
+  cpSync(join(root, '__tests__', 'fixtures', 'product'), folder, { recursive: true })
+  const workflow = workflowFile({ repository: 'octo/yoe', ref: 'v1' }).replace(
+    'with: { cell:',
+    `with: { boot-test: ${boot}, cell:`,
+  )
+  assert.match(workflow, /boot-test: (true|false)/)
+  const machine = readFileSync(join(folder, 'machines/box.star'), 'utf8').replace('"x86_64"', `"${arch}"`)
+  const all = { [workflowPath]: workflow, 'machines/box.star': machine, ...files }
+  for (const [path, text] of Object.entries(all)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
   return folder
 }
 
 const push = { ref: 'refs/heads/main', repository: { full_name: 'octo/widgets', default_branch: 'main' } }
 
-function run(files: Readonly<Record<string, string>>, options: Partial<ActOptions> = {}): Promise<ActRun> {
-  return runAct({
+/** One run on a machine that knows nothing: a fresh checkout, whose `cache/` is empty. */
+async function run(
+  files: Readonly<Record<string, string>>,
+  { boot = false, ...options }: Partial<ActOptions> & { readonly boot?: boolean } = {},
+): Promise<ActRun> {
+  const start = performance.now()
+  const result = await runAct({
     service,
     release,
-    project: project(files),
+    project: project(files, boot),
     event: 'push',
     payload: push,
+    secrets: { YOE_CACHE_KEY: cacheKey },
     run: `run-${++runs}`,
     ...options,
   })
+  const stored = service.caches.reduce((sum, { size }) => sum + size, 0) / 1e6
+  figures.push(`run ${runs}: ${((performance.now() - start) / 1000).toFixed(0)} s, cache ${stored.toFixed(0)} MB`)
+  return result
 }
 
 const jobs = (result: ActRun): readonly string[] => result.jobs.map(({ id, result: outcome }) => `${id} ${outcome}`)
@@ -81,50 +99,94 @@ const cellSummary = (result: ActRun): string =>
 
 /** The rows of its units table, as `name outcome`. */
 function outcomes(result: ActRun): readonly string[] {
-  return [...cellSummary(result).matchAll(/^\| (\w+) \| (built|restored|at hand) \|/gm)].map(
-    ([, name, what]) => `${name} ${what}`,
-  )
+  return [...cellSummary(result).matchAll(/^\| ([\w&#;-]+) \| (built|restored|at hand|❌ failed|skipped) \|/gm)]
+    .map(([, name, what]) => `${name} ${what}`)
+    .sort()
 }
 
-test('a first run builds everything and shares the image and the feed', async () => {
-  const result = await run({ ...units })
-  assert.equal(result.code, 0, result.text)
-  assert.deepEqual(jobs(result), ['build success', 'ok success', 'plan success'])
-  assert.match(cellSummary(result), /2 built, 0 unchanged/)
-  assert.match(result.outputs['sha256'] ?? '', /^[0-9a-f]{64}$/)
-  assert.equal(service.caches.filter(({ key, ready }) => key.startsWith('yoe1-units/') && ready).length, 2)
-  const names = service.artifacts.filter((artifact) => artifact.ready).map(({ name }) => name)
-  assert.deepEqual(names.sort(), ['feed-box-base', 'image-box-base.img.zst'])
-  assert.deepEqual(result.annotations, [], 'what a build prints is no command')
+const greeting = (text: string): Readonly<Record<string, string>> => ({
+  'libgreet/greet.c': `#include "greet.h"\n\nconst char *greet(void)\n{\n\treturn "${text}";\n}\n`,
+})
+const main = (body: string): Readonly<Record<string, string>> => ({
+  'app/main.c': `#include <greet.h>\n#include <stdio.h>\n\nint main(void)\n{\n\t${body}\n\treturn 0;\n}\n`,
 })
 
-test('a second run restores everything and builds nothing', async () => {
-  const result = await run({ ...units })
+const unitEntries = (): readonly string[] =>
+  service.caches.flatMap(({ key, ready }) => (key.startsWith('yoe1-units/') && ready ? [key] : []))
+const downloads = (): number => service.requests.filter((what) => /^GET \/devstoreaccount1\//.test(what)).length
+
+let firstImage: string | undefined
+
+test('a first run builds everything and shares the image', async () => {
+  const result = await run({})
+  assert.equal(result.code, 0, result.text)
   assert.deepEqual(jobs(result), ['build success', 'ok success', 'plan success'])
-  assert.match(cellSummary(result), /0 built, 2 unchanged/)
-  assert.equal(result.outputs['cache-hits'], '2')
+  assert.deepEqual(outcomes(result), [
+    'app built',
+    'base built',
+    'libgreet built',
+    'toolchain-debian built',
+    'tools-debian built',
+  ])
+  firstImage = result.outputs['sha256']
+  assert.match(firstImage ?? '', /^[0-9a-f]{64}$/)
+  assert.equal(unitEntries().length, 5)
+  // An image of a gigabyte, mostly holes.
+  const largest = Math.max(...service.caches.map(({ size }) => size))
+  assert.ok(largest < 300e6, `${largest} bytes in one entry`)
+  assert.deepEqual(
+    service.artifacts.map(({ name, ready }) => [name, ready]),
+    [['image-box-base.img.zst', true]],
+  )
+  assert.deepEqual(result.annotations, [])
+})
+
+test('a second run restores what it needs and builds nothing', async () => {
+  const before = downloads()
+  const result = await run({})
+  assert.deepEqual(jobs(result), ['build success', 'ok success', 'plan success'])
+  assert.deepEqual(outcomes(result), ['base restored'], 'what lies below the image is not even looked up')
+  assert.equal(result.outputs['cache-hits'], '1')
+  assert.equal(result.outputs['sha256'], firstImage)
+  assert.match(cellSummary(result), /1 hits \([\d.]+ MB\) · 0 misses/)
+  // Of each entry the size is asked for first, and large ones come in parts.
+  assert.ok(downloads() - before < 40, `${downloads() - before} requests`)
 })
 
 test('one changed unit rebuilds exactly itself, and the image', async () => {
-  const before = service.caches.length
-  const result = await run({ ...units, app: 'libz\nhello, world' })
-  assert.deepEqual(outcomes(result), ['app built', 'libz restored'])
-  assert.match(result.outputs['sha256'] ?? '', /^[0-9a-f]{64}$/)
-  assert.equal(service.caches.filter(({ key }) => key.startsWith('yoe1-units/')).length, 3)
-  assert.ok(service.caches.length > before)
+  const result = await run(main('puts(greet()); puts("and more");'))
+  assert.equal(result.code, 0, result.text)
+  assert.deepEqual(outcomes(result), [
+    'app built',
+    'base built',
+    'libgreet restored',
+    'toolchain-debian restored',
+    'tools-debian restored',
+  ])
+  assert.notEqual(result.outputs['sha256'], firstImage)
+  assert.equal(unitEntries().length, 7)
 })
 
 test('a failure is told at its line, and what was finished before it is saved', async () => {
-  const files = { first: '', second: 'first\nok', third: 'second\nFAIL' }
-  const result = await run(files)
+  const result = await run({ ...greeting('good evening'), ...main('puts(greet())') })
   assert.notEqual(result.code, 0)
   assert.deepEqual(jobs(result), ['build failure', 'ok failure', 'plan success'])
   assert.equal(result.annotations.length, 1, JSON.stringify(result.annotations))
-  assert.match(result.annotations[0]?.text ?? '', /the task build exited with 1\s+remove FAIL/)
-  assert.match(cellSummary(result), /❌ box\/base/)
+  assert.match(result.annotations[0]?.text ?? '', /app: .*build/)
+  assert.deepEqual(outcomes(result), [
+    'app ❌ failed',
+    'base skipped',
+    'libgreet built',
+    'toolchain-debian restored',
+    'tools-debian restored',
+  ])
+  assert.match(cellSummary(result), /❌ box\/base[\s\S]*main\.c[\s\S]*expected/)
   assert.match(result.text, /yoe ci --cell box\/base/)
-  const mended = await run({ ...files, third: 'second\nmended' })
-  assert.deepEqual(outcomes(mended), ['third built', 'first restored', 'second restored'])
+  const mended = await run({ ...greeting('good evening'), ...main('puts(greet());\n') })
+  assert.deepEqual(
+    outcomes(mended).filter((line) => !line.includes('debian')),
+    ['app built', 'base built', 'libgreet restored'],
+  )
 })
 
 test('a pull request from a fork reads the cache and can not write', async () => {
@@ -139,24 +201,62 @@ test('a pull request from a fork reads the cache and can not write', async () =>
     },
   }
   const scopes = [{ Scope: 'refs/heads/main', Permission: 1 }]
-  const result = await run({ ...units, app: 'libz\nevil' }, { event: 'pull_request', payload, scopes })
+  const result = await run(main('puts("evil"); puts(greet());'), {
+    event: 'pull_request',
+    payload,
+    scopes,
+    secrets: {},
+  })
   assert.deepEqual(jobs(result), ['build success', 'ok success', 'plan success'])
-  assert.deepEqual(outcomes(result), ['app built', 'libz restored'])
+  assert.deepEqual(outcomes(result), [
+    'app built',
+    'base built',
+    'libgreet restored',
+    'toolchain-debian restored',
+    'tools-debian restored',
+  ])
   assert.deepEqual(
     service.caches.map(({ key }) => key),
     before,
   )
-  assert.match(cellSummary(result), /1 not saved: this run may only read/)
+  assert.match(cellSummary(result), /2 not saved: this run may only read/)
 })
 
 test('the nightly run publishes what its build jobs made, signed with the secret', async () => {
-  const result = await run({ ...units }, { event: 'schedule', secrets: { YOE_SIGNING_KEY: 'the-private-key' } })
-  assert.deepEqual(jobs(result), ['build success', 'ok success', 'plan success', 'publish success'])
-  assert.ok(service.artifacts.some(({ name, run: of }) => name === 'feed' && of === `run-${runs}`))
-  assert.match(result.summaries.join('\n'), /2 packages/)
+  const { privateKey, fingerprint } = await generateOpenPgpKey('product')
+  const secrets = { YOE_CACHE_KEY: cacheKey, YOE_SIGNING_KEY: privateKey }
+  const result = await run({}, { event: 'schedule', secrets })
+  assert.deepEqual(jobs(result), ['build success', 'ok success', 'plan success', 'publish success'], result.text)
+  const named = service.artifacts.filter(({ run: of }) => of === `run-${runs}`).map(({ name }) => name)
+  assert.deepEqual(named.sort(), ['feed', 'feed-box-base', 'image-box-base.img.zst'])
+  const page = result.summaries.join('\n')
+  assert.match(page, /\d+ packages · signed by/)
+  assert.ok(page.replaceAll(/\s/g, '').includes(fingerprint.replaceAll(/\s/g, '')), page)
   // act writes down the command that hides a value, GitHub's runner does not.
   const shown = result.text.split('\n').filter((line) => !line.includes('"command":"add-mask"'))
-  assert.doesNotMatch(shown.join('\n'), /the-private-key/)
+  const secret = privateKey.split('\n').find((line) => line.length > 60) ?? privateKey
+  assert.ok(!shown.join('\n').includes(secret))
+  assert.ok(!shown.join('\n').includes(cacheKey))
+})
+
+test('the image of a machine that can boot is booted, and its checks are run', async () => {
+  const machine = arch === 'arm64' ? 'qemu-arm64' : 'qemu-x86_64'
+  const files = {
+    'PROJECT.star': readFileSync(join(root, '__tests__/fixtures/product/PROJECT.star'), 'utf8').replace('box', machine),
+    'machines/box.star': '',
+    'images/base.star': `image(
+    name = "base",
+    version = "1.0",
+    artifacts = ["base", "ssh-server", "app"],
+    tests = [test("app greets", run = "app | grep -q hello")],
+)
+`,
+  }
+  const result = await run(files, { boot: true })
+  assert.deepEqual(jobs(result), ['build success', 'ok success', 'plan success'], result.text)
+  const page = result.summaries.find((text) => text.includes(`${machine}/base`) && text.includes('### Units')) ?? ''
+  assert.match(page, /· boots ·[\s\S]*### Boot test \((kvm|tcg)\)[\s\S]*\| app greets \| passed \|/)
+  assert.match(result.outputs['junit'] ?? '', /junit-qemu-\w+-base\.xml$/)
 })
 
 test('the bundle is whole and starts in well under a second', () => {
@@ -177,8 +277,7 @@ test('the bundle is whole and starts in well under a second', () => {
 test('the same sources give the same bundle, wherever they lie', () => {
   const digest = (folder: string): string =>
     execFileSync('sh', ['-c', 'find . -type f | LC_ALL=C sort | xargs sha256sum'], { cwd: folder, encoding: 'utf8' })
-  const here = join(dir, 'dist-here')
-  execFileSync(process.execPath, ['--disable-warning=ExperimentalWarning', 'scripts/bundle.ts', here], { cwd: root })
+  const here = join(dir, 'dist')
   const tree = exportTree('far/away/tree')
   // Hard links: a link to the folder would be followed to where the other clone lies.
   execFileSync('cp', ['-al', join(root, 'node_modules'), tree])
@@ -188,7 +287,8 @@ test('the same sources give the same bundle, wherever they lie', () => {
   assert.match(first, /index\.js$/m)
 })
 
-test('actionlint finds nothing in the workflows, nor in how they use the actions', () => {
+test('actionlint finds nothing in the workflows, nor in how they use the actions', (t) => {
+  for (const figure of figures) t.diagnostic(figure)
   const lint = (folder: string, files: readonly string[]): void => {
     const { status, stdout } = spawnSync(goProgram('actionlint'), ['-no-color', ...files], {
       cwd: folder,

@@ -60,12 +60,14 @@ export class ActionsReporter {
 
   readonly report = (event: Event): void => {
     switch (event.type) {
-      case 'unit-started':
+      case 'unit-started': {
         this.#flushQuiet()
-        this.#units.set(event.unit, { name: event.unit, why: event.why, outcome: 'running', ms: 0, tail: [] })
+        const name = unitName(event.unit)
+        this.#units.set(event.unit, { name, why: event.why, outcome: 'running', ms: 0, tail: [] })
         this.#logs.set(event.unit, new LogExcerpt())
-        this.#line(`Building ${event.unit}: ${event.why}`)
+        this.#line(`Building ${name}: ${event.why}`)
         break
+      }
       case 'unit-output':
         this.#logs.get(event.unit)?.add(event.text)
         break
@@ -135,7 +137,7 @@ export class ActionsReporter {
       })
       const tail = error.log?.tail ?? []
       // What the unit printed was shown when it ended.
-      if (tail.length > 0 && this.#units.get(error.unit ?? '')?.outcome !== 'failed')
+      if (tail.length > 0 && !this.units.some(({ name, outcome }) => name === error.unit && outcome === 'failed'))
         this.#raw(tail.slice(-tailLines).join('\n'))
     }
     this.#line(`On your machine: ${this.#options.localCommand}`)
@@ -147,13 +149,14 @@ export class ActionsReporter {
     this.#line(text)
   }
 
-  #unitEnded(name: string, outcome: UnitOutcome, ms: number, error: YoeError | undefined): void {
-    const log = this.#logs.get(name)
-    this.#logs.delete(name)
-    const before = this.#units.get(name)
+  #unitEnded(id: string, outcome: UnitOutcome, ms: number, error: YoeError | undefined): void {
+    const name = unitName(id)
+    const log = this.#logs.get(id)
+    this.#logs.delete(id)
+    const before = this.#units.get(id)
     const text = neutralise(log?.toString() ?? '')
     const tail = text === '' ? (error?.log?.tail ?? []).map(neutralise) : text.replace(/\n$/, '').split('\n')
-    this.#units.set(name, {
+    this.#units.set(id, {
       name,
       why: before?.why ?? '',
       outcome,
@@ -212,6 +215,11 @@ export class ActionsReporter {
     if (at === undefined || at.file.startsWith('@') || at.file.startsWith('/')) return {}
     return { file: posix.join(this.#options.project, at.file), line: at.line }
   }
+}
+
+/** What a unit is called in its file: `debian/zlib.x86_64` is zlib. */
+function unitName(id: string): string {
+  return /^[^/]+\/(.+)\.[^.]+$/.exec(id)?.[1] ?? id
 }
 
 export function seconds(ms: number): string {
