@@ -198,6 +198,34 @@ test('cache: unsigned entries serve runs of their own scope only', async () => {
   assert.equal(await again.cache.restore('x86_64', someHash), undefined, 'nor does the local copy of one')
 })
 
+test('cache: a trusted run that takes unsigned entries takes none of runs that anybody can start', async () => {
+  const open = { keys: [], unsigned: true }
+  for (const [scope, had] of [
+    ['trusted', true],
+    ['untrusted', false],
+  ] as const) {
+    await using scratch = new Scratch()
+    const shared = new DirectoryStore(join(scratch.path, 'shared'))
+    const builder = await scratch.store('builder', { scope })
+    await built(builder)
+    await new UnitCache({ store: builder, remotes: [shared], trust: open, report: scratch.report }).save(manifest)
+    const store = await scratch.store('reader')
+    const cache = new UnitCache({ store, remotes: [shared], trust: open, report: scratch.report })
+    assert.equal((await cache.restore('x86_64', someHash)) !== undefined, had)
+    assert.equal((await store.manifest('x86_64', someHash)) !== undefined, had, 'and it stays usable here')
+    assert.equal(scratch.warnings.filter((text) => /anybody can start/.test(text)).length, had ? 0 : 1)
+  }
+})
+
+test('cache: an entry that can not be packed is a warning', async () => {
+  await using scratch = new Scratch()
+  const shared = new DirectoryStore(join(scratch.path, 'shared'))
+  const store = await scratch.store('builder')
+  await new UnitCache({ store, remotes: [shared], trust, report: scratch.report, signer }).save(manifest)
+  assert.match(scratch.warnings.join(), /^app was not saved to .*is missing/)
+  assert.deepEqual(await all(shared.list('units/')), [])
+})
+
 /** A shared store that fails as told. */
 function faulty(counts: { asked: number }, failure: () => Error): RemoteStore {
   const fail = async (): Promise<never> => {

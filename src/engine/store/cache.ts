@@ -92,9 +92,18 @@ export class UnitCache {
 
   async #send(remote: RemoteStore, sealed: SealedManifest): Promise<void> {
     const { arch, hash } = sealed.manifest
-    await this.#ask(remote, () =>
-      remote.put(entryName(arch, hash), (path) => packUnit(this.#options.store, sealed, path)),
-    )
+    try {
+      await this.#ask(remote, () =>
+        remote.put(entryName(arch, hash), (path) => packUnit(this.#options.store, sealed, path)),
+      )
+    } catch (failure) {
+      // Whatever it is, it loses this entry and not the build.
+      if (!(failure instanceof YoeError)) throw failure
+      this.#options.report({
+        type: 'warning',
+        message: `${sealed.manifest.unit} was not saved to ${remote}: ${failure.message}`,
+      })
+    }
   }
 
   async #ask<T>(remote: RemoteStore, work: () => Promise<T>): Promise<T | undefined> {
