@@ -1,7 +1,8 @@
-import { cleanLine } from '#engine/build/log.ts'
+import { neutralise } from '#engine/build/log.ts'
 import type { Event, Reporter, UnitOutcome } from '#engine/events.ts'
 import type { Output, Style } from './output.ts'
 import { bytes, duration } from './output.ts'
+import { shown } from './shown.ts'
 
 const marks: Readonly<Record<UnitOutcome, readonly [string, Style]>> = {
   built: ['built', 'green'],
@@ -85,7 +86,7 @@ export function createReporter(
       case 'unit-output':
         if (options.verbose)
           for (const line of event.text.trimEnd().split('\n'))
-            tell(`${output.paintError('dim', `${event.unit} │`)} ${line}`)
+            tell(`${output.paintError('dim', `${event.unit} │`)} ${neutralise(line)}`)
         return
       case 'unit-ended': {
         running.delete(event.unit)
@@ -99,8 +100,8 @@ export function createReporter(
       case 'warning': {
         erase()
         const where = event.at === undefined ? '' : `${event.at.file}:${event.at.line}: `
-        output.tell(`${output.paintError('yellow', 'warning')}: ${cleanLine(where + event.message)}`)
-        if (event.hint !== undefined) output.tell(`  ${output.paintError('cyan', 'hint')}: ${cleanLine(event.hint)}`)
+        output.tell(`${output.paintError('yellow', 'warning')}: ${shown(where + event.message)}`)
+        if (event.hint !== undefined) output.tell(`  ${output.paintError('cyan', 'hint')}: ${shown(event.hint)}`)
         return
       }
       case 'notice':

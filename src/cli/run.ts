@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util'
-import { cleanLine } from '#engine/build/log.ts'
 import type { Fault } from '#engine/errors.ts'
 import { exitCodes, userErrors, YoeError } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
@@ -8,6 +7,7 @@ import type { Command, Invocation, Options } from './command.ts'
 import { commands } from './commands.ts'
 import { Output, table } from './output.ts'
 import { errorData, showError } from './show-error.ts'
+import { shown } from './shown.ts'
 
 /** Options that every command has. */
 export const globalOptions = {
@@ -54,7 +54,7 @@ function worst(errors: readonly YoeError[]): Fault {
 function bug(failure: unknown, output: Output): number {
   const text = failure instanceof Error ? failure.message : String(failure)
   if (output.json) output.printJson({ errors: [{ code: 'INTERNAL', message: text }] })
-  output.tell(`${output.paintError('red', 'internal error')}: ${cleanLine(text)}`)
+  output.tell(`${output.paintError('red', 'internal error')}: ${shown(text)}`)
   if (process.env['YOE_LOG'] === 'debug' && failure instanceof Error) output.tell(failure.stack ?? '')
   else output.tell('  this is a bug of yoe; run again with YOE_LOG=debug and report what it prints')
   return 1
@@ -116,7 +116,10 @@ async function execute(name: string, definition: Command, argv: readonly string[
       values,
       positionals,
       output,
-      report: reporter.report,
+      // A terminal shows what runs all the time.
+      report: output.interactive
+        ? reporter.report
+        : (await import('#toolkit/heartbeat.ts')).withHeartbeat(reporter.report),
       env: process.env,
       cwd: process.cwd(),
       signal: stop.signal,

@@ -1,6 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { createReadStream, globSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
+import { neutralise } from '#engine/build/log.ts'
 import { YoeError } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
 import { command, projectOptions } from '../command.ts'
@@ -39,9 +42,11 @@ export const log = command({
     }
     if (values.edit) return spawnSync(env['EDITOR'] ?? 'vi', [newest.path], { stdio: 'inherit' }).status ?? 1
     output.tell(output.paintError('dim', newest.path))
-    await new Promise<void>((resolve, reject) => {
-      createReadStream(newest.path).on('error', reject).on('end', resolve).pipe(process.stdout, { end: false })
-    })
+    const text = createReadStream(newest.path)
+    if (env['GITHUB_ACTIONS'] === 'true') {
+      // A job's runner obeys commands in what it is shown.
+      for await (const line of createInterface({ input: text })) output.print(neutralise(line))
+    } else await pipeline(text, process.stdout, { end: false })
     return 0
   },
 })
