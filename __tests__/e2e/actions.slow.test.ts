@@ -14,6 +14,8 @@ import { goProgram } from '../support/tools.ts'
 const root = resolve(import.meta.dirname, '..', '..')
 let dir: string
 let release: string
+/** The same sources as of the bundle, in another place. */
+let elsewhere: string
 let service: ResultsService
 let runs = 0
 /** What runs took and the cache held, for whoever reads the test's output. */
@@ -38,6 +40,7 @@ function bundle(tree: string, ...output: readonly string[]): void {
 before(async () => {
   dir = mkdtempSync(join(tmpdir(), 'yoe-actions-'))
   release = join(dir, 'release')
+  elsewhere = exportTree('far/away/tree')
   bundle(root, join(dir, 'dist'))
   layRelease(root, join(dir, 'dist'), release)
   service = await startResultsService({ dir: join(dir, 'store') })
@@ -242,10 +245,12 @@ test('the nightly run publishes what its build jobs made, signed with the secret
 test('the image of a machine that can boot is booted, and its checks are run', async () => {
   const machine = arch === 'arm64' ? 'qemu-arm64' : 'qemu-x86_64'
   const files = {
-    'PROJECT.star': readFileSync(join(root, '__tests__/fixtures/product/PROJECT.star'), 'utf8').replace('box', machine),
+    'PROJECT.star': readFileSync(join(root, '__tests__/fixtures/product/PROJECT.star'), 'utf8')
+      .replace('"box"', `"${machine}"`)
+      .replace('"base"', '"system"'),
     'machines/box.star': '',
     'images/base.star': `image(
-    name = "base",
+    name = "system",
     version = "1.0",
     artifacts = ["base", "ssh-server", "app"],
     tests = [test("app greets", run = "app | grep -q hello")],
@@ -254,9 +259,9 @@ test('the image of a machine that can boot is booted, and its checks are run', a
   }
   const result = await run(files, { boot: true })
   assert.deepEqual(jobs(result), ['build success', 'ok success', 'plan success'], result.text)
-  const page = result.summaries.find((text) => text.includes(`${machine}/base`) && text.includes('### Units')) ?? ''
+  const page = result.summaries.find((text) => text.includes(`${machine}/system`) && text.includes('### Units')) ?? ''
   assert.match(page, /· boots ·[\s\S]*### Boot test \((kvm|tcg)\)[\s\S]*\| app greets \| passed \|/)
-  assert.match(result.outputs['junit'] ?? '', /junit-qemu-\w+-base\.xml$/)
+  assert.match(result.outputs['junit'] ?? '', /junit-qemu-\w+-system\.xml$/)
 })
 
 test('the bundle is whole and starts in well under a second', () => {
@@ -278,12 +283,11 @@ test('the same sources give the same bundle, wherever they lie', () => {
   const digest = (folder: string): string =>
     execFileSync('sh', ['-c', 'find . -type f | LC_ALL=C sort | xargs sha256sum'], { cwd: folder, encoding: 'utf8' })
   const here = join(dir, 'dist')
-  const tree = exportTree('far/away/tree')
   // Hard links: a link to the folder would be followed to where the other clone lies.
-  execFileSync('cp', ['-al', join(root, 'node_modules'), tree])
-  bundle(tree)
+  execFileSync('cp', ['-al', join(root, 'node_modules'), elsewhere])
+  bundle(elsewhere)
   const first = digest(here)
-  assert.equal(first, digest(join(tree, 'dist')))
+  assert.equal(first, digest(join(elsewhere, 'dist')))
   assert.match(first, /index\.js$/m)
 })
 
