@@ -81,7 +81,8 @@ export async function unpackUnit(
     const doubt = distrust(sealed, trust)
     if (doubt !== undefined) return doubt
     const signed = distrust(sealed, { ...trust, unsigned: false }) === undefined
-    if (!signed && sealed.scope === 'untrusted' && store.scope === 'trusted') return 'a run that anybody can start made it'
+    if (!signed && sealed.scope === 'untrusted' && store.scope === 'trusted')
+      return 'a run that anybody can start made it'
     const reason = await takeObjects(store, file, headBytes + length, distinct(sealed.manifest.files))
     if (reason !== undefined) return reason
     // Whoever takes unsigned entries into a trusted store vouches for who can write to where they come from.
