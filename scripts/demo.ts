@@ -17,10 +17,14 @@ const steps: readonly (readonly [string, readonly string[]])[] = [
 
 const start = performance.now()
 for (const [index, [title, args]] of steps.entries()) {
-  console.log(`\n[${index + 1}/${steps.length}] ${title}\n$ yoe ${args.map((arg) => arg.replace(`${example}/`, '')).join(' ')}`)
+  console.log(
+    `\n[${index + 1}/${steps.length}] ${title}\n$ yoe ${args.map((arg) => arg.replace(`${example}/`, '')).join(' ')}`,
+  )
   const { status, signal } = spawnSync(yoe, args, { cwd: example, stdio: 'inherit' })
   if (status !== 0) {
-    console.error(`\nthe demo stopped: yoe ${args[0]} ${signal === null ? `ended with exit code ${status}` : `was ended by ${signal}`}`)
+    console.error(
+      `\nthe demo stopped: yoe ${args[0]} ${signal === null ? `ended with exit code ${status}` : `was ended by ${signal}`}`,
+    )
     process.exit(status ?? 1)
   }
 }
