@@ -36,13 +36,19 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await dispatch(argv, output)
   } catch (failure) {
-    const errors = userErrors(failure)
+    const errors = userErrors(failure) ?? userErrors(await systemFailure(failure))
     if (errors === undefined) return bug(failure, output)
     if (json) output.printJson({ errors: errors.map(errorData) })
     for (const error of errors) showError(error, output)
     if (errors.length > 1) output.tell(`${errors.length} errors`)
     return exitCodes[worst(errors)]
   }
+}
+
+/** A full or read-only disk is no bug, wherever it shows. */
+async function systemFailure(failure: unknown): Promise<unknown> {
+  const path = failure instanceof Error && 'path' in failure ? String(failure.path) : process.cwd()
+  return (await import('#engine/store/disk.ts')).writeFailure(failure, path)
 }
 
 /** Project errors are the user's to mend first, then the machine's. */

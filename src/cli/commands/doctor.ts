@@ -37,7 +37,7 @@ export const doctor = command({
 async function tools(): Promise<readonly Finding[]> {
   return (await hostTools()).map(({ name, path, purpose, package: debianPackage }) =>
     path === undefined
-      ? { subject: name, ok: false, detail: `needed for ${purpose}`, hint: `apt install ${debianPackage}` }
+      ? { subject: name, ok: false, detail: `needed for ${purpose}`, hint: `sudo apt-get install ${debianPackage}` }
       : { subject: name, ok: true, detail: path },
   )
 }

@@ -4,6 +4,7 @@ import { canonical } from '../plan/canonical.ts'
 import type { Node } from '../plan/graph.ts'
 import { dependenciesOf, manifestArch } from '../plan/graph.ts'
 import { whyChanged } from '../plan/why.ts'
+import { writeFailure } from '../store/disk.ts'
 import type { SealedManifest, UnitFile, UnitManifest } from '../store/manifest.ts'
 import { seal } from '../store/manifest.ts'
 import type { CacheSigner } from '../store/signing.ts'
@@ -162,7 +163,8 @@ class Execution implements Results {
         end(this.#context.signal.aborted ? 'cancelled' : 'skipped', failure.by)
         throw failure
       }
-      const errors = userErrors(failure)
+      // Wherever a write fails in a build, a full disk is a full disk.
+      const errors = userErrors(await writeFailure(failure, this.#context.buildRoot))
       if (errors === undefined) throw failure
       const cancelled = errors.some((error) => error.code === 'CANCELLED')
       end(cancelled ? 'cancelled' : 'failed', errors[0]?.message ?? '', { errors })

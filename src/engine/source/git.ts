@@ -179,7 +179,7 @@ async function* stream(
   } catch (failure) {
     if (signal?.aborted === true) throw new YoeError('CANCELLED', 'fetching a repository was cancelled')
     if (errorCode(failure) !== 'ENOENT') throw failure
-    throw new YoeError('TOOL_MISSING', 'git is not installed', { hint: 'apt-get install git' })
+    throw new YoeError('TOOL_MISSING', 'git is not installed', { hint: 'sudo apt-get install git' })
   } finally {
     if (child.exitCode === null) child.kill()
   }

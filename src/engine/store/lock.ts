@@ -84,7 +84,7 @@ function flock(fd: number, args: readonly string[], { shared, signal }: LockOpti
     child.on('error', (failure) => {
       if (signal?.aborted === true) reject(new YoeError('CANCELLED', 'waiting for a lock was cancelled'))
       else if (errorCode(failure) !== 'ENOENT') reject(failure)
-      else reject(new YoeError('TOOL_MISSING', 'flock is not installed', { hint: 'apt-get install util-linux' }))
+      else reject(new YoeError('TOOL_MISSING', 'flock is not installed', { hint: 'sudo apt-get install util-linux' }))
     })
     child.on('exit', (code, killed) => {
       if (code === 0) resolve(true)

@@ -7,6 +7,7 @@ import { YoeError, YoeErrors } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import type { FeedEnvironment } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
+import { writeFailure } from '#engine/store/disk.ts'
 import { tempName } from '#engine/store/temp.ts'
 import { type AptFeedOptions, aptFeedOptions } from './feed-options.ts'
 import { feedRecords } from './feed-records.ts'
@@ -28,13 +29,18 @@ const releaseLimit = 10_000_000
  * no network, no signature check, one read of the index file. Otherwise the suite's InRelease is fetched and verified,
  * then the index that it names.
  *
- * @throws {YoeError} FEED_UNTRUSTED, FEED_EXPIRED, FEED_REPLAYED, FEED_INVALID, FETCH_FAILED, KEY_INVALID, TOOL_MISSING
+ * @throws {YoeError} FEED_UNTRUSTED, FEED_EXPIRED, FEED_REPLAYED, FEED_INVALID, FETCH_FAILED, KEY_INVALID, TOOL_MISSING,
+ *   DISK_FULL
  * @see seed, Trust chain
  */
 export async function openAptFeed(declaration: FeedDeclaration, environment: FeedEnvironment): Promise<Feed> {
   const options = optionsOf(declaration)
   const opening = new Opening(declaration, options, environment)
-  return opening.open()
+  try {
+    return await opening.open()
+  } catch (failure) {
+    throw await writeFailure(failure, environment.cacheRoot)
+  }
 }
 
 /** @throws {YoeErrors} */
