@@ -1,5 +1,5 @@
-import { placeLabel } from '../project/place.ts'
 import type { PackageNode } from '../plan/graph.ts'
+import { placeLabel } from '../project/place.ts'
 import { fetchSource } from '../source/fetch.ts'
 import { applyPatches } from '../source/patch.ts'
 import { copyTree } from '../source/tree.ts'
@@ -28,7 +28,16 @@ export async function prepareSource(
     const { archive, title } = await fetchSource(source, context)
     log.note(`unpack ${title}`)
     // A commit's tree has no folder around it.
-    await unpackArchive({ worker, root: toolchain, archive, title, dest, strip: source.kind === 'archive', log: log.write, signal })
+    await unpackArchive({
+      worker,
+      root: toolchain,
+      archive,
+      title,
+      dest,
+      strip: source.kind === 'archive',
+      log: log.write,
+      signal,
+    })
   }
   if (patches.length === 0) return
   log.note(`${patches.length} patches`)

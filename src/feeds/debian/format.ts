@@ -18,7 +18,8 @@ export const debianFormat: PackageFormat = {
   archName: debianArch,
   packageVersion: debianVersion,
   openFeed: async (feed, environment) => (await import('./feed.ts')).openAptFeed(feed, environment),
-  fetchPackage: async (feed, record, environment) => (await import('./fetch-deb.ts')).fetchDeb(feed, record, environment),
+  fetchPackage: async (feed, record, environment) =>
+    (await import('./fetch-deb.ts')).fetchDeb(feed, record, environment),
   pack: async (input) => (await import('./pack.ts')).packDeb(input),
   describe: async (path, unit) => (await import('./describe.ts')).describeDeb(path, unit),
   extract: async (input: ExtractInput) => (await import('./extract.ts')).extractDebs(input),
