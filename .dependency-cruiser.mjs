@@ -6,10 +6,13 @@ export default {
   forbidden: [
     {
       name: 'engine-knows-no-adapter',
-      comment: 'package formats, boards, GitHub and the command line are registered with the engine, never imported by it',
+      comment:
+        'package formats, boards, GitHub and the command line are registered with the engine, never imported by it',
       severity: 'error',
       from: { path: '^src/engine/' },
-      to: { path: '^(src/(feeds|bsp|github|cli|toolkit|tui)/|actions/|node_modules/(@actions|@octokit|octokit|openpgp)/)' },
+      to: {
+        path: '^(src/(feeds|bsp|github|cli|toolkit|tui)/|actions/|node_modules/(@actions|@octokit|octokit|openpgp)/)',
+      },
     },
     {
       name: 'feeds-and-bsp-know-the-engine-only',
@@ -41,7 +44,12 @@ export default {
       to: { dependencyTypes: ['core'], pathNot: '^(node:)?crypto$' },
     },
     { name: 'starlark-wasm-stands-alone', severity: 'error', from: { path: '^packages/' }, to: { path: '^src/' } },
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     { name: 'all-imports-resolve', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
   options: {
@@ -49,6 +57,10 @@ export default {
     exclude: { path: '(/testdata/|/node_modules/)' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'], mainFields: ['module', 'main', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'types', 'node', 'default'],
+      mainFields: ['module', 'main', 'types'],
+    },
   },
 }
