@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { Dependency, PackageRecord } from '../catalog/package.ts'
 import type { RepositoryEntry } from '../formats.ts'
+import { digestOf } from '../plan/canonical.ts'
 import type { Json } from '../project/model.ts'
 
 /** Where finished layers are kept between builds; the engine's store, behind two verbs. */
@@ -13,19 +13,8 @@ export interface LayerStore {
 
 /** The key of one layer: everything that can change its bytes, and the scheme that made it. */
 export function layerKey(kind: string, inputs: Readonly<Record<string, Json>>): string {
-  return createHash('sha256')
-    .update(`yoe-layer/1\n${canonical({ kind, inputs })}`)
-    .digest('hex')
+  return digestOf('yoe-layer/1', { kind, inputs })
 }
-
-function canonical(value: Json): string {
-  if (value === null || typeof value !== 'object') return JSON.stringify(value)
-  if (isList(value)) return `[${value.map(canonical).join(',')}]`
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`).join(',')}}`
-}
-
-const isList = (value: Json): value is readonly Json[] => Array.isArray(value)
 
 /** Packages as part of a key. */
 export const packageInputs = (packages: readonly RepositoryEntry[]): Json =>
