@@ -20,6 +20,8 @@ export interface Ran {
 export interface RunOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
+  /** A command that starts it: `unshare …`. */
+  readonly through?: readonly string[]
 }
 
 export interface Running {
@@ -55,17 +57,15 @@ export function testProject(t: TestContext, texts: Texts, cache?: string): TestP
 }
 
 export function projectIn(root: string, home: string, cache?: string): TestProject {
-  const start = (args: readonly string[], { cwd = root, env = {} }: RunOptions = {}): Running => {
-    const child = spawn(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', join(checkout, 'src/cli/main.ts'), ...args],
-      {
-        cwd,
-        env: { ...plainEnvironment(home), ...(cache === undefined ? {} : { YOE_CACHE: cache }), ...env },
-        stdio: ['ignore', 'pipe', 'pipe'],
-        detached: true,
-      },
-    )
+  const start = (args: readonly string[], { cwd = root, env = {}, through = [] }: RunOptions = {}): Running => {
+    const yoe = [process.execPath, '--disable-warning=ExperimentalWarning', join(checkout, 'src/cli/main.ts')]
+    const [program = '', ...rest] = [...through, ...yoe, ...args]
+    const child = spawn(program, rest, {
+      cwd,
+      env: { ...plainEnvironment(home), ...(cache === undefined ? {} : { YOE_CACHE: cache }), ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    })
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', (chunk: Buffer) => {

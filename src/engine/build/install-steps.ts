@@ -30,8 +30,8 @@ export async function stageInstallSteps(
   }
   return {
     commandFor(step) {
-      // -D makes missing folders. Variables in the destination are the task's; the rest of it was checked when declared.
-      const dest = `"${step.dest.replaceAll(/["\\`]/g, '\\$&')}"`
+      // -D makes missing folders. Variables in the destination are the task's; all else in it is only text.
+      const dest = `"${step.dest.replaceAll(/["\\`]|\$(?![A-Za-z_{])/g, '\\$&')}"`
       return `install -D -m ${step.mode.toString(8)} ${inside.install}/${names.get(step) ?? ''} ${dest}`
     },
   }
