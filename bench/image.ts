@@ -73,8 +73,17 @@ async function image(folder: string, tools: string, packages: readonly Repositor
     ...{ services: [], users: [], overlays: [], checks: [] },
   }
   const machine: Machine = {
-    ...{ name: 'bench', module: '', at, arch: engineArch, description: '', packages: [], distroPackages: {} },
-    ...{ partitions: [], kernel: { unit: 'linux', cmdline: 'console=ttyS0 root=LABEL=rootfs rw' } },
+    ...{
+      name: 'bench',
+      module: '',
+      at,
+      arch: engineArch,
+      description: '',
+      packages: [],
+      distroPackages: {},
+      distroKernels: {},
+    },
+    ...{ partitions: [], kernel: { unit: 'linux', cmdline: 'console=ttyS0 root=LABEL=rootfs rw', deviceTrees: [] } },
   }
   await buildImage({
     image: unit,

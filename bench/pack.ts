@@ -5,8 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { PackInput } from '#engine/formats.ts'
 import { packDeb } from '#feeds/debian/pack.ts'
-
-const at = { file: 'bench', line: 1, column: 1 }
+import { packageUnit } from '../__tests__/support/units.ts'
 
 /** 100 MB in 400 files that compress about as well as programs do, and are the same in every run. */
 function makeTree(root: string): void {
@@ -34,32 +33,7 @@ function makeTree(root: string): void {
 
 function inputOf(destdir: string, outdir: string): PackInput {
   return {
-    unit: {
-      kind: 'package',
-      name: 'bench',
-      version: '1.0',
-      release: 0,
-      description: 'bench',
-      license: 'MIT',
-      module: '',
-      at,
-      builtVia: [],
-      scope: 'noarch',
-      patches: [],
-      deps: [],
-      distroDeps: {},
-      runtimeDeps: [],
-      distroRuntimeDeps: {},
-      provides: [],
-      replaces: [],
-      conflicts: [],
-      services: [],
-      conffiles: [],
-      environment: {},
-      container: '',
-      tasks: [],
-      extra: {},
-    },
+    unit: packageUnit({ name: 'bench', scope: 'noarch' }),
     arch: 'x86_64',
     distro: 'debian',
     destdir,

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { before, type TestContext, test } from 'node:test'
-import type { ImageCheck } from '#engine/project/model.ts'
+import type { Check } from '#engine/project/model.ts'
 import { type BootTestOptions, bootTest } from '../../src/bsp/boot-test.ts'
 import { type Guest, realGuest } from './guest.ts'
 import { at, listeners, machineOf, processesWith, recorder, scratch, until } from './support.ts'
@@ -23,7 +23,7 @@ function booting(name: string, body: (t: TestContext, guest: Guest) => Promise<v
   test(name, { timeout: 600_000 }, (t) => (typeof guest === 'string' ? t.skip(guest) : body(t, guest)))
 }
 
-const check = (name: string, command: string, line = 7): ImageCheck => ({ name, command, at: { ...at, line } })
+const check = (name: string, command: string, line = 7): Check => ({ name, command, at: { ...at, line } })
 
 async function boot(
   t: TestContext,
@@ -33,7 +33,7 @@ async function boot(
 ) {
   const folder = await scratch(t)
   const { cmdline = '', ...rest } = some
-  const kernel = { unit: 'linux', cmdline: `console=ttyS0 root=/dev/vda rw ${cmdline}` }
+  const kernel = { unit: 'linux', cmdline: `console=ttyS0 root=/dev/vda rw ${cmdline}`, deviceTrees: [] }
   const told = recorder()
   const outcome = await bootTest({
     image: 'demo',

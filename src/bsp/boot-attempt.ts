@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LogFile } from '#engine/build/log.ts'
 import { YoeError } from '#engine/errors.ts'
 import { type Reporter, step } from '#engine/events.ts'
-import type { ImageCheck } from '#engine/project/model.ts'
+import type { Check } from '#engine/project/model.ts'
 import type { BootStage, CheckReport } from './boot-report.ts'
 import { watchConsole } from './console.ts'
 import { type GuestShell, openShell, type ThrowawayKey, waitForBanner } from './guest-ssh.ts'
@@ -13,7 +13,7 @@ import { connectQmp, type Qmp } from './qemu/qmp.ts'
 
 export interface AttemptOptions {
   readonly image: string
-  readonly checks: readonly ImageCheck[]
+  readonly checks: readonly Check[]
   readonly qemu: string
   readonly serialLog: string
   /** Of this run alone, for sockets. */
@@ -234,7 +234,7 @@ async function logIn(port: number, options: AttemptOptions, signal: AbortSignal)
 }
 
 async function runCheck(
-  check: ImageCheck,
+  check: Check,
   { image, report, serialLog }: AttemptOptions,
   shell: GuestShell,
   signal: AbortSignal,

@@ -2,7 +2,7 @@ import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
-import type { ImageCheck, Machine } from '#engine/project/model.ts'
+import type { Check, Machine } from '#engine/project/model.ts'
 import { type Attempt, type AttemptOptions, attemptBoot } from './boot-attempt.ts'
 import { type BootOutcome, type BootReport, junit } from './boot-report.ts'
 import { keyCredential, makeKey } from './guest-ssh.ts'
@@ -16,7 +16,7 @@ export interface BootTestOptions {
   readonly image: string
   readonly machine: Machine
   readonly files: ImageFiles
-  readonly checks: readonly ImageCheck[]
+  readonly checks: readonly Check[]
   /** Absolute folder for serial.log, boot.json and junit.xml; made when it is not there. */
   readonly logDir: string
   /** Milliseconds for everything, from QEMU's start to its end; default 5 minutes with KVM, 15 without. */

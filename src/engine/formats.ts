@@ -1,6 +1,6 @@
 import type { Arch } from './arch.ts'
 import type { Worker } from './build/worker.ts'
-import type { Feed, PackageRecord, VersionScheme } from './catalog/package.ts'
+import type { Alternatives, Feed, PackageRecord, VersionScheme } from './catalog/package.ts'
 import type { Reporter } from './events.ts'
 import type { FeedDeclaration, PackageUnit } from './project/model.ts'
 import type { Fetcher } from './source/fetcher.ts'
@@ -43,7 +43,7 @@ export interface PackInput {
   /** Absolute folder for the finished files. */
   readonly outdir: string
   /** Runtime dependencies that the unit declares, already resolved to package names of this distro. */
-  readonly runtimeDeps: readonly string[]
+  readonly runtimeDeps: readonly Alternatives[]
   /**
    * Who brings a shared library: soname (`libz.so.1`) to package name and version, from the unit's build dependencies.
    * A needed soname that nobody brings, nor the package itself, is an error. `version` is the oldest that serves, ''

@@ -115,7 +115,7 @@ function cellsOf(project: Project, machine: Machine): readonly Cell[] {
       cell: `${machine.name}/${image.name}`,
       machine: machine.name,
       image: image.name,
-      distro: image.distro ?? project.defaults.distro ?? project.feeds[0]?.distro ?? '',
+      distro: image.distros?.[0] ?? project.defaults.distro ?? project.feeds[0]?.distro ?? '',
       arch: machine.arch,
     }))
 }

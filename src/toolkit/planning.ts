@@ -112,8 +112,8 @@ function targetNames(project: Project, asked: readonly string[]): readonly strin
 /** The distro cascade: the command line, the image's own, the project's default. @see seed, Distros */
 function distroOf(project: Project, options: PlanOptions, names: readonly string[]): string {
   const own = project.units
-    .filter((unit) => names.includes(unit.name) && unit.distro !== undefined)
-    .map((unit) => unit.distro)
+    .filter((unit) => names.includes(unit.name) && unit.distros?.length === 1)
+    .map((unit) => unit.distros?.[0])
   const distro = options.distro ?? (new Set(own).size === 1 ? own[0] : undefined) ?? project.defaults.distro
   const known = [...new Set(project.feeds.map((feed) => feed.distro))]
   if (distro === undefined && known.length === 1 && known[0] !== undefined) return known[0]

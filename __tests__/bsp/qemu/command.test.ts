@@ -25,7 +25,7 @@ const words = (some: Partial<QemuOptions> = {}): string => {
 const arm = machineOf({
   name: 'arm',
   arch: 'arm64',
-  kernel: { unit: 'linux', cmdline: 'console=ttyAMA0' },
+  kernel: { unit: 'linux', cmdline: 'console=ttyAMA0', deviceTrees: [] },
   qemu: qemuOf({ machine: 'virt', memory: 4 * 2 ** 30 }),
 })
 

@@ -8,40 +8,15 @@ import { YoeError } from '#engine/errors.ts'
 import { type Event, silent } from '#engine/events.ts'
 import type { PackageNode } from '#engine/plan/graph.ts'
 import type { NodeKey } from '#engine/plan/hash.ts'
-import type { PackageUnit } from '#engine/project/model.ts'
 import { Store } from '#engine/store/store.ts'
 import { debianFormat } from '#feeds/debian/format.ts'
 import { scratch } from '../../support/project.ts'
+import { packageUnit } from '../../support/units.ts'
 
 const at = { file: 'units/u.star', line: 1, column: 1 }
 
 function node(name: string, ...sysroot: PackageNode[]): PackageNode {
-  const unit: PackageUnit = {
-    kind: 'package',
-    name,
-    version: '1',
-    release: 0,
-    description: '',
-    license: '',
-    module: '',
-    at,
-    builtVia: [],
-    scope: 'arch',
-    patches: [],
-    deps: [],
-    distroDeps: {},
-    runtimeDeps: [],
-    distroRuntimeDeps: {},
-    provides: [],
-    replaces: [],
-    conflicts: [],
-    services: [],
-    conffiles: [],
-    environment: {},
-    container: 'toolchain',
-    tasks: [],
-    extra: {},
-  }
+  const unit = packageUnit({ name, version: '1', at })
   return {
     kind: 'package',
     id: `debian/${name}.x86_64`,

@@ -57,8 +57,8 @@ export const machine: Machine = {
     arch: engineArch,
     description: '',
   },
-  ...{ packages: [], distroPackages: {}, partitions: [rootfs] },
-  kernel: { unit: 'linux', cmdline: 'console=ttyS0 root=LABEL=rootfs rw' },
+  ...{ packages: [], distroPackages: {}, distroKernels: {}, partitions: [rootfs] },
+  kernel: { unit: 'linux', cmdline: 'console=ttyS0 root=LABEL=rootfs rw', deviceTrees: [] },
 }
 
 /** What a kernel package and a service package bring, as far as images look. */

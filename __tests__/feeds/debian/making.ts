@@ -7,38 +7,13 @@ import { promisify } from 'node:util'
 import { userErrors, type YoeError } from '#engine/errors.ts'
 import type { PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
+import { packageUnit } from '../../support/units.ts'
 
 export const at = { file: 'units/app.star', line: 3, column: 1 }
 
 /** A unit with nothing special about it. */
 export function unitOf(fields: Partial<PackageUnit> = {}): PackageUnit {
-  return {
-    kind: 'package',
-    name: 'app',
-    version: '1.0',
-    release: 0,
-    description: 'An application',
-    license: 'MIT',
-    module: '',
-    at,
-    builtVia: [],
-    scope: 'arch',
-    patches: [],
-    deps: [],
-    distroDeps: {},
-    runtimeDeps: [],
-    distroRuntimeDeps: {},
-    provides: [],
-    replaces: [],
-    conflicts: [],
-    services: [],
-    conffiles: [],
-    environment: {},
-    container: 'toolchain',
-    tasks: [{ name: 'build', steps: [], network: false, at }],
-    extra: {},
-    ...fields,
-  }
+  return packageUnit({ tasks: [{ name: 'build', steps: [], network: false, at }], ...fields })
 }
 
 /** What packing `unit` from `destdir` asks for. */

@@ -100,13 +100,15 @@ describe('what dpkg sees of a package', () => {
       {
         version: '1:2.0~rc1',
         release: 4,
-        provides: ['web-server', 'app-api=2'],
-        conflicts: ['old-app<<2'],
-        replaces: ['busybox'],
+        provides: [{ name: 'web-server' }, { name: 'app-api', version: '2' }],
+        conflicts: [{ name: 'old-app', version: { relation: '<<', version: '2' } }],
+        replaces: [{ name: 'busybox' }],
         description: 'Serves things\n\nLong text.\n\n.hidden line\n  verbatim\nFoo: no field\n',
         extra: { homepage: 'https://example.org/app' },
       },
-      { runtimeDeps: ['zlib1g>=1.3', 'ca-certificates'] },
+      {
+        runtimeDeps: [[{ name: 'zlib1g', version: { relation: '>=', version: '1.3' } }], [{ name: 'ca-certificates' }]],
+      },
     )
     assert.equal(
       packed.control,
@@ -145,7 +147,7 @@ Description: Serves things
   })
 
   test('a package of nothing but dependencies', async (t) => {
-    const packed = await pack(t, {}, { tasks: [] }, { runtimeDeps: ['hello'] })
+    const packed = await pack(t, {}, { tasks: [] }, { runtimeDeps: [[{ name: 'hello' }]] })
     assert.equal(packed.contents.trim().split('\n').length, 1)
     assert.equal(field(packed.control, 'Depends'), 'hello')
   })
@@ -288,7 +290,7 @@ describe('what the unit says that can not be', () => {
     readonly unit: Partial<PackageUnit>
     readonly want: RegExp
     readonly code?: string
-    readonly runtimeDeps?: readonly string[]
+    readonly runtimeDeps?: PackInput['runtimeDeps']
   }[] = [
     { unit: { name: 'My_App' }, want: /"My_App" can't be the name/, code: 'BAD_NAME' },
     { unit: { name: 'a' }, want: /"a" can't be the name/, code: 'BAD_NAME' },
@@ -301,10 +303,10 @@ describe('what the unit says that can not be', () => {
     { unit: { version: 'deadbeef' }, want: /begins with a digit/, code: 'BAD_FIELD' },
     { unit: { version: '1.0\nEssential: yes' }, want: /not a Debian version/, code: 'BAD_FIELD' },
     { unit: { version: '' }, want: /not a Debian version/, code: 'BAD_FIELD' },
-    { unit: { provides: ['so:libfoo.so.1'] }, want: /provides of app: "so:libfoo.so.1"/, code: 'BAD_FIELD' },
-    { unit: { conflicts: ['x (>= 1'] }, want: /conflicts of app/, code: 'BAD_FIELD' },
-    { unit: { replaces: ['x, y'] }, want: /replaces of app/, code: 'BAD_FIELD' },
-    { unit: {}, runtimeDeps: ['a\nEssential: yes'], want: /runtime_deps of app/, code: 'BAD_FIELD' },
+    { unit: { provides: [{ name: 'so:libfoo.so.1' }] }, want: /provides of app: "so:libfoo.so.1"/, code: 'BAD_FIELD' },
+    { unit: { conflicts: [{ name: 'x (>= 1' }] }, want: /conflicts of app/, code: 'BAD_FIELD' },
+    { unit: { replaces: [{ name: 'x, y' }] }, want: /replaces of app/, code: 'BAD_FIELD' },
+    { unit: {}, runtimeDeps: [[{ name: 'a\nEssential: yes' }]], want: /runtime_deps of app/, code: 'BAD_FIELD' },
     { unit: { conffiles: ['/etc/none'] }, want: /conffile "\/etc\/none" is not in the package/ },
     { unit: { conffiles: ['etc/app.conf'] }, want: /conffile "etc\/app.conf" is not absolute/ },
     { unit: { conffiles: ['/etc'] }, want: /conffile "\/etc" is a directory/ },
@@ -347,13 +349,18 @@ describe('shared libraries', () => {
 
   test('owners of what programs need become dependencies, each with its highest floor', async (t) => {
     const app = elfFile({ needed: ['libc.so.6', 'libm.so.6', 'libz.so.1'] })
-    const packed = await pack(t, { 'usr/bin/app': app }, {}, { libraries, runtimeDeps: ['zlib1g', 'tzdata'] })
+    const packed = await pack(
+      t,
+      { 'usr/bin/app': app },
+      {},
+      { libraries, runtimeDeps: [[{ name: 'zlib1g' }], [{ name: 'tzdata' }]] },
+    )
     assert.equal(field(packed.control, 'Depends'), 'zlib1g, tzdata, libc6 (>= 2.36)')
   })
 
   test('a declared name with a floor of its own is said once', async (t) => {
     const app = elfFile({ needed: ['libc.so.6'] })
-    const packed = await pack(t, { 'usr/bin/app': app }, {}, { libraries, runtimeDeps: ['libc6'] })
+    const packed = await pack(t, { 'usr/bin/app': app }, {}, { libraries, runtimeDeps: [[{ name: 'libc6' }]] })
     assert.equal(field(packed.control, 'Depends'), 'libc6 (>= 2.36)')
   })
 

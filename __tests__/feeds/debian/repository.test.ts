@@ -26,7 +26,7 @@ describe('what apt and gpgv make of a repository', () => {
     const folder = await scratch(t)
     const root = join(folder, 'repo with spaces')
     const lib = await debOf(folder, { name: 'libthing', version: '2:1.0+x~y' })
-    const app = await debOf(folder, { name: 'app', provides: ['thing-user'] })
+    const app = await debOf(folder, { name: 'app', provides: [{ name: 'thing-user' }] })
     await publishRepository(publishInput(root, key, [lib, app]))
     const asked: string[] = []
     const server = createServer(async (request, response) => {

@@ -119,6 +119,7 @@ async function runTasks(
   for (const task of unit.tasks) {
     log.note(`task ${task.name}`)
     for (const [index, step] of task.steps.entries()) {
+      if (step.kind === 'call') throw new TypeError('function steps are not run yet')
       const command = step.kind === 'run' ? step.command : staged.commandFor(step)
       log.line(`+ ${step.kind === 'run' ? command : `install ${step.dest}`}`)
       const run: Run = {

@@ -28,7 +28,7 @@ export class View {
     const rank = (unit: Unit): number =>
       unit.module === '' ? Number.POSITIVE_INFINITY : (priority.get(unit.module) ?? -1)
     const shadows: Shadow[] = []
-    const visible = project.units.filter((unit) => unit.distro === undefined || unit.distro === distro)
+    const visible = project.units.filter((unit) => unit.distros === undefined || unit.distros.includes(distro))
     for (const unit of visible) {
       const other = this.#units.get(unit.name)
       if (other === undefined || rank(unit) > rank(other)) this.#units.set(unit.name, unit)
@@ -39,7 +39,7 @@ export class View {
     }
     for (const unit of this.#units.values()) {
       if (unit.kind === 'image') continue
-      for (const name of unit.provides) {
+      for (const name of unit.kind === 'package' ? unit.provides.map((one) => one.name) : unit.provides) {
         const other = this.#virtuals.get(name)
         if (other === undefined || rank(unit) > rank(other)) this.#virtuals.set(name, unit)
       }

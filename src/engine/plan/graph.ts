@@ -1,5 +1,5 @@
 import type { Arch } from '../arch.ts'
-import type { PackageRecord } from '../catalog/package.ts'
+import type { Alternatives, PackageRecord } from '../catalog/package.ts'
 import type { ImageUnit, Machine, PackageUnit, ToolchainUnit } from '../project/model.ts'
 
 interface NodeBase {
@@ -29,8 +29,8 @@ export interface PackageNode extends NodeBase {
   readonly sysroot: readonly PackageNode[]
   /** Feed packages in the sysroot beside those of the toolchain. */
   readonly sysrootFeed: readonly PackageRecord[]
-  /** What the package depends on at run time, by package name. */
-  readonly runtimeDeps: readonly string[]
+  /** What the package depends on at run time, by package names. */
+  readonly runtimeDeps: readonly Alternatives[]
   /** Set when the scope says that the result differs between machines. */
   readonly machine: Machine | undefined
 }

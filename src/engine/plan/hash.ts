@@ -40,7 +40,7 @@ const packageFields: FieldPolicy<PackageUnit> = {
   module: 'out',
   at: 'out',
   builtVia: 'out',
-  distro: 'out', // the effective distro is in
+  distros: 'out', // the effective distro is in
   scope: 'in',
   source: 'in',
   patches: 'in',
@@ -54,8 +54,16 @@ const packageFields: FieldPolicy<PackageUnit> = {
   services: 'in',
   conffiles: 'in',
   environment: 'in',
+  publicConfig: 'out', // as the configuration of the units that it flows to
   container: 'out', // as the toolchain's hash
+  containerArch: 'out', // likewise
+  shell: 'in',
+  cacheDirs: 'out', // they make a build quicker, not different
   tasks: 'in',
+  subpackages: 'in',
+  extraSubpackages: 'in',
+  qaSkip: 'in',
+  tests: 'out', // they look at the result and do not change it
   extra: 'in',
 }
 
@@ -69,7 +77,7 @@ const toolchainFields: FieldPolicy<ToolchainUnit> = {
   module: 'out',
   at: 'out',
   builtVia: 'out',
-  distro: 'in',
+  distros: 'in',
   packages: 'out', // as the closure
   provides: 'out',
 }
@@ -84,7 +92,7 @@ const imageFields: FieldPolicy<ImageUnit> = {
   module: 'out',
   at: 'out',
   builtVia: 'out',
-  distro: 'out',
+  distros: 'out',
   artifacts: 'out', // as the closure
   distroArtifacts: 'out',
   exclude: 'out',
@@ -105,6 +113,9 @@ const machineFields: FieldPolicy<Machine> = {
   arch: 'in',
   description: 'out',
   kernel: 'out', // as its command line; the package is in the closure
+  distroKernels: 'out',
+  bootloader: 'out', // seen by units whose scope is the machine
+  publicConfig: 'out', // as the configuration of units
   packages: 'out',
   distroPackages: 'out',
   partitions: 'in',
@@ -185,7 +196,7 @@ function packageDocument(node: PackageNode, contentOf: ContentDigests, hashOf: (
     arch: unit.scope === 'noarch' ? 'noarch' : node.arch,
     distro: node.distro,
     ...(node.machine === undefined ? {} : machineDocument(node.machine)),
-    runtimeDeps: node.runtimeDeps,
+    runtimeDeps: toJson(node.runtimeDeps),
     ...(node.toolchain === undefined ? {} : { toolchain: hashOf(node.toolchain) }),
     // Ordered by name: the order in which dependencies are declared changes nothing.
     deps: Object.fromEntries(byName(node.sysroot.map((dependency) => [dependency.unit.name, hashOf(dependency)]))),
@@ -242,6 +253,7 @@ function sourceIdentity(source: Source, contentOf: ContentDigests): Json {
     case 'archive':
       return { kind: 'archive', sha256: source.sha256 } // whoever serves it
     case 'git':
+      if (source.commit === undefined) throw new TypeError(`${source.url} ${source.ref} is not pinned yet`)
       return { kind: 'git', commit: source.commit }
     default:
       return source satisfies never
@@ -264,6 +276,8 @@ function stepIdentity(step: Step, contentOf: ContentDigests): Json {
         mode: step.mode,
         content: contentOf(step.source),
       }
+    case 'call':
+      return { kind: 'call', digest: step.digest }
     default:
       return step satisfies never
   }

@@ -1,6 +1,6 @@
 import type { Arch } from '../arch.ts'
 import { resolveClosure } from '../catalog/closure.ts'
-import type { Dependency, Feed, PackageRecord, VersionScheme } from '../catalog/package.ts'
+import type { Alternatives, Dependency, Feed, PackageRecord, VersionScheme } from '../catalog/package.ts'
 import type { Root } from '../catalog/solver.ts'
 import type { View } from '../catalog/view.ts'
 import type { Position } from '../errors.ts'
@@ -77,7 +77,7 @@ class Resolver {
     this.#built = built
     for (const unit of universe.view.units()) {
       if (unit.kind !== 'package') continue
-      for (const name of unit.provides) this.#providers.set(name, [...(this.#providers.get(name) ?? []), unit])
+      for (const { name } of unit.provides) this.#providers.set(name, [...(this.#providers.get(name) ?? []), unit])
     }
   }
 
@@ -166,16 +166,17 @@ class Resolver {
     const sysroot = new Set<PackageNode>()
     const seen = new Set<PackageNode>()
     const feedNames = new Set<string>()
-    for (const name of [...unit.deps, ...(unit.distroDeps[view.distro] ?? [])]) {
+    for (const { name } of [...unit.deps, ...(unit.distroDeps[view.distro] ?? [])]) {
       const found = this.#dependency(name, unit.at, asker)
       if (found === undefined) continue
       if (typeof found === 'string') feedNames.add(found)
       else this.#spread(found, sysroot, feedNames, seen)
     }
-    const runtimeDeps: string[] = []
-    for (const name of [...unit.runtimeDeps, ...(unit.distroRuntimeDeps[view.distro] ?? [])]) {
-      const unitOrName = this.#lookup(name, unit.at, asker)
-      if (unitOrName !== undefined) runtimeDeps.push(typeof unitOrName === 'string' ? unitOrName : unitOrName.name)
+    const runtimeDeps: Alternatives[] = []
+    for (const group of [...unit.runtimeDeps, ...(unit.distroRuntimeDeps[view.distro] ?? [])]) {
+      const known = group.length === 1 ? group : group.filter(({ name }) => this.#isKnown(name))
+      for (const { name } of known.length === 0 ? group.slice(0, 1) : known) this.#lookup(name, unit.at, asker)
+      runtimeDeps.push(known.map((one) => ({ ...one, name: this.#packageName(one.name) })))
     }
     const inToolchain = new Set(toolchain?.packages.map(identity))
     const closure = feedNames.size === 0 ? [] : this.#closure(unit, [...feedNames])
@@ -209,7 +210,9 @@ class Resolver {
     for (const inner of node.sysroot) this.#spread(inner, sysroot, feedNames, seen)
     for (const record of node.sysrootFeed) feedNames.add(record.name)
     this.#trail.push(node.unit)
-    for (const name of node.runtimeDeps) {
+    for (const [first] of node.runtimeDeps) {
+      if (first === undefined) continue
+      const { name } = first
       const found = this.#dependency(name, node.unit.at, `unit "${node.unit.name}"`)
       if (typeof found === 'string') feedNames.add(found)
       else if (found !== undefined) this.#spread(found, sysroot, feedNames, seen)
@@ -224,6 +227,14 @@ class Resolver {
     if (found === undefined || typeof found === 'string') return found
     const node = this.#node(found)
     return node?.kind === 'package' ? node : undefined
+  }
+
+  #isKnown(name: string): boolean {
+    const { view, feeds } = this.#universe
+    return (
+      view.find(name) !== undefined ||
+      feeds.some((feed) => feed.lookup(name).length > 0 || feed.providers(name).length > 0)
+    )
   }
 
   #lookup(name: string, at: Position, asker: string): PackageUnit | string | undefined {
@@ -360,14 +371,14 @@ class Resolver {
     const known = this.#built.get(unit.name) ?? this.#records.get(unit)
     if (known !== undefined) return known
     const { view, packageArch } = this.#universe
-    const names = [...unit.runtimeDeps, ...(unit.distroRuntimeDeps[view.distro] ?? [])]
+    const groups = [...unit.runtimeDeps, ...(unit.distroRuntimeDeps[view.distro] ?? [])]
     const record: PackageRecord = {
       name: unit.name,
       version: this.#universe.packageVersion(unit),
       arch: packageArch,
-      depends: names.map((name) => [{ name: this.#packageName(name) }]),
-      provides: unit.provides.map((name) => ({ name })),
-      conflicts: unit.conflicts.map((name) => ({ name })),
+      depends: groups.map((group) => group.map((one) => ({ ...one, name: this.#packageName(one.name) }))),
+      provides: unit.provides,
+      conflicts: unit.conflicts,
       essential: false,
       priority: 'optional',
       origin: { kind: 'unit', unit: unit.name, at: unit.at },

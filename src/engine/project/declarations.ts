@@ -1,6 +1,6 @@
 import type { Position, YoeErrorCode, YoeErrorOptions } from '../errors.ts'
 import { YoeError } from '../errors.ts'
-import type { FeedDeclaration, Machine, Unit } from './model.ts'
+import type { FeedDeclaration, Machine, ModulePin, Unit } from './model.ts'
 
 export interface ModuleReference {
   readonly name: string
@@ -14,6 +14,7 @@ export interface ProjectDeclaration {
   readonly version: string
   readonly description: string
   readonly defaults: { readonly machine?: string; readonly image?: string; readonly distro?: string }
+  readonly pins: readonly ModulePin[]
   readonly modules: readonly ModuleReference[]
   readonly at: Position
 }
@@ -77,9 +78,10 @@ export class Declarations {
 }
 
 function overlaps(a: Unit, b: Unit): boolean {
-  return a.distro === undefined || b.distro === undefined || a.distro === b.distro
+  return a.distros === undefined || b.distros === undefined || a.distros.some((distro) => b.distros?.includes(distro))
 }
 
 function provided(unit: Unit): readonly string[] {
-  return unit.kind === 'image' ? [] : unit.provides
+  if (unit.kind === 'image') return []
+  return unit.kind === 'package' ? unit.provides.map(({ name }) => name) : unit.provides
 }

@@ -7,9 +7,9 @@ import { YoeError, YoeErrors } from '../errors.ts'
 import { didYouMean } from '../nearest.ts'
 import type { Builtin } from './builtins/builtin.ts'
 import { container, image, user } from './builtins/image.ts'
-import { kernel, machine, partition, qemuConfig } from './builtins/machine.ts'
+import { kernel, machine, partition, qemuConfig, uboot } from './builtins/machine.ts'
 import { defaults, module, moduleInfo, project } from './builtins/project.ts'
-import { installFile, installTemplate, path, task, test } from './builtins/task.ts'
+import { files, installFile, installTemplate, path, task, test } from './builtins/task.ts'
 import { unit } from './builtins/unit.ts'
 import type { ModuleReference, Phase, ProjectDeclaration } from './declarations.ts'
 import { Declarations } from './declarations.ts'
@@ -23,6 +23,7 @@ import { toYoeErrors } from './star-errors.ts'
 export const builtins: Readonly<Record<string, Builtin>> = {
   container,
   defaults,
+  files,
   image,
   install_file: installFile,
   install_template: installTemplate,
@@ -36,6 +37,7 @@ export const builtins: Readonly<Record<string, Builtin>> = {
   qemu_config: qemuConfig,
   task,
   test,
+  uboot,
   unit,
   user,
 }
@@ -115,9 +117,8 @@ class Evaluation {
     await this.#evaluate('units', files, this.#withContext(declared, chosen))
     this.#throwErrors()
     const { machines, units, feeds } = this.#declarations
-    const { name, version, description, at } = declared
     return {
-      project: { name, version, description, root, at, defaults: declared.defaults, modules, machines, units, feeds },
+      project: { ...declared, root, modules, machines, units, feeds },
       machine: chosen,
       facts: this.#files.facts,
     }

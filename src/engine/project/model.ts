@@ -1,4 +1,5 @@
 import type { Arch } from '../arch.ts'
+import type { Alternatives, Dependency, Provided } from '../catalog/package.ts'
 import type { Position } from '../errors.ts'
 
 /** Plain data that survives JSON: what templates see and what hashes are made of. */
@@ -14,7 +15,18 @@ export type Source =
   /** A folder of this project or module, used as it is; its content is hashed. */
   | { readonly kind: 'path'; readonly place: Place }
   | { readonly kind: 'archive'; readonly urls: readonly string[]; readonly sha256: string; readonly at: Position }
-  | { readonly kind: 'git'; readonly url: string; readonly commit: string; readonly at: Position }
+  | {
+      readonly kind: 'git'
+      readonly url: string
+      /** A full commit id, or the name of a tag or branch, whose commit `yoe.lock` holds. */
+      readonly ref: string
+      readonly refKind: 'commit' | 'tag' | 'branch'
+      /** What `ref` means; undefined until the lock (or the repository) has told. */
+      readonly commit?: string
+      /** What dev mode follows beside the pin. */
+      readonly branch?: string
+      readonly at: Position
+    }
 
 export type Step =
   | { readonly kind: 'run'; readonly command: string }
@@ -28,9 +40,20 @@ export type Step =
       readonly mode: number
       readonly at: Position
     }
+  /** A Starlark function, called when the step is reached. */
+  | {
+      readonly kind: 'call'
+      /** The function's name in messages. */
+      readonly name: string
+      /** Identity of all that the function can see and do: its body, helpers that it calls, values that it captured. */
+      readonly digest: string
+      readonly at: Position
+    }
 
 export interface Task {
   readonly name: string
+  /** Name (or virtual name) of the toolchain unit that this task runs in, instead of the unit's. */
+  readonly container?: string
   readonly steps: readonly Step[]
   /** Only fetch tasks may reach the network. */
   readonly network: boolean
@@ -52,8 +75,29 @@ interface UnitBase {
   readonly at: Position
   /** The class functions between `at` and the builtin, outermost first: `autotools`. */
   readonly builtVia: readonly string[]
-  /** Undefined: visible to every distro. */
-  readonly distro?: string
+  /** The distros that see it; undefined: every one. */
+  readonly distros?: readonly string[]
+}
+
+/**
+ * Settings that flow from a machine to all of its units, and from a unit to those that are built with it.
+ * @see seed, Config Propagation
+ */
+export interface PublicConfig {
+  readonly cflags: readonly string[]
+  readonly cxxflags: readonly string[]
+  readonly cppflags: readonly string[]
+  readonly ldflags: readonly string[]
+  /** Folders of the sysroot to look for headers in, absolute on the device: `/usr/include/libxml2`. */
+  readonly includePaths: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** A command that passes on exit 0: of a unit, run over its destdir; of an image, run by the boot test in the guest. */
+export interface Check {
+  readonly name: string
+  readonly command: string
+  readonly at: Position
 }
 
 /** A unit that is built from source into a package. */
@@ -62,19 +106,33 @@ export interface PackageUnit extends UnitBase {
   readonly scope: Scope
   readonly source?: Source
   readonly patches: readonly Place[]
-  readonly deps: readonly string[]
-  readonly distroDeps: Readonly<Record<string, readonly string[]>>
-  readonly runtimeDeps: readonly string[]
-  readonly distroRuntimeDeps: Readonly<Record<string, readonly string[]>>
-  readonly provides: readonly string[]
-  readonly replaces: readonly string[]
-  readonly conflicts: readonly string[]
+  readonly deps: readonly Dependency[]
+  readonly distroDeps: Readonly<Record<string, readonly Dependency[]>>
+  readonly runtimeDeps: readonly Alternatives[]
+  readonly distroRuntimeDeps: Readonly<Record<string, readonly Alternatives[]>>
+  readonly provides: readonly Provided[]
+  readonly replaces: readonly Dependency[]
+  readonly conflicts: readonly Dependency[]
   readonly services: readonly string[]
   readonly conffiles: readonly string[]
   readonly environment: Readonly<Record<string, string>>
+  readonly publicConfig?: PublicConfig
   /** Name (or virtual name) of the toolchain unit whose root tasks run in. */
   readonly container: string
+  /** The architecture of that root: the one the unit is built for, or the one of the machine that builds (a cross compiler). */
+  readonly containerArch: 'target' | 'host'
+  /** What runs the commands of tasks. */
+  readonly shell: 'bash' | 'sh'
+  /** Absolute folder in the sandbox to the name of a cache that is kept between builds; never part of the result. */
+  readonly cacheDirs: Readonly<Record<string, string>>
   readonly tasks: readonly Task[]
+  /** Packages split off the main one by rule: headers and static libraries, debug information. */
+  readonly subpackages: readonly ('dev' | 'dbg')[]
+  /** Suffix of a package's name to the patterns of paths that it takes. */
+  readonly extraSubpackages: Readonly<Record<string, readonly string[]>>
+  /** Package check that is not made, to the reason. */
+  readonly qaSkip: Readonly<Record<string, string>>
+  readonly tests: readonly Check[]
   /** Extra keyword arguments: template context. */
   readonly extra: Readonly<Record<string, Json>>
 }
@@ -82,7 +140,6 @@ export interface PackageUnit extends UnitBase {
 /** A unit whose result is a root file system to run tasks in: packages of the distro's own feed. */
 export interface ToolchainUnit extends UnitBase {
   readonly kind: 'toolchain'
-  readonly distro: string
   readonly packages: readonly string[]
   readonly provides: readonly string[]
 }
@@ -108,13 +165,6 @@ export interface ImageUser {
   readonly authorizedKeys: readonly string[]
 }
 
-/** A command that the boot test runs in the guest over SSH; it passes on exit 0. */
-export interface ImageCheck {
-  readonly name: string
-  readonly command: string
-  readonly at: Position
-}
-
 /** A unit that installs packages into a root file system and makes a disk image of it. */
 export interface ImageUnit extends UnitBase {
   readonly kind: 'image'
@@ -131,7 +181,7 @@ export interface ImageUnit extends UnitBase {
   readonly overlays: readonly Place[]
   /** Overrides the machine's. */
   readonly partitions?: readonly Partition[]
-  readonly checks: readonly ImageCheck[]
+  readonly checks: readonly Check[]
 }
 
 export type Unit = PackageUnit | ToolchainUnit | ImageUnit
@@ -141,6 +191,22 @@ export interface Kernel {
   readonly unit: string
   readonly provides?: string
   readonly cmdline: string
+  /** For the unit that builds it: where from, and how it is configured. */
+  readonly repo?: string
+  readonly branch?: string
+  readonly tag?: string
+  readonly defconfig?: string
+  readonly deviceTrees: readonly string[]
+}
+
+export interface Bootloader {
+  readonly kind: 'uboot'
+  /** Unit or feed package that brings it; undefined when the kernel's or the machine's packages do. */
+  readonly unit?: string
+  readonly repo?: string
+  readonly branch?: string
+  readonly tag?: string
+  readonly defconfig?: string
 }
 
 export interface QemuConfig {
@@ -161,6 +227,10 @@ export interface Machine {
   readonly arch: Arch
   readonly description: string
   readonly kernel?: Kernel
+  /** Instead of `kernel`, by distro. With these and no `kernel`, images of other distros can't run on this machine. */
+  readonly distroKernels: Readonly<Record<string, Kernel>>
+  readonly bootloader?: Bootloader
+  readonly publicConfig?: PublicConfig
   readonly packages: readonly string[]
   readonly distroPackages: Readonly<Record<string, readonly string[]>>
   readonly partitions: readonly Partition[]
@@ -187,6 +257,16 @@ export interface ModuleInfo {
   readonly at: Position
 }
 
+/** `prefer_modules`: which module a name is taken from, whatever the order of modules says. */
+export interface ModulePin {
+  readonly name: string
+  /** A module, or a feed (`debian.main`). */
+  readonly module: string
+  /** Undefined: for every distro. */
+  readonly distro?: string
+  readonly at: Position
+}
+
 /**
  * A project, evaluated and checked; plain data, so that it can be kept between runs.
  * `modules` rise in priority, and the project itself outranks them all.
@@ -199,6 +279,7 @@ export interface Project {
   readonly root: string
   readonly at: Position
   readonly defaults: { readonly machine?: string; readonly image?: string; readonly distro?: string }
+  readonly pins: readonly ModulePin[]
   readonly modules: readonly ModuleInfo[]
   readonly machines: readonly Machine[]
   readonly units: readonly Unit[]

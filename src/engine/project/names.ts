@@ -20,6 +20,12 @@ export const versionText: Grammar = {
   says: 'letters, digits, ".", "+", "~" and "_", starting with a letter or digit',
 }
 
+/** A version as packages of any format have it: with epoch and revision. */
+export const packageVersion: Grammar = {
+  pattern: /^[0-9A-Za-z][0-9A-Za-z.+~_:-]{0,199}$/,
+  says: 'letters, digits, ".", "+", "~", "_", ":" and "-", starting with a letter or digit',
+}
+
 /** The name of a file system partition: GPT holds 36 characters, ext4 16. */
 export const partitionLabel: Grammar = {
   pattern: /^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$/,
@@ -71,3 +77,19 @@ export const sha256Text: Grammar = {
   pattern: /^[0-9a-f]{64}$/,
   says: '64 lower-case hexadecimal digits',
 }
+
+/** A name that git takes for a tag or branch (git-check-ref-format), never an option. */
+export const gitRef: Grammar = {
+  pattern: /^(?!.*(\.\.|\/\/|@\{|\.lock(\/|$)|\/\.))[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}(?<![./])$/,
+  says: 'the name of a tag or branch, or a commit id',
+}
+
+/** Where git fetches from: a URL, or the scp form of ssh. */
+export const gitUrl: Grammar = {
+  pattern:
+    /^((https?|git|ssh|file):\/\/[^\s"'<>\\`\u0000-\u001f]{1,2000}|[a-z_][a-z0-9_-]{0,31}@[A-Za-z0-9.-]{1,253}:[A-Za-z0-9._~/-]{1,1000})$/,
+  says: 'a URL of http, https, git, ssh or file, or user@host:path',
+}
+
+/** Where sources are fetched from. */
+export const sourceUrl: Grammar = gitUrl

@@ -1,8 +1,10 @@
 import type { StarlarkInput } from 'starlark-wasm'
+import type { Alternatives, Dependency, Provided, Relation } from '../catalog/package.ts'
 import type { Value } from '../starlark/value.ts'
 import { describe, dictEntries, Handle, listItems } from '../starlark/value.ts'
 import type { Json } from './model.ts'
 import type { Grammar } from './names.ts'
+import { packageVersion, unitName } from './names.ts'
 
 /** What a reader throws: what it expected where, without a position (the caller knows it). */
 export class Mismatch extends Error {
@@ -93,11 +95,17 @@ export function list<T>(item: Reader<T>): Reader<readonly T[]> {
 }
 
 /** A list without repetitions. */
-export function set(item: Reader<string>): Reader<readonly string[]> {
+export function set<T extends string>(item: Reader<T>): Reader<readonly T[]> {
+  return distinct(item, (member) => member)
+}
+
+/** A list in which no two members have the same key. */
+export function distinct<T>(item: Reader<T>, keyOf: (member: T) => string): Reader<readonly T[]> {
   const read = list(item)
   return (value) => {
     const items = read(value)
-    const twice = items.find((member, index) => items.indexOf(member) !== index)
+    const keys = items.map(keyOf)
+    const twice = keys.find((key, index) => keys.indexOf(key) !== index)
     if (twice !== undefined) throw new Mismatch(`names ${JSON.stringify(twice)} twice`)
     return items
   }
@@ -174,6 +182,48 @@ export const json: Reader<Json> = (value) => {
   if (listItems(value) !== undefined) return list(json)(value)
   if (dictEntries(value) !== undefined) return dict(text, json)(value)
   throw expected('plain data (strings, numbers, booleans, lists, dicts)', value)
+}
+
+const relations: Readonly<Record<string, Relation>> = {
+  '<<': '<<',
+  '<': '<<',
+  '<=': '<=',
+  '=': '=',
+  '>=': '>=',
+  '>>': '>>',
+  '>': '>>',
+  '~': '~',
+}
+
+/** One package, perhaps in some versions only: `zlib`, `zlib >= 1.3`, `zlib (>= 1.3)`. */
+export const dependency: Reader<Dependency> = (value) => {
+  const found = text(value)
+  const match = /^([^\s<>=~()|]+)\s*(?:\(\s*)?(?:(<<|<=|<|>>|>=|>|=|~)\s*([^\s()|]+)\s*\)?)?$/.exec(found)
+  const [name = '', sign, version] = [match?.[1], match?.[2], match?.[3]]
+  const relation = relations[sign ?? '']
+  const balanced = found.includes('(') === found.includes(')')
+  if (!unitName.pattern.test(name) || !balanced || (sign !== undefined) !== (version !== undefined)) {
+    throw new Mismatch(`must be a name, or a name and a version such as "zlib >= 1.3"; ${quoted(found)} is not`)
+  }
+  if (relation === undefined || version === undefined) return { name }
+  if (!packageVersion.pattern.test(version)) {
+    throw new Mismatch(`asks for a version that is none: ${quoted(version)}`)
+  }
+  return { name, version: { relation, version } }
+}
+
+/** Any one of several packages: `mail-server`, `exim4 | postfix (>= 3)`. */
+export const requirement: Reader<Alternatives> = (value) =>
+  text(value)
+    .split('|')
+    .map((one) => dependency(one.trim()))
+
+/** A virtual name, perhaps with a version: `init`, `libfoo = 2.1`. */
+export const provided: Reader<Provided> = (value) => {
+  const { name, version } = dependency(value)
+  if (version === undefined) return { name }
+  if (version.relation !== '=') throw new Mismatch(`can provide a version only with "=", not "${version.relation}"`)
+  return { name, version: version.version }
 }
 
 const sizeUnits: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }

@@ -37,11 +37,13 @@ export async function fetchSource(
         return { archive: await fetchArchive(source.urls, source.sha256, title, environment), title }
       }
       case 'git': {
-        const title = `${nameOf(source.url)} at ${source.commit.slice(0, 12)}`
+        const { commit } = source
+        if (commit === undefined) throw new TypeError(`${source.url} ${source.ref} is not pinned yet`)
+        const title = `${nameOf(source.url)} at ${commit.slice(0, 12)}`
         const { store, fetcher, offline, report, signal } = environment
         const candidates = fetcher.locate?.(source.url) ?? [source.url]
         const archive = await step(report, `Fetch ${title}`, () =>
-          fetchCommit({ url: source.url, commit: source.commit, candidates, store, offline, signal }),
+          fetchCommit({ url: source.url, commit, candidates, store, offline, signal }),
         )
         return { archive, title }
       }

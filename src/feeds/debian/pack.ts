@@ -8,9 +8,10 @@ import { writeDeb } from './deb-file.ts'
 import { type DestEntry, type Problem, type ScannedTree, scanDestdir } from './destdir.ts'
 import { type LinkFacts, scanLinks } from './elf-scan.ts'
 import type { LibraryOwner } from './libraries.ts'
-import { debianArch, debianName, debianVersion, parseRelation, renderRelation, withoutEpoch } from './names.ts'
+import { debianArch, debianName, debianVersion, renderRelation, withoutEpoch } from './names.ts'
+import { packageName } from './relations.ts'
 import { checkServices } from './services.ts'
-import { compareVersions } from './version.ts'
+import { compareVersions, isVersion } from './version.ts'
 
 /**
  * Makes the unit's .deb (one per unit) of what its build left in the destdir. The bytes depend on the unit, the
@@ -27,7 +28,7 @@ import { compareVersions } from './version.ts'
 export async function packDeb(input: PackInput): Promise<readonly PackedPackage[]> {
   const { unit, sourceDateEpoch: mtime } = input
   const bare = bareRecord(input)
-  const replaces = unit.replaces.map((text) => renderRelation(relation(input, 'replaces', text)))
+  const replaces = unit.replaces.map((one) => renderRelation(relation(input, 'replaces', one)))
   const filename = `${bare.name}_${withoutEpoch(bare.version)}_${bare.arch}.deb`
   const path = join(input.outdir, filename)
   const tree = await scanDestdir(input.destdir, new Set(input.privilegedPaths))
@@ -55,21 +56,25 @@ function bareRecord(input: PackInput): PackageRecord {
     version: debianVersion(unit),
     arch: unit.scope === 'noarch' ? 'all' : debianArch(input.arch),
     depends: [],
-    provides: unit.provides.map((text) => {
-      const { name, version } = relation(input, 'provides', text)
-      return version === undefined ? { name } : { name, version: version.version }
+    provides: unit.provides.map((one) => {
+      const { name, version } = one
+      relation(input, 'provides', version === undefined ? { name } : { name, version: { relation: '=', version } })
+      return one
     }),
-    conflicts: unit.conflicts.map((text) => relation(input, 'conflicts', text)),
+    conflicts: unit.conflicts.map((one) => relation(input, 'conflicts', one)),
     essential: false,
     priority: 'optional',
     origin: { kind: 'unit', unit: unit.name, at: unit.at },
   }
 }
 
-function relation({ unit }: PackInput, field: string, text: string): Dependency {
-  const parsed = parseRelation(text)
-  if (parsed !== undefined) return parsed
-  throw new YoeError('BAD_FIELD', `${field} of ${unit.name}: "${text}" is not a Debian package name`, {
+function relation({ unit }: PackInput, field: string, dependency: Dependency): Dependency {
+  const { name, version } = dependency
+  const valid =
+    packageName.test(name) && (version === undefined || (version.relation !== '~' && isVersion(version.version)))
+  if (valid) return dependency
+  const shown = version === undefined ? name : `${name} ${version.relation} ${version.version}`
+  throw new YoeError('BAD_FIELD', `${field} of ${unit.name}: "${shown}" is no relation that Debian packages can have`, {
     hint: 'write a name, or a name and a version: libfoo, libfoo>=1.2',
     at: unit.at,
     unit: unit.name,
@@ -82,7 +87,7 @@ function dependencies(
   { name: self }: PackageRecord,
   owners: readonly LibraryOwner[],
 ): readonly Alternatives[] {
-  const declared = input.runtimeDeps.map((text) => relation(input, 'runtime_deps', text))
+  const declared = input.runtimeDeps.map((group) => group.map((one) => relation(input, 'runtime_deps', one)))
   const floors = new Map<string, string>()
   for (const { name, version } of owners) {
     const floor = floors.get(name) ?? ''
@@ -92,10 +97,17 @@ function dependencies(
     return version === '' ? { name } : { name, version: { relation: '>=', version } }
   })
   const helper: Dependency = { name: 'init-system-helpers', version: { relation: '>=', version: '1.52' } }
-  const all = [...declared, ...linked, ...(input.unit.services.length > 0 ? [helper] : [])]
-  const versioned = new Set(all.flatMap(({ name, version }) => (version === undefined ? [] : [name])))
-  const kept = all.filter(({ name, version }) => name !== self && (version !== undefined || !versioned.has(name)))
-  return [...new Map(kept.map((each) => [renderRelation(each), [each]])).values()]
+  const found = [...linked, ...(input.unit.services.length > 0 ? [helper] : [])].map((one): Alternatives => [one])
+  const all = [...declared, ...found]
+  const versioned = new Set(
+    all.flatMap((group) => (group.length === 1 && group[0]?.version !== undefined ? [group[0].name] : [])),
+  )
+  const kept = all.filter((group) => {
+    const [only] = group
+    if (group.some(({ name }) => name === self)) return false
+    return group.length > 1 || only?.version !== undefined || !versioned.has(only?.name ?? '')
+  })
+  return [...new Map(kept.map((group) => [group.map(renderRelation).join(' | '), group])).values()]
 }
 
 async function checkTree(input: PackInput, tree: ScannedTree): Promise<LinkFacts> {

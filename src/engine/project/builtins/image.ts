@@ -6,7 +6,7 @@ import type { Builtin } from './builtin.ts'
 import { declaring, defined, making } from './builtin.ts'
 import { partitionFault, partitionKind } from './machine.ts'
 import { existing, testKind } from './task.ts'
-import { identityFields } from './unit.ts'
+import { distrosOf, identityFields } from './unit.ts'
 
 const userKind = handleKind<ImageUser>('user')
 
@@ -72,7 +72,8 @@ export const image: Builtin = declaring(
   },
   (fields, invocation, context) => {
     const { at, file, via } = invocation
-    const { distro, hostname, partitions, overlays, tests, distro_artifacts: distroArtifacts, ...rest } = fields
+    const { distro: _, hostname, partitions, overlays, tests, distro_artifacts: distroArtifacts, ...rest } = fields
+    const distros = distrosOf(fields, invocation, context)
     const fault = partitions === undefined ? undefined : partitionFault(partitions)
     if (fault !== undefined)
       context.declarations.fail('BAD_FIELD', `image(): partitions: ${fault}`, { at, unit: fields.name })
@@ -88,7 +89,7 @@ export const image: Builtin = declaring(
         module: file.module,
         at,
         builtVia: via,
-        distro,
+        distros,
         distroArtifacts,
         hostname,
         partitions,
@@ -110,8 +111,15 @@ export const container: Builtin = declaring(
       provides: defaulting(names, []),
     },
   },
-  (fields, { at, file, via }, { declarations }) => {
-    const declared: ToolchainUnit = { ...fields, kind: 'toolchain', module: file.module, at, builtVia: via }
+  ({ distro, distros: _, ...fields }, { at, file, via }, { declarations }) => {
+    const declared: ToolchainUnit = {
+      ...fields,
+      kind: 'toolchain',
+      module: file.module,
+      at,
+      builtVia: via,
+      distros: [distro],
+    }
     declarations.addUnit(declared)
   },
 )

@@ -1,35 +1,55 @@
 import { architectures } from '../../arch.ts'
 import { defaulting, optional, required } from '../arguments.ts'
-import type { Kernel, Partition, QemuConfig } from '../model.ts'
-import { partitionLabel, plainName, title, unitName } from '../names.ts'
+import type { Bootloader, Kernel, Machine, Partition, QemuConfig } from '../model.ts'
+import { gitRef, gitUrl, partitionLabel, plainName, title, unitName } from '../names.ts'
 import type { Reader } from '../readers.ts'
 import { dict, either, flag, handleKind, list, Mismatch, made, named, oneOf, set, size, text } from '../readers.ts'
 import type { Builtin } from './builtin.ts'
 import { declaring, defined, making } from './builtin.ts'
+import { publicConfig } from './public-config.ts'
 
 const kernelKind = handleKind<Kernel>('kernel')
+const bootloaderKind = handleKind<Bootloader>('uboot')
 const qemuKind = handleKind<QemuConfig>('qemu_config')
 export const partitionKind = handleKind<Partition>('partition')
-
-/** `kernel(unit, provides, cmdline)`. */
-export const kernel: Builtin = making(
-  kernelKind,
-  {
-    fields: {
-      unit: required(named(unitName)),
-      provides: optional(named(unitName)),
-      cmdline: defaulting(named(title), ''),
-    },
-  },
-  (fields) => defined<Kernel>(fields),
-  (made) => ({ label: JSON.stringify(made.unit) }),
-)
 
 /** A glob of files under /boot, such as `*.dtb`. */
 const bootFile = named({
   pattern: /^(?!.*\.\.)[A-Za-z0-9*?._/+-]{1,100}$/,
   says: 'a file name or pattern such as "*.dtb"',
 })
+
+/** Where the unit that builds a kernel or a boot loader finds it, and how it configures it. */
+const buildFields = {
+  repo: optional(named(gitUrl)),
+  branch: optional(named(gitRef)),
+  tag: optional(named(gitRef)),
+  defconfig: optional(named(plainName)),
+}
+
+/** `kernel(unit, provides, cmdline, repo, branch, tag, defconfig, device_trees)`. */
+export const kernel: Builtin = making(
+  kernelKind,
+  {
+    fields: {
+      unit: defaulting(named(unitName), 'linux'),
+      provides: optional(named(unitName)),
+      cmdline: defaulting(named(title), ''),
+      ...buildFields,
+      device_trees: defaulting(list(bootFile), []),
+    },
+  },
+  ({ device_trees: deviceTrees, ...fields }) => defined<Kernel>({ ...fields, deviceTrees }),
+  (made) => ({ label: JSON.stringify(made.unit) }),
+)
+
+/** `uboot(unit, repo, branch, tag, defconfig)`. */
+export const uboot: Builtin = making(
+  bootloaderKind,
+  { fields: { unit: optional(named(unitName)), ...buildFields } },
+  (fields) => defined<Bootloader>({ kind: 'uboot', ...fields }),
+  (made) => ({ label: JSON.stringify(made.unit ?? '') }),
+)
 
 /** `partition(label, type, size, root, contents)`. */
 export const partition: Builtin = making(
@@ -86,7 +106,7 @@ export function partitionFault(partitions: readonly Partition[]): string | undef
   return undefined
 }
 
-/** `machine(name, arch, description, kernel, packages, distro_packages, partitions, qemu)`. */
+/** `machine(name, arch, …)`: a board. */
 export const machine: Builtin = declaring(
   'machines',
   {
@@ -95,6 +115,9 @@ export const machine: Builtin = declaring(
       arch: required(oneOf(...architectures)),
       description: defaulting(named(title), ''),
       kernel: optional(made(kernelKind)),
+      distro_kernels: defaulting(dict(named(plainName), made(kernelKind)), {}),
+      bootloader: optional(made(bootloaderKind)),
+      public_config: optional(publicConfig),
       packages: defaulting(set(named(unitName)), []),
       distro_packages: defaulting(dict(named(plainName), set(named(unitName))), {}),
       partitions: defaulting(list(made(partitionKind)), []),
@@ -102,19 +125,21 @@ export const machine: Builtin = declaring(
     },
   },
   (fields, { at, file }, { declarations }) => {
-    const { distro_packages: distroPackages, kernel: itsKernel, qemu, ...rest } = fields
+    const { distro_packages: distroPackages, distro_kernels: distroKernels, public_config, ...rest } = fields
     const fault = fields.partitions.length === 0 ? undefined : partitionFault(fields.partitions)
     if (fault !== undefined) {
       declarations.fail('BAD_FIELD', `machine(): partitions: ${fault}`, { at })
       return
     }
-    declarations.addMachine({
-      ...rest,
-      distroPackages,
-      module: file.module,
-      at,
-      ...(itsKernel === undefined ? {} : { kernel: itsKernel }),
-      ...(qemu === undefined ? {} : { qemu }),
-    })
+    declarations.addMachine(
+      defined<Machine>({
+        ...rest,
+        distroPackages,
+        distroKernels,
+        publicConfig: public_config,
+        module: file.module,
+        at,
+      }),
+    )
   },
 )

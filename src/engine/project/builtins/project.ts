@@ -1,7 +1,9 @@
 import { defaulting, optional, required } from '../arguments.ts'
 import type { ModuleReference } from '../declarations.ts'
+import type { ModulePin } from '../model.ts'
 import { plainName, title, unitName, versionText } from '../names.ts'
-import { handleKind, list, made, named, text } from '../readers.ts'
+import type { Reader } from '../readers.ts'
+import { dict, either, handleKind, list, made, named, text } from '../readers.ts'
 import type { Builtin } from './builtin.ts'
 import { declaring, defined, making } from './builtin.ts'
 
@@ -67,6 +69,18 @@ export const module: Builtin = making(
   (reference) => ({ label: JSON.stringify(reference.name) }),
 )
 
+const flatPins = dict(named(unitName), named(plainName))
+
+/** `{"zlib": "module-core"}`, or by distro: `{"debian": {"zlib": "debian.main"}}`; both may be mixed. */
+const modulePins: Reader<readonly Omit<ModulePin, 'at'>[]> = (value) => {
+  const entries = Object.entries(dict(named(plainName), either(flatPins, named(plainName)))(value))
+  return entries.flatMap(([key, member]) =>
+    typeof member === 'string'
+      ? [{ name: key, module: member }]
+      : Object.entries(member).map(([name, module]) => ({ name, module, distro: key })),
+  )
+}
+
 /** `project(name, version, description, defaults, modules)`. */
 export const project: Builtin = declaring(
   'project',
@@ -77,6 +91,7 @@ export const project: Builtin = declaring(
       description: defaulting(named(title), ''),
       defaults: defaulting(made(defaultsKind), {}),
       modules: defaulting(list(made(moduleKind)), []),
+      prefer_modules: defaulting(modulePins, []),
     },
   },
   (fields, { at }, { declarations }) => {
@@ -93,7 +108,8 @@ export const project: Builtin = declaring(
         declarations.fail('DUPLICATE', `module "${reference.name}" is listed twice`, { at: reference.at })
       }
     }
-    declarations.project = { ...fields, at }
+    const { prefer_modules: pins, ...rest } = fields
+    declarations.project = { ...rest, pins: pins.map((pin) => ({ ...pin, at })), at }
   },
 )
 

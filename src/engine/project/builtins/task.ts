@@ -1,6 +1,6 @@
 import { defaulting, optional, required } from '../arguments.ts'
-import type { ImageCheck, Place, Step, Task } from '../model.ts'
-import { title } from '../names.ts'
+import type { Check, Place, Step, Task } from '../model.ts'
+import { title, unitName } from '../names.ts'
 import { filesFolder, follow, placeLabel } from '../place.ts'
 import type { Reader } from '../readers.ts'
 import { either, flag, handleKind, integer, list, Mismatch, made, named, text } from '../readers.ts'
@@ -13,8 +13,9 @@ interface TaskData extends Task {
 }
 
 export const taskKind = handleKind<TaskData>('task')
-export const testKind = handleKind<ImageCheck>('test')
+export const testKind = handleKind<Check>('test')
 export const pathKind = handleKind<Place>('path')
+export const filesKind = handleKind<readonly string[]>('files')
 const installKind = handleKind<Extract<Step, { kind: 'install' }>>('install step')
 
 /** What a shell runs; anything but NUL. */
@@ -34,6 +35,7 @@ export const task: Builtin = making(
       name: required(named(title)),
       run: optional(command),
       steps: defaulting(list(step), []),
+      container: optional(named(unitName)),
       network: defaulting(flag, false),
       remove: defaulting(flag, false),
     },
@@ -56,7 +58,8 @@ export const task: Builtin = making(
       })
       return undefined
     }
-    return { name: fields.name, steps, network: fields.network, remove: fields.remove, at }
+    const { name, container, network, remove } = fields
+    return { name, ...(container === undefined ? {} : { container }), steps, network, remove, at }
   },
   (data) => ({
     label: JSON.stringify(data.name),
@@ -105,6 +108,16 @@ export const path: Builtin = making(
   (fields, invocation, context) => existing(fields.path, invocation.calledFrom, 'folder', invocation, context),
   (place) => ({ label: JSON.stringify(placeLabel(place)) }),
 )
+
+/** `files(pattern, …)`: paths that a subpackage takes. */
+export const files: Builtin = (invocation, { declarations }) => {
+  const patterns: string[] = []
+  for (const value of invocation.positional) {
+    if (typeof value === 'string') patterns.push(value)
+    else declarations.fail('BAD_FIELD', 'files() takes paths and patterns', { at: invocation.at })
+  }
+  return filesKind.make(patterns, patterns.map((pattern) => JSON.stringify(pattern)).join(', '))
+}
 
 /** Where a step writes: under a variable of the task, without ways out of it. */
 const destination = named({

@@ -1,25 +1,48 @@
 import type { Fields } from '../arguments.ts'
 import { defaulting, optional, required } from '../arguments.ts'
-import type { PackageUnit, Place, Source } from '../model.ts'
+import type { PackageUnit, Place, Source, Task } from '../model.ts'
+import type { Grammar } from '../names.ts'
 import {
   devicePath,
   gitCommit,
+  gitRef,
   plainName,
   serviceName,
   sha256Text,
+  sourceUrl,
   title,
   unitName,
   variableName,
   versionText,
 } from '../names.ts'
 import type { Reader } from '../readers.ts'
-import { dict, either, integer, json, list, made, named, oneOf, oneOrMore, set, text } from '../readers.ts'
+import {
+  dependency,
+  dict,
+  distinct,
+  either,
+  flag,
+  integer,
+  json,
+  list,
+  Mismatch,
+  made,
+  named,
+  oneOf,
+  oneOrMore,
+  provided,
+  requirement,
+  set,
+  text,
+} from '../readers.ts'
 import type { Builtin, Context, Invocation } from './builtin.ts'
 import { declaring } from './builtin.ts'
-import { existing, pathKind, taskKind } from './task.ts'
+import { publicConfig } from './public-config.ts'
+import { existing, filesKind, pathKind, taskKind, testKind } from './task.ts'
 
-const names = set(named(unitName))
-const byDistro = dict(named(plainName), names)
+const dependencies = distinct(dependency, ({ name }) => name)
+const requirements = distinct(requirement, (group) => group.map(({ name }) => name).join(' | '))
+const byDistro = <T>(item: Reader<T>): Reader<Readonly<Record<string, T>>> => dict(named(plainName), item)
 
 /** Fields that every kind of unit has. */
 export const identityFields = {
@@ -29,12 +52,53 @@ export const identityFields = {
   description: defaulting(named(title), ''),
   license: defaulting(named(title), ''),
   distro: optional(named(plainName)),
+  distros: optional(set(named(plainName))),
 } as const satisfies Fields
 
-const url: Reader<string> = named({
-  pattern: /^(https?|git|ssh|file):\/\/[^\s"'<>\\`\u0000-\u001f]{1,2000}$/,
-  says: 'a URL of http, https, git, ssh or file',
-})
+/** `distro` and `distros` say the same for one and for several. */
+export function distrosOf(
+  fields: {
+    readonly name: string
+    readonly distro: string | undefined
+    readonly distros: readonly string[] | undefined
+  },
+  { builtin, at }: Invocation,
+  { declarations }: Context,
+): readonly string[] | undefined {
+  if (fields.distro !== undefined && fields.distros !== undefined) {
+    declarations.fail('BAD_FIELD', `${builtin}(): distro and distros exclude each other`, { at, unit: fields.name })
+  }
+  return fields.distros ?? (fields.distro === undefined ? undefined : [fields.distro])
+}
+
+const url: Reader<string> = named(sourceUrl)
+
+/** Glob patterns of paths in a package. */
+const pathPattern: Grammar = {
+  pattern: /^(?!.*(?:\/\/|\/\.\.?(?:\/|$)))\/[^\u0000-\u001f\u007f]{1,1000}$/,
+  says: 'an absolute path or pattern such as "/usr/bin/*" or "/usr/share/app/**"',
+}
+
+const packageSuffix: Grammar = {
+  pattern: /^(?!(?:dev|dbg)$)[a-z0-9][a-z0-9+.-]{0,39}$/,
+  says: 'what follows "NAME-": lower-case letters, digits, "+", "-" and "." (dev and dbg have rules of their own)',
+}
+
+/** There is no unit without the sandbox; the field of other implementations is taken where it asks for that. */
+const sandboxed: Reader<boolean> = (value) => {
+  if (!flag(value)) throw new Mismatch('can only be True: every task runs in the sandbox')
+  return true
+}
+
+/** `["rpath"]`, or better with reasons: `{"rpath": "finds its own plugins"}`. */
+const qaSkip: Reader<Readonly<Record<string, string>>> = (value) => {
+  const found = either(dict(named(plainName), named(title)), set(named(plainName)))(value)
+  return isList(found) ? Object.fromEntries(found.map((check) => [check, ''])) : found
+}
+
+function isList<T>(value: readonly T[] | Readonly<Record<string, T>>): value is readonly T[] {
+  return Array.isArray(value)
+}
 
 const source = either(made(pathKind), oneOrMore(url))
 
@@ -48,21 +112,34 @@ export const unit: Builtin = declaring(
       scope: defaulting(oneOf('arch', 'machine', 'noarch'), 'arch'),
       source: optional(source),
       sha256: optional(named(sha256Text)),
-      tag: optional(text),
+      tag: optional(named(gitRef)),
+      branch: optional(named(gitRef)),
       patches: defaulting(list(text), []),
-      deps: defaulting(names, []),
-      distro_deps: defaulting(byDistro, {}),
-      runtime_deps: defaulting(names, []),
-      distro_runtime_deps: defaulting(byDistro, {}),
-      provides: defaulting(names, []),
-      replaces: defaulting(names, []),
-      conflicts: defaulting(names, []),
+      deps: defaulting(dependencies, []),
+      distro_deps: defaulting(byDistro(dependencies), {}),
+      runtime_deps: defaulting(requirements, []),
+      distro_runtime_deps: defaulting(byDistro(requirements), {}),
+      provides: defaulting(
+        distinct(provided, ({ name }) => name),
+        [],
+      ),
+      replaces: defaulting(dependencies, []),
+      conflicts: defaulting(dependencies, []),
       services: defaulting(set(named(serviceName)), []),
       conffiles: defaulting(set(named(devicePath)), []),
       environment: defaulting(dict(named(variableName), text), {}),
+      public_config: optional(publicConfig),
       container: defaulting(named(unitName), 'toolchain'),
+      container_arch: defaulting(oneOf('target', 'host'), 'target'),
+      shell: defaulting(oneOf('bash', 'sh'), 'bash'),
+      sandbox: defaulting(sandboxed, true),
+      cache_dirs: defaulting(dict(named(devicePath), named(plainName)), {}),
       tasks: defaulting(list(made(taskKind)), []),
       build: defaulting(list(text), []),
+      subpackages: defaulting(set(oneOf('dev', 'dbg')), []),
+      extra_subpackages: defaulting(dict(named(packageSuffix), either(made(filesKind), list(named(pathPattern)))), {}),
+      qa_skip: defaulting(qaSkip, {}),
+      tests: defaulting(list(made(testKind)), []),
     },
     extra: json,
   },
@@ -74,7 +151,8 @@ export const unit: Builtin = declaring(
       const place = existing(patch, invocation.file, 'file', invocation, context)
       return place === undefined ? [] : [place]
     })
-    const tasks = fields.tasks.map(({ name, steps, network, at: taskAt }) => ({ name, steps, network, at: taskAt }))
+    const tasks: Task[] = fields.tasks.map(({ remove: _, ...declared }) => declared)
+    const distros = distrosOf(fields, invocation, context)
     if (fields.build.length > 0) {
       if (tasks.length > 0)
         declarations.fail('BAD_FIELD', 'unit(): build and tasks exclude each other', { at, unit: fields.name })
@@ -103,7 +181,7 @@ export const unit: Builtin = declaring(
       module: file.module,
       at,
       builtVia: via,
-      ...(fields.distro === undefined ? {} : { distro: fields.distro }),
+      ...(distros === undefined ? {} : { distros }),
       scope: fields.scope,
       ...(itsSource === undefined ? {} : { source: itsSource }),
       patches,
@@ -117,8 +195,16 @@ export const unit: Builtin = declaring(
       services: fields.services,
       conffiles: fields.conffiles,
       environment: fields.environment,
+      ...(fields.public_config === undefined ? {} : { publicConfig: fields.public_config }),
       container: fields.container,
+      containerArch: fields.container_arch,
+      shell: fields.shell,
+      cacheDirs: fields.cache_dirs,
       tasks,
+      subpackages: fields.subpackages,
+      extraSubpackages: fields.extra_subpackages,
+      qaSkip: fields.qa_skip,
+      tests: fields.tests,
       extra: Object.fromEntries(extra),
     }
     declarations.addUnit(declared)
@@ -130,6 +216,7 @@ interface SourceFields {
   readonly source: Place | readonly string[] | undefined
   readonly sha256: string | undefined
   readonly tag: string | undefined
+  readonly branch: string | undefined
 }
 
 /** What the source, sha256 and tag fields say together. */
@@ -138,29 +225,45 @@ function sourceOf(fields: SourceFields, { at }: Invocation, { declarations }: Co
     declarations.fail('BAD_FIELD', `unit "${fields.name}": ${message}`, { at, unit: fields.name, hint })
     return 'invalid'
   }
+  const pinned = fields.sha256 !== undefined || fields.tag !== undefined || fields.branch !== undefined
   if (fields.source === undefined) {
-    if (fields.sha256 !== undefined || fields.tag !== undefined) return fail('has sha256 or tag, but no source')
+    if (pinned) return fail('has sha256, tag or branch, but no source')
     return undefined
   }
   if ('path' in fields.source) {
-    if (fields.sha256 !== undefined || fields.tag !== undefined)
-      return fail('a path() source takes neither sha256 nor tag')
+    if (pinned) return fail('a path() source takes neither sha256 nor tag nor branch')
     return { kind: 'path', place: fields.source }
   }
   const [first] = fields.source
-  if (first !== undefined && (/^(git|ssh):/.test(first) || /\.git$/.test(first))) {
-    if (fields.tag === undefined)
-      return fail('a git source needs a tag', `git ls-remote ${first} prints what there is; write tag = "COMMIT"`)
+  if (first !== undefined && isGit(first)) {
     if (fields.source.length > 1) return fail('a git source has one URL')
-    if (!gitCommit.pattern.test(fields.tag)) {
+    if (fields.sha256 !== undefined) return fail('a git source is pinned by its commit, not by sha256')
+    const { tag, branch } = fields
+    const ref = tag ?? branch
+    if (ref === undefined) {
       return fail(
-        `tag must be ${gitCommit.says}: names can move`,
-        `git ls-remote ${first} ${JSON.stringify(fields.tag)} prints the commit`,
+        'a git source needs a tag (or a branch)',
+        `git ls-remote ${first} prints what there is; write tag = "v1.0"`,
       )
     }
-    return { kind: 'git', url: first, commit: fields.tag, at }
+    const refKind = tag === undefined ? 'branch' : gitCommit.pattern.test(ref) ? 'commit' : 'tag'
+    return {
+      kind: 'git',
+      url: first,
+      ref,
+      refKind,
+      ...(refKind === 'commit' ? { commit: ref } : {}),
+      ...(branch === undefined ? {} : { branch }),
+      at,
+    }
   }
-  if (fields.tag !== undefined) return fail('tag belongs to git sources, whose URL ends in .git')
+  if (fields.tag !== undefined || fields.branch !== undefined)
+    return fail('tag and branch belong to git sources, whose URL ends in .git')
   if (fields.sha256 === undefined) return fail('an archive needs its sha256', `curl -L ${first} | sha256sum prints it`)
   return { kind: 'archive', urls: fields.source, sha256: fields.sha256, at }
+}
+
+/** The scp form `git@host:path` is git's alone. */
+function isGit(url: string): boolean {
+  return /^(git|ssh):/.test(url) || /\.git$/.test(url) || !url.includes('://')
 }
