@@ -43,8 +43,10 @@ export const builtins: Readonly<Record<string, Builtin>> = {
 }
 
 export interface EvaluateRequest {
-  /** Absolute folder of PROJECT.star. */
+  /** Absolute folder that units/, machines/ and `//` lie in: as a rule, that of PROJECT.star. */
   readonly root: string
+  /** The file that declares the project, relative to `root`. Default: `PROJECT.star`. */
+  readonly entry?: string
   /** Overrides the project's default machine. */
   readonly machine: string | undefined
   /** Absolute folder of the modules that ship with this tool. */
@@ -91,14 +93,14 @@ class Evaluation {
   }
 
   async run(): Promise<Evaluated> {
-    const { root } = this.#request
+    const { root, entry = 'PROJECT.star' } = this.#request
     this.#files.addRoot('', root)
-    await this.#evaluate('project', [{ module: '', path: 'PROJECT.star' }], this.#base)
+    await this.#evaluate('project', [{ module: '', path: entry }], this.#base)
     const declared = this.#declarations.project
     if (declared === undefined) {
       this.#throwErrors()
-      throw new YoeError('PROJECT_INVALID', 'PROJECT.star calls no project(…)', {
-        at: { file: 'PROJECT.star', line: 1, column: 1 },
+      throw new YoeError('PROJECT_INVALID', `${entry} calls no project(…)`, {
+        at: { file: entry, line: 1, column: 1 },
         hint: 'write project(name = "my-product", …)',
       })
     }
