@@ -3,7 +3,8 @@ import type { Feed, PackageRecord } from './package.ts'
 
 /**
  * What one distro shows to dependency resolution: the project's own packages, then its feeds. A unit outranks every feed
- * package of its name, whatever their versions; between feeds the newest version wins, then the feed declared first.
+ * package of its name, whatever their versions; between feeds the newest version wins, as with apt at equal pins (a
+ * security feed beside the release), then the feed declared first.
  *
  * @param feeds in declaration order
  */
@@ -27,6 +28,7 @@ export function universe(feeds: readonly Feed[], units: readonly PackageRecord[]
     ],
     *names() {
       yield* own.keys()
+      yield* provided.keys()
       for (const feed of feeds) yield* feed.names()
     },
   }

@@ -1,7 +1,9 @@
 import type { Arch } from '../arch.ts'
+import type { Universe as Packages } from '../catalog/candidates.ts'
 import { resolveClosure } from '../catalog/closure.ts'
 import type { Alternatives, Dependency, Feed, PackageRecord, VersionScheme } from '../catalog/package.ts'
 import type { Root } from '../catalog/solver.ts'
+import { universe } from '../catalog/universe.ts'
 import type { View } from '../catalog/view.ts'
 import type { Position } from '../errors.ts'
 import { userErrors, YoeError, YoeErrors } from '../errors.ts'
@@ -16,7 +18,7 @@ export interface Universe {
   readonly arch: Arch
   /** The format's spelling of `arch`. */
   readonly packageArch: string
-  /** In declaration order: the first feed that has a name wins. */
+  /** In declaration order: of a package that several have, the newest version wins, then the feed declared first. */
   readonly feeds: readonly Feed[]
   readonly versions: VersionScheme
   /** The version of the package that a unit becomes. @throws {YoeError} */
@@ -67,7 +69,7 @@ class Resolver {
   readonly #universe: Universe
   readonly #nodes = new Map<Unit, Node | undefined>()
   readonly #records = new Map<PackageUnit, PackageRecord>()
-  readonly #providers = new Map<string, PackageUnit[]>()
+  #packages: Packages | undefined
   readonly #trail: Unit[] = []
   #unitsDigest: string | undefined
   readonly #built: ReadonlyMap<string, PackageRecord>
@@ -75,10 +77,6 @@ class Resolver {
   constructor(universe: Universe, built: ReadonlyMap<string, PackageRecord> = new Map()) {
     this.#universe = universe
     this.#built = built
-    for (const unit of universe.view.units()) {
-      if (unit.kind !== 'package') continue
-      for (const { name } of unit.provides) this.#providers.set(name, [...(this.#providers.get(name) ?? []), unit])
-    }
   }
 
   target(name: string): Node | undefined {
@@ -302,7 +300,7 @@ class Resolver {
 
   /** The run-time closure of `names` and of what every installation has. */
   #closure(by: Unit, names: readonly string[]): readonly PackageRecord[] | undefined {
-    const { view, feeds, versions, packageArch } = this.#universe
+    const { feeds, versions, packageArch } = this.#universe
     const title =
       by.kind === 'image' ? `image ${by.name}` : by.kind === 'toolchain' ? `container ${by.name}` : `unit ${by.name}`
     const base = by.kind === 'package' ? [] : feeds.flatMap((feed) => feed.essentials())
@@ -319,16 +317,7 @@ class Resolver {
         roots,
         versions,
         arch: packageArch,
-        lookup: (name) => {
-          const unit = view.find(name)
-          if (unit?.kind === 'package' && unit.name === name) return [this.#record(unit)]
-          return first(feeds, (feed) => feed.lookup(name))
-        },
-        providers: (name) => [
-          ...(this.#providers.get(name) ?? []).map((unit) => this.#record(unit)),
-          ...feeds.flatMap((feed) => feed.providers(name)),
-        ],
-        names: () => this.#names(),
+        ...this.#everything(),
       }).packages
       known?.set(key, closure)
       return closure
@@ -357,9 +346,14 @@ class Resolver {
     })
   }
 
-  *#names(): Iterable<string> {
-    yield* this.#universe.view.names()
-    for (const feed of this.#universe.feeds) yield* feed.names()
+  /** Made once, and only when a closure has to be solved. */
+  #everything(): Packages {
+    const { view, feeds } = this.#universe
+    this.#packages ??= universe(
+      feeds,
+      [...view.units()].flatMap((unit) => (unit.kind === 'package' ? [this.#record(unit)] : [])),
+    )
+    return this.#packages
   }
 
   #packageName(name: string): string {
@@ -424,12 +418,4 @@ function recordJson(record: PackageRecord): Json {
 /** Tells packages of one closure apart. */
 function identity(record: PackageRecord): string {
   return `${record.name}=${record.version}`
-}
-
-function first(feeds: readonly Feed[], ask: (feed: Feed) => readonly PackageRecord[]): readonly PackageRecord[] {
-  for (const feed of feeds) {
-    const found = ask(feed)
-    if (found.length > 0) return found
-  }
-  return []
 }
