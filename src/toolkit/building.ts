@@ -14,11 +14,12 @@ import type { RemoteStore } from '#engine/store/remote.ts'
 import { parseCacheKey, parseCacheSigner } from '#engine/store/signing.ts'
 import { Store } from '#engine/store/store.ts'
 import { loadKey } from '#feeds/keys/project-keys.ts'
+import { fetcherOf } from './fetching.ts'
 import { buildImageNode } from './image-building.ts'
 import type { Output } from './outputs.ts'
 import { placeOutputs } from './outputs.ts'
 import type { Plan } from './planning.ts'
-import { fetcherOf, processorCount } from './planning.ts'
+import { processorCount } from './planning.ts'
 
 export interface BuildOptions {
   readonly jobs: number
