@@ -44,7 +44,9 @@ async function runFiles(files: readonly string[], concurrency: number, minutes: 
     else outcome.passed++
   })
   stream.on('test:fail', ({ name, file, details }) => {
-    if (details.type === 'suite') return
+    // A suite that fails by itself, not by its tests, has none that would tell.
+    const { error } = details
+    if (details.type === 'suite' && 'failureType' in error && error.failureType === 'subtestsFailed') return
     const shown = file === undefined ? name : relative(root, file)
     const outcome = outcomes.get(shown) ?? outcomes.get(relative(root, name))
     const failures = outcome?.failures.get(shown) ?? []

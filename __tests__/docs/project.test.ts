@@ -13,6 +13,8 @@ function spellings(value: unknown): readonly string[] {
   if (value === undefined) return ['']
   if (value === true) return ['`True`']
   if (value === false) return ['`False`']
+  // A dict that is read into a list of its entries.
+  if (Array.isArray(value) && value.length === 0) return ['`[]`', '`{}`']
   if (typeof value === 'number') {
     const octal = `\`0o${value.toString(8)}\``
     return [`\`${value}\``, octal, ...(value % 2 ** 30 === 0 ? [`\`"${value / 2 ** 30}G"\``] : [])]

@@ -217,14 +217,14 @@ const changes: Readonly<Record<string, Change>> = {
 }
 
 const golden = {
-  'debian/app.x86_64': '3a4d2b530e6f87b4a950cdfa3cc32ac1f63a19c7f796355d1842a1a79878560d',
-  'debian/board.box': '7a89f0e2985c6cea8db08602fd4157baedbc9e6edf7f9b9378647574f41e478b',
-  'debian/cloned.x86_64': '28d71b605baf12731b63ff6671a374cb253e10117e9cd35121a0867032b49623',
-  'debian/got.x86_64': '683115a40d7f18c12098864bb7f4505f3c127789b7af2ee73659eae5df3ad492',
-  'debian/im.box': 'fc6ca30597d19e78c78cc2aa980374e379414ed04fa5b2d20faddafeaa303b30',
-  'debian/lib.x86_64': '463abad1fb2e2375e31c5c3a83b75dcff3e2f2921a3b11781762c078390ffd2b',
-  'debian/toolchain-fake.x86_64': 'edc664e6355f6d23ec95d7e47b0fbdb809edcc1c35286e97c7a3f34d5468ff56',
-  'debian/tools-fake.x86_64': '76d56e7bcbe0f676327a3b2cb46d5d49a79be1ff07eb269aa5f53e7be4b8fdaf',
+  'debian/app.x86_64': '112708b8ae141a0117832c4a9573c8b8115b02cdb3ba49b40db6d5e0e513d872',
+  'debian/board.box': 'ecdc303014b79e85bd676b7b318187078818425c6c87455d85ee95b7938ab4d5',
+  'debian/cloned.x86_64': '3716c0854bfecf40f4579c4a5647c66d7af69e8a01dccf77778337f5596dac3a',
+  'debian/got.x86_64': '7c17af7e803a9282c6fac7bac57ab4776006dae89fa6307f89f2eb458ad8b257',
+  'debian/im.box': 'fc9d564436dfdf71da350497305ebae0dcf18568eb60b1f204839044e599b6c9',
+  'debian/lib.x86_64': '10f627eccf56cee17941fc4a0431453fc8390c631ba55434b77229f50b7503fa',
+  'debian/toolchain-fake.x86_64': '93686f0806bd974f1fb097ee55031a97fa1328ab4901ccad9c8fb41506b67e58',
+  'debian/tools-fake.x86_64': '25e2964ea5cdfc66374b1acc5b301a2741d0164344e7fb7fb4c39c442fc97c8f',
 }
 
 const same = (before: Texts): Texts => before

@@ -188,6 +188,12 @@ const faults: Readonly<Record<string, Fault>> = {
       'units/a.star:1: UNKNOWN_FIELD unit() has no field "patchez" | did you mean "patches"?',
     ],
   },
+  'fields of a builtin that has too many to list': {
+    texts: { 'images/a.star': 'image(name = "aa", artifacts = [], packets = [])\n' },
+    said: [
+      'images/a.star:1: UNKNOWN_FIELD image() has no field "packets" | docs/project.md lists the fields of image()',
+    ],
+  },
   'a field that an image does not have': {
     texts: { 'images/a.star': 'image(name = "aa", artifacts = [], artefacts = [])\n' },
     said: ['images/a.star:1: UNKNOWN_FIELD image() has no field "artefacts" | did you mean "artifacts"?'],
@@ -195,7 +201,7 @@ const faults: Readonly<Record<string, Fault>> = {
   'fields that nothing is near to': {
     texts: unitIn('x = task("a", run = "b", __proto__ = 3)\ny = path(constructor = "x")\n'),
     said: [
-      'units/a.star:1: UNKNOWN_FIELD task() has no field "__proto__" | its fields are: name, run, steps, network, remove',
+      'units/a.star:1: UNKNOWN_FIELD task() has no field "__proto__" | its fields are: name, run, steps, container, network, remove',
       'units/a.star:2: UNKNOWN_FIELD path() has no field "constructor" | its fields are: path',
       'units/a.star:2: BAD_FIELD path(): path is missing | add path = …',
     ],

@@ -162,26 +162,22 @@ for (const [what, [file, call, fields]] of Object.entries(calls)) {
 }
 
 const combinations: Readonly<Record<string, readonly [fields: string, said: string]>> = {
-  'sha256 without a source': [`sha256 = "${'0'.repeat(64)}"`, 'unit "uu": has sha256 or tag, but no source'],
+  'sha256 without a source': [`sha256 = "${'0'.repeat(64)}"`, 'unit "uu": has sha256, tag or branch, but no source'],
   'an archive without sha256': [
     'source = "https://x.org/a.tar.gz"',
     'unit "uu": an archive needs its sha256 | curl -L https://x.org/a.tar.gz | sha256sum prints it',
   ],
   'a tag of an archive': [
     'source = "https://x.org/a.tar.gz", tag = "v1"',
-    'unit "uu": tag belongs to git sources, whose URL ends in .git',
+    'unit "uu": tag and branch belong to git sources, whose URL ends in .git',
   ],
   'a repository without a tag': [
     'source = "https://x.org/a.git"',
-    'unit "uu": a git source needs a tag | git ls-remote https://x.org/a.git prints what there is; write tag = "COMMIT"',
-  ],
-  'a tag that can move': [
-    'source = "https://x.org/a.git", tag = "v1"',
-    'unit "uu": tag must be a full commit id: 40 lower-case hexadecimal digits: names can move | git ls-remote https://x.org/a.git "v1" prints the commit',
+    'unit "uu": a git source needs a tag (or a branch) | git ls-remote https://x.org/a.git prints what there is; write tag = "v1.0"',
   ],
   'a tag that is an option': [
     'source = "https://x.org/a.git", tag = "--upload-pack=touch /tmp/x"',
-    'unit "uu": tag must be a full commit id: 40 lower-case hexadecimal digits: names can move | git ls-remote https://x.org/a.git "--upload-pack=touch /tmp/x" prints the commit',
+    'unit(): tag must be the name of a tag or branch, or a commit id; "--upload-pack=touch /tmp/x" is not',
   ],
   'build and tasks': ['build = ["make"], tasks = [task("t", run = "x")]', 'unit(): build and tasks exclude each other'],
   'two tasks of one name': [
@@ -195,7 +191,7 @@ const combinations: Readonly<Record<string, readonly [fields: string, said: stri
   ],
   'a source that is no URL': [
     'source = "--upload-pack=x"',
-    'unit(): source must be a URL of http, https, git, ssh or file; "--upload-pack=x" is not',
+    'unit(): source must be a URL of http, https, git, ssh or file, or user@host:path; "--upload-pack=x" is not',
   ],
 }
 

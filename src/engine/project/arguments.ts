@@ -42,7 +42,7 @@ export interface Signature<F extends Fields> {
   readonly positional?: readonly (keyof F & string)[]
   /**
    * What happens to a keyword argument that is no field: refused, or (for units, whose extra arguments are template
-   * context) taken, unless it is within two edits of a field and so most likely misspelt.
+   * context) taken, unless it is within two edits of a field (one, for a short name) and so most likely misspelt.
    */
   readonly extra?: Reader<Json>
 }
@@ -107,11 +107,11 @@ function takeExtra<F extends Fields>(
   value: Value,
   extra: Map<string, Json>,
 ): YoeError | undefined {
-  const near = didYouMean(name, known, 2)
+  const near = didYouMean(name, known, name.length < 6 ? 1 : 2)
   if (signature.extra === undefined || near !== undefined) {
     return new YoeError('UNKNOWN_FIELD', `${call.builtin}() has no field "${name}"`, {
       at: call.at,
-      hint: near ?? `its fields are: ${known.join(', ')}`,
+      hint: near ?? listed(call.builtin, known),
     })
   }
   try {
@@ -121,6 +121,11 @@ function takeExtra<F extends Fields>(
     if (!(failure instanceof Mismatch)) throw failure
     return new YoeError('BAD_FIELD', `${call.builtin}(): ${name}${failure.path} ${failure.message}`, { at: call.at })
   }
+}
+
+/** All fields while a person still reads them; else where they are explained. */
+function listed(builtin: string, known: readonly string[]): string {
+  return known.length <= 12 ? `its fields are: ${known.join(', ')}` : `docs/project.md lists the fields of ${builtin}()`
 }
 
 function tooMany(call: Call, order: readonly string[]): YoeError {

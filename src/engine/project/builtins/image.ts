@@ -100,18 +100,20 @@ export const image: Builtin = declaring(
   },
 )
 
+const { distros: _, ...ofOneDistro } = identityFields
+
 /** `container(name, distro, packages, provides)`: a root file system that tasks run in, from the distro's own packages. */
 export const container: Builtin = declaring(
   'units',
   {
     fields: {
-      ...identityFields,
+      ...ofOneDistro,
       distro: required(named(plainName)),
       packages: required(names),
       provides: defaulting(names, []),
     },
   },
-  ({ distro, distros: _, ...fields }, { at, file, via }, { declarations }) => {
+  ({ distro, ...fields }, { at, file, via }, { declarations }) => {
     const declared: ToolchainUnit = {
       ...fields,
       kind: 'toolchain',

@@ -3,7 +3,19 @@ import type { Check, Place, Step, Task } from '../model.ts'
 import { title, unitName } from '../names.ts'
 import { filesFolder, follow, placeLabel } from '../place.ts'
 import type { Reader } from '../readers.ts'
-import { either, flag, handleKind, integer, list, Mismatch, made, named, text } from '../readers.ts'
+import {
+  AlreadyTold,
+  either,
+  flag,
+  handleKind,
+  integer,
+  list,
+  Mismatch,
+  made,
+  named,
+  Spoilt,
+  text,
+} from '../readers.ts'
 import type { Builtin, Context, Invocation } from './builtin.ts'
 import { making } from './builtin.ts'
 
@@ -17,6 +29,12 @@ export const testKind = handleKind<Check>('test')
 export const pathKind = handleKind<Place>('path')
 export const filesKind = handleKind<readonly string[]>('files')
 const installKind = handleKind<Extract<Step, { kind: 'install' }>>('install step')
+
+/** Paths that a subpackage takes. */
+export const pathPattern: Reader<string> = named({
+  pattern: /^(?!.*(?:\/\/|\/\.\.?(?:\/|$)))\/[^\u0000-\u001f\u007f]{1,1000}$/,
+  says: 'an absolute path or pattern such as "/usr/bin/*" or "/usr/share/app/**"',
+})
 
 /** What a shell runs; anything but NUL. */
 const command: Reader<string> = (value) => {
@@ -110,14 +128,24 @@ export const path: Builtin = making(
 )
 
 /** `files(pattern, …)`: paths that a subpackage takes. */
-export const files: Builtin = (invocation, { declarations }) => {
-  const patterns: string[] = []
-  for (const value of invocation.positional) {
-    if (typeof value === 'string') patterns.push(value)
-    else declarations.fail('BAD_FIELD', 'files() takes paths and patterns', { at: invocation.at })
-  }
-  return filesKind.make(patterns, patterns.map((pattern) => JSON.stringify(pattern)).join(', '))
-}
+export const files: Builtin = Object.assign(
+  ({ builtin, positional, keywords, at }: Invocation, { declarations }: Context) => {
+    const patterns: string[] = []
+    try {
+      if (keywords.size > 0) throw new Mismatch('takes paths by position only')
+      if (positional.length === 0) throw new Mismatch('needs a path')
+      patterns.push(...positional.map(pathPattern))
+    } catch (failure) {
+      if (!(failure instanceof Mismatch)) throw failure
+      if (!(failure instanceof AlreadyTold)) {
+        declarations.fail('BAD_FIELD', `${builtin}() ${failure.message}`, { at })
+      }
+      return new Spoilt('files', undefined, '…')
+    }
+    return filesKind.make(patterns, patterns.map((pattern) => JSON.stringify(pattern)).join(', '))
+  },
+  { fields: {} },
+)
 
 /** Where a step writes: under a variable of the task, without ways out of it. */
 const destination = named({

@@ -38,7 +38,7 @@ import {
 import type { Builtin, Context, Invocation } from './builtin.ts'
 import { declaring } from './builtin.ts'
 import { publicConfig } from './public-config.ts'
-import { existing, filesKind, pathKind, taskKind, testKind } from './task.ts'
+import { existing, filesKind, pathKind, pathPattern, taskKind, testKind } from './task.ts'
 
 const dependencies = distinct(dependency, ({ name }) => name)
 const requirements = distinct(requirement, (group) => group.map(({ name }) => name).join(' | '))
@@ -72,12 +72,6 @@ export function distrosOf(
 }
 
 const url: Reader<string> = named(sourceUrl)
-
-/** Glob patterns of paths in a package. */
-const pathPattern: Grammar = {
-  pattern: /^(?!.*(?:\/\/|\/\.\.?(?:\/|$)))\/[^\u0000-\u001f\u007f]{1,1000}$/,
-  says: 'an absolute path or pattern such as "/usr/bin/*" or "/usr/share/app/**"',
-}
 
 const packageSuffix: Grammar = {
   pattern: /^(?!(?:dev|dbg)$)[a-z0-9][a-z0-9+.-]{0,39}$/,
@@ -137,7 +131,7 @@ export const unit: Builtin = declaring(
       tasks: defaulting(list(made(taskKind)), []),
       build: defaulting(list(text), []),
       subpackages: defaulting(set(oneOf('dev', 'dbg')), []),
-      extra_subpackages: defaulting(dict(named(packageSuffix), either(made(filesKind), list(named(pathPattern)))), {}),
+      extra_subpackages: defaulting(dict(named(packageSuffix), either(made(filesKind), list(pathPattern))), {}),
       qa_skip: defaulting(qaSkip, {}),
       tests: defaulting(list(made(testKind)), []),
     },
