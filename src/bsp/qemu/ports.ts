@@ -1,10 +1,9 @@
 import { createServer } from 'node:net'
 import { YoeError } from '#engine/errors.ts'
+import type { Forward } from '#engine/project/scalars.ts'
+import { portForward } from '#engine/project/scalars.ts'
 
-export interface PortForward {
-  readonly host: number
-  readonly guest: number
-}
+export type PortForward = Forward
 
 /** Only this host reaches a guest. */
 export const loopback = '127.0.0.1'
@@ -25,10 +24,8 @@ export function mergePorts(...layers: readonly (readonly PortForward[])[]): Port
  * @throws {YoeError} USAGE
  */
 export function parsePort(text: string): PortForward {
-  const [, host, guest] = /^(\d{1,5}):(\d{1,5})$/.exec(text) ?? []
-  const forward = { host: Number(host), guest: Number(guest) }
-  const possible = (port: number): boolean => port >= 1 && port <= 65535
-  if (possible(forward.host) && possible(forward.guest)) return forward
+  const forward = portForward(text)
+  if (forward !== undefined) return forward
   throw new YoeError('USAGE', `"${text}" is no port forward`, { hint: 'write HOST:GUEST, as in --port 8080:80' })
 }
 

@@ -5,6 +5,7 @@ import { describe, dictEntries, Handle, listItems } from '../starlark/value.ts'
 import type { Json } from './model.ts'
 import type { Grammar } from './names.ts'
 import { packageVersion, unitName } from './names.ts'
+import { sizeInBytes } from './scalars.ts'
 
 /** What a reader throws: what it expected where, without a position (the caller knows it). */
 export class Mismatch extends Error {
@@ -226,14 +227,10 @@ export const provided: Reader<Provided> = (value) => {
   return { name, version: version.version }
 }
 
-const sizeUnits: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
-
 /** Bytes, written as a number or as `512M`, `1G` (powers of 1024). */
 export const size: Reader<number> = (value) => {
   if (typeof value === 'number' || typeof value === 'bigint') return integer(1, 2 ** 50)(value)
-  const match = /^([0-9]{1,12})([KMGT]?)$/.exec(text(value))
-  const bytes = Number(match?.[1]) * (sizeUnits[match?.[2] ?? ''] ?? Number.NaN)
-  if (!Number.isSafeInteger(bytes) || bytes <= 0)
-    throw new Mismatch(`must be a size such as "512M" or "1G", not ${describe(value)}`)
+  const bytes = sizeInBytes(text(value))
+  if (bytes === undefined) throw new Mismatch(`must be a size such as "512M" or "1G", not ${describe(value)}`)
   return bytes
 }

@@ -4,6 +4,8 @@ import type { Bootloader, Kernel, Machine, Partition, QemuConfig } from '../mode
 import { gitRef, gitUrl, partitionLabel, plainName, title, unitName } from '../names.ts'
 import type { Reader } from '../readers.ts'
 import { dict, either, flag, handleKind, list, Mismatch, made, named, oneOf, set, size, text } from '../readers.ts'
+import type { Forward } from '../scalars.ts'
+import { portForward } from '../scalars.ts'
 import type { Builtin } from './builtin.ts'
 import { declaring, defined, making } from './builtin.ts'
 import { publicConfig } from './public-config.ts'
@@ -68,13 +70,10 @@ export const partition: Builtin = making(
 )
 
 /** `2222:22`: host port, guest port. */
-const forward: Reader<{ readonly host: number; readonly guest: number }> = (value) => {
-  const match = /^([0-9]{1,5}):([0-9]{1,5})$/.exec(text(value))
-  const [host, guest] = [Number(match?.[1]), Number(match?.[2])]
-  const valid = (port: number): boolean => port >= 1 && port <= 65535
-  if (!valid(host) || !valid(guest))
-    throw new Mismatch('must be "HOST:GUEST" with ports from 1 to 65535, such as "2222:22"')
-  return { host, guest }
+const forward: Reader<Forward> = (value) => {
+  const found = portForward(text(value))
+  if (found === undefined) throw new Mismatch('must be "HOST:GUEST" with ports from 1 to 65535, such as "2222:22"')
+  return found
 }
 
 /** `qemu_config(machine, cpu, memory, firmware, display, ports)`. */
