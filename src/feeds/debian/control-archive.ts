@@ -1,5 +1,4 @@
 import type { PackageRecord } from '#engine/catalog/package.ts'
-import type { PackageUnit } from '#engine/project/model.ts'
 import { renderControl } from './control.ts'
 import type { DestEntry, ScannedTree } from './destdir.ts'
 import { renderShlibs } from './libraries.ts'
@@ -7,8 +6,13 @@ import { maintainerScripts } from './services.ts'
 import { tarEnd, tarHeader, tarPadding } from './tar-header.ts'
 
 export interface ControlArchiveInput {
-  readonly unit: PackageUnit
   readonly record: PackageRecord
+  readonly description: string
+  /** An extra keyword of the unit that happens to be what control files call by the same name. */
+  readonly homepage: unknown
+  /** Those of the unit's that are in this package. */
+  readonly conffiles: readonly string[]
+  readonly services: readonly string[]
   /** Rendered relations. */
   readonly replaces: readonly string[]
   readonly maintainer: string
@@ -31,17 +35,17 @@ export function controlArchive(input: ControlArchiveInput, mtime: number): Buffe
 }
 
 function controlFiles(input: ControlArchiveInput): ReadonlyMap<string, Buffer> {
-  const { unit, record, tree } = input
+  const { record, tree } = input
   const control = renderControl({
     record,
     replaces: input.replaces,
     maintainer: input.maintainer.replace(/[\u0000-\u001f\u007f]+/g, ' '),
-    description: unit.description,
-    homepage: homepage(unit.extra['homepage']),
+    description: input.description,
+    homepage: homepage(input.homepage),
     installedSize: installedSize(tree),
   })
   const files = new Map<string, Buffer>([['control', Buffer.from(control)]])
-  const conffiles = new Set(unit.conffiles)
+  const conffiles = new Set(input.conffiles)
   if (conffiles.size > 0) files.set('conffiles', Buffer.from([...conffiles].map((path) => `${path}\n`).join('')))
   const md5sums = renderMd5sums(input, conffiles)
   if (md5sums.length > 0) files.set('md5sums', md5sums)
@@ -49,7 +53,7 @@ function controlFiles(input: ControlArchiveInput): ReadonlyMap<string, Buffer> {
     files.set('shlibs', Buffer.from(renderShlibs(input.brings, record)))
     files.set('triggers', Buffer.from('activate-noawait ldconfig\n'))
   }
-  for (const [name, text] of maintainerScripts(unit.services)) files.set(name, Buffer.from(text))
+  for (const [name, text] of maintainerScripts(input.services)) files.set(name, Buffer.from(text))
   return files
 }
 
@@ -68,6 +72,5 @@ function renderMd5sums({ tree, sums }: ControlArchiveInput, conffiles: ReadonlyS
 const installedSize = ({ entries }: ScannedTree): number =>
   entries.reduce((sum, entry) => sum + (entry.kind === 'file' ? Math.ceil(entry.size / 1024) : 1), 0)
 
-/** An extra keyword of the unit that happens to be what control files call by the same name. */
 const homepage = (value: unknown): string | undefined =>
   typeof value === 'string' && /^https?:\/\/[!-~]+$/.test(value) ? value : undefined

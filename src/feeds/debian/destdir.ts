@@ -163,6 +163,32 @@ export async function scanDestdir(root: string, privileged: ReadonlySet<string>)
   }
 }
 
+/**
+ * Some entries of a tree as a tree of its own, such as one package of several. Where a hard link's content is left
+ * behind, the first link to it here carries it.
+ *
+ * @param entries of `tree`, in its order
+ */
+export function subtree(tree: ScannedTree, entries: readonly DestEntry[]): ScannedTree {
+  const kept = new Set(entries)
+  const files = new Map(tree.entries.filter(({ kind }) => kind === 'file').map((file) => [nameOf(file.path), file]))
+  const carriers = new Map<DestEntry, DestEntry>()
+  const origins = new Map<DestEntry, DestEntry>()
+  const own = entries.map((entry): DestEntry => {
+    const origin = entry.target === undefined ? undefined : files.get(nameOf(entry.target))
+    if (entry.kind !== 'hardlink' || origin === undefined || kept.has(origin)) return entry
+    const carrier = carriers.get(origin)
+    if (carrier !== undefined) return { ...entry, target: carrier.path }
+    const file = { ...origin, path: entry.path }
+    carriers.set(origin, file)
+    origins.set(file, origin)
+    return file
+  })
+  return { ...tree, entries: own, open: (entry) => tree.open(origins.get(entry) ?? entry), close: async () => {} }
+}
+
+const nameOf = (path: Buffer): string => path.toString('latin1')
+
 /** Bounded reads of an open file, for parsers that jump about in it. */
 export function readerOf(file: FileHandle, size: number): ReadAt {
   return async (offset, length) => {

@@ -5,57 +5,98 @@ import { type ElfFacts, elfMachines, readElf } from './elf.ts'
 import { isDefaultFolder, type LibraryOwner } from './libraries.ts'
 import { shown } from './shown.ts'
 
+/** A program or library of a package. */
+export interface Program {
+  readonly entry: DestEntry
+  readonly facts: ElfFacts
+}
+
+/** One package of a unit, and what {@link readPrograms} found in it. */
+export interface LinkedPart {
+  /** The package's name. */
+  readonly name: string
+  readonly entries: readonly DestEntry[]
+  readonly programs: readonly Program[]
+}
+
 export interface LinkFacts {
   /** Sonames that programs of other packages find in this one, sorted. */
   readonly brings: readonly string[]
-  /** Packages that bring what this one's programs are linked to, in order of first need. */
+  /** Packages of other units that bring what this one's programs are linked to, in order of first need. */
   readonly needs: readonly LibraryOwner[]
-  readonly problems: readonly Problem[]
+  /** Packages of the same unit that do, by name. */
+  readonly siblings: readonly string[]
 }
 
-/** Data for other machines may look like programs: firmware, guest images, test files. */
-const dataFolder = /^(usr\/)?(lib\/firmware|share)\//
+/** Data for other machines may look like programs: firmware, guest images, test files. So does what only debuggers load. */
+const dataFolder = /^(usr\/)?(lib\/(firmware|debug)|share)\//
 
 /**
- * Who the package's programs and libraries are linked to, and what it offers to others.
+ * The programs and libraries of a tree.
  *
  * @param arch undefined for a package that is the same on all architectures: machine code in it is a problem
- * @param libraries soname to owner, for everything that is not in the tree itself
  */
-export async function scanLinks(
+export async function readPrograms(
   tree: ScannedTree,
   arch: Arch | undefined,
-  libraries: ReadonlyMap<string, LibraryOwner>,
-): Promise<LinkFacts> {
-  const found: (readonly [DestEntry, ElfFacts])[] = []
+): Promise<{ readonly programs: readonly Program[]; readonly problems: readonly Problem[] }> {
+  const programs: Program[] = []
   const problems: Problem[] = []
   for (const entry of tree.entries) {
     if (entry.kind !== 'file' || entry.size < 52 || dataFolder.test(entry.path.toString('latin1'))) continue
     const facts = await elfFacts(tree, entry)
     if (facts === undefined || (facts.type !== 2 && facts.type !== 3)) continue
-    if (arch !== undefined && facts.machine === elfMachines[arch]) found.push([entry, facts])
+    if (arch !== undefined && facts.machine === elfMachines[arch]) programs.push({ entry, facts })
     else problems.push(foreign(entry, arch))
   }
-  const inside = new Set(found.flatMap(([entry, facts]) => [facts.soname ?? baseName(entry), baseName(entry)]))
-  for (const entry of tree.entries)
-    if (entry.kind === 'symlink' || entry.kind === 'hardlink') inside.add(baseName(entry))
+  return { programs, problems }
+}
 
-  const needs = new Map<string, LibraryOwner>()
-  for (const [entry, facts] of found) {
-    for (const needed of facts.needed) {
-      // A path instead of a name is opened as it is; its last part still says which library is meant.
-      const soname = needed.slice(needed.lastIndexOf('/') + 1)
-      const owner = libraries.get(soname)
-      if (inside.has(soname)) continue
-      if (owner === undefined) problems.push(nobodyBrings(entry, soname))
-      else needs.set(`${owner.name} ${owner.version}`, owner)
+/**
+ * Who the packages' programs and libraries are linked to, and what each package offers to others.
+ *
+ * @param parts all packages of one unit; of several that bring a library the first is meant
+ * @param libraries soname to owner, for everything that is in none of them
+ * @returns facts in the order of `parts`
+ */
+export function linkFacts(
+  parts: readonly LinkedPart[],
+  libraries: ReadonlyMap<string, LibraryOwner>,
+): { readonly facts: readonly LinkFacts[]; readonly problems: readonly Problem[] } {
+  const problems: Problem[] = []
+  const inside = new Map(parts.map((part) => [part, namesInside(part)]))
+  const facts = parts.map((part): LinkFacts => {
+    const needs = new Map<string, LibraryOwner>()
+    const siblings = new Set<string>()
+    for (const { entry, facts } of part.programs) {
+      for (const needed of facts.needed) {
+        // A path instead of a name is opened as it is; its last part still says which library is meant.
+        const soname = needed.slice(needed.lastIndexOf('/') + 1)
+        if (inside.get(part)?.has(soname) === true) continue
+        const sibling = parts.find((other) => inside.get(other)?.has(soname))
+        const owner = libraries.get(soname)
+        if (sibling !== undefined) siblings.add(sibling.name)
+        else if (owner === undefined) problems.push(nobodyBrings(entry, soname))
+        else needs.set(`${owner.name} ${owner.version}`, owner)
+      }
     }
-  }
-  const brings = found
-    .filter(([entry, facts]) => facts.type === 3 && facts.soname !== undefined && isDefaultFolder(folderName(entry)))
-    .map(([, facts]) => facts.soname ?? '')
+    return { brings: sonames(part), needs: [...needs.values()], siblings: [...siblings].sort() }
+  })
+  return { facts, problems }
+}
+
+function namesInside({ entries, programs }: LinkedPart): ReadonlySet<string> {
+  const names = new Set(programs.flatMap(({ entry, facts }) => [facts.soname ?? baseName(entry), baseName(entry)]))
+  for (const entry of entries) if (entry.kind === 'symlink' || entry.kind === 'hardlink') names.add(baseName(entry))
+  return names
+}
+
+function sonames({ programs }: LinkedPart): readonly string[] {
+  const found = programs
+    .filter(({ entry, facts }) => facts.type === 3 && facts.soname !== undefined && isDefaultFolder(folderName(entry)))
+    .map(({ facts }) => facts.soname ?? '')
     .filter((soname) => /^[!-~]+$/.test(soname))
-  return { brings: [...new Set(brings)].sort(), needs: [...needs.values()], problems }
+  return [...new Set(found)].sort()
 }
 
 async function elfFacts(tree: ScannedTree, entry: DestEntry): Promise<ElfFacts | undefined> {

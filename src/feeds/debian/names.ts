@@ -22,14 +22,15 @@ export function debianArch(arch: Arch): string {
 }
 
 /**
- * The unit's name as a Debian package name.
+ * The Debian name of a unit's package: the unit's own, or `<unit>-<suffix>`.
  *
  * @throws {YoeError} BAD_NAME at the unit
  * @see Debian Policy 5.6.1
  */
-export function debianName(unit: PackageUnit): string {
-  if (packageName.test(unit.name)) return unit.name
-  throw new YoeError('BAD_NAME', `"${unit.name}" can't be the name of a Debian package`, {
+export function debianName(unit: PackageUnit, suffix = ''): string {
+  const name = suffix === '' ? unit.name : `${unit.name}-${suffix}`
+  if (packageName.test(name)) return name
+  throw new YoeError('BAD_NAME', `"${name}" can't be the name of a Debian package`, {
     hint: 'use two or more of a-z 0-9 + . -, beginning with a letter or digit',
     at: unit.at,
     unit: unit.name,

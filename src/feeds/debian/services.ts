@@ -1,4 +1,3 @@
-import type { PackageUnit } from '#engine/project/model.ts'
 import type { DestEntry, Problem, ScannedTree } from './destdir.ts'
 import { readerOf } from './destdir.ts'
 
@@ -9,14 +8,22 @@ const unitType = /\.(service|socket|timer|path|mount|automount|target|swap|slice
 /** A service as systemd names its unit: `app` is `app.service`. */
 export const systemdUnit = (service: string): string => (unitType.test(service) ? service : `${service}.service`)
 
+/** Where the services of a unit come from. */
+export interface FoundServices {
+  readonly problems: readonly Problem[]
+  /** Service to its unit file; services of other packages are in none. */
+  readonly files: ReadonlyMap<string, DestEntry>
+}
+
 /**
- * Checks that each service of the unit has a unit file in the package which says what enabling it means. A companion
- * unit, one that installs nothing and only enables what a package it depends on brings, is taken at its word.
+ * Checks that each service of the unit has a unit file among what it installs which says what enabling it means. A
+ * companion unit, one that installs nothing and only enables what a package it depends on brings, is taken at its word.
  */
-export async function checkServices(unit: PackageUnit, tree: ScannedTree): Promise<readonly Problem[]> {
+export async function findServices(services: readonly string[], tree: ScannedTree): Promise<FoundServices> {
   const companion = tree.entries.every((entry) => entry.kind === 'directory')
   const problems: Problem[] = []
-  for (const service of unit.services) {
+  const files = new Map<string, DestEntry>()
+  for (const service of services) {
     const name = systemdUnit(service)
     if (!unitName.test(name)) {
       problems.push({
@@ -35,14 +42,17 @@ export async function checkServices(unit: PackageUnit, tree: ScannedTree): Promi
         message: `service "${service}" has no unit file in the package`,
         hint: `install ${file} to $DESTDIR/usr/lib/systemd/system/, or take "${service}" out of services`,
       })
-    } else if (entry.kind === 'file' && !(await hasInstallSection(tree, entry))) {
+      continue
+    }
+    files.set(service, entry)
+    if (entry.kind === 'file' && !(await hasInstallSection(tree, entry))) {
       problems.push({
         message: `service "${service}" can't be enabled: ${file} has no [Install] section`,
         hint: 'add to the unit file: [Install] and WantedBy=multi-user.target',
       })
     }
   }
-  return problems
+  return { problems, files }
 }
 
 async function hasInstallSection(tree: ScannedTree, entry: DestEntry): Promise<boolean> {
@@ -60,7 +70,7 @@ async function hasInstallSection(tree: ScannedTree, entry: DestEntry): Promise<b
  * needs no running systemd (an image being assembled has none) and keeps an administrator's `systemctl disable`.
  * Starting and stopping go through deb-systemd-invoke, which honours policy-rc.d, and happen only on a live system.
  *
- * @param services as {@link checkServices} passed them
+ * @param services as {@link findServices} passed them
  * @see init-system-helpers, deb-systemd-helper(1p)
  */
 export function maintainerScripts(services: readonly string[]): ReadonlyMap<string, string> {
