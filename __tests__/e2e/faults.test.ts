@@ -217,7 +217,7 @@ test('a reader that has seen enough closes its pipe: no stack trace', (t) => {
     'PROJECT.star': bareProject,
     'units/u.star': '[unit(name = "unit-%d" % n, version = "1", description = "x" * 190) for n in range(3000)]\n',
   })
-  const script = `"${process.execPath}" --disable-warning=ExperimentalWarning "${join(checkout, 'src/cli/main.ts')}" list | head -c 100 >/dev/null; echo "\${PIPESTATUS[0]}"`
+  const script = `"${process.execPath}" --disable-warning=ExperimentalWarning "${join(checkout, 'src/cli/main.mjs')}" list | head -c 100 >/dev/null; echo "\${PIPESTATUS[0]}"`
   const ran = spawnSync('bash', ['-c', script], { cwd: root, encoding: 'utf8' })
   assert.equal(ran.stderr, '')
   assert.equal(ran.stdout, '0\n')

@@ -58,7 +58,7 @@ export function testProject(t: TestContext, texts: Texts, cache?: string): TestP
 
 export function projectIn(root: string, home: string, cache?: string): TestProject {
   const start = (args: readonly string[], { cwd = root, env = {}, through = [] }: RunOptions = {}): Running => {
-    const yoe = [process.execPath, '--disable-warning=ExperimentalWarning', join(checkout, 'src/cli/main.ts')]
+    const yoe = [process.execPath, '--disable-warning=ExperimentalWarning', join(checkout, 'src/cli/main.mjs')]
     const [program = '', ...rest] = [...through, ...yoe, ...args]
     const child = spawn(program, rest, {
       cwd,
