@@ -5,6 +5,7 @@ import type { PackedPackage } from '../formats.ts'
 import type { PackageNode } from '../plan/graph.ts'
 import type { Task } from '../project/model.ts'
 import type { BuildContext } from './context.ts'
+import { tasksOf } from './debug-info.ts'
 import { inside, taskEnvironment } from './environment.ts'
 import type { NodeFolders } from './folders.ts'
 import { foldersOf } from './folders.ts'
@@ -116,7 +117,7 @@ async function runTasks(
     context.processors,
     context.sourceDateEpoch,
   )
-  for (const task of unit.tasks) {
+  for (const task of tasksOf(unit)) {
     log.note(`task ${task.name}`)
     for (const [index, step] of task.steps.entries()) {
       if (step.kind === 'call') throw new TypeError('function steps are not run yet')
