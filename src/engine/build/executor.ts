@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { userErrors, type YoeError } from '../errors.ts'
 import type { UnitOutcome } from '../events.ts'
 import { canonical } from '../plan/canonical.ts'
@@ -167,6 +168,7 @@ class Execution implements Results {
       const errors = userErrors(await writeFailure(failure, this.#context.buildRoot))
       if (errors === undefined) throw failure
       const cancelled = errors.some((error) => error.code === 'CANCELLED')
+      if (!cancelled) await this.#rememberFailure(node, errors)
       end(cancelled ? 'cancelled' : 'failed', errors[0]?.message ?? '', { errors })
       if (!this.#options.keepGoing || cancelled)
         this.#stopped ??= cancelled ? 'the build was stopped' : `${node.unit.name} failed`
@@ -184,7 +186,10 @@ class Execution implements Results {
     node: Node,
   ): Promise<{ manifest: UnitManifest; outcome: 'cached' | 'restored'; why: string } | undefined> {
     const local = await this.#local(node)
-    if (local !== undefined) return { manifest: local, outcome: 'cached', why: 'nothing changed' }
+    if (local !== undefined) {
+      await rm(foldersOf(this.#context.buildRoot, node).failed, { force: true })
+      return { manifest: local, outcome: 'cached', why: 'nothing changed' }
+    }
     const restored = await this.#options.remotes?.restore(manifestArch(node), keyOf(this.#context, node).hash)
     if (restored === undefined) return undefined
     await this.#remember(node)
@@ -247,7 +252,16 @@ class Execution implements Results {
 
   /** What the next `why` compares with. */
   async #remember(node: Node): Promise<void> {
-    await replaceFile(foldersOf(this.#context.buildRoot, node).last, canonical(keyOf(this.#context, node).inputs))
+    const { last, failed } = foldersOf(this.#context.buildRoot, node)
+    await replaceFile(last, canonical(keyOf(this.#context, node).inputs))
+    await rm(failed, { force: true })
+  }
+
+  /** For lists and descriptions; that it can't be written, on a full disk, is not what went wrong. */
+  async #rememberFailure(node: Node, errors: readonly YoeError[]): Promise<void> {
+    const { hash } = keyOf(this.#context, node)
+    const document = { hash, errors: errors.map(({ code, message }) => ({ code, message })) }
+    await replaceFile(foldersOf(this.#context.buildRoot, node).failed, JSON.stringify(document)).catch(() => {})
   }
 }
 

@@ -13,6 +13,8 @@ export interface NodeFolders {
   readonly log: string
   /** What the last finished build was made of: what `why` compares with. */
   readonly last: string
+  /** The key and the error of the last build, when it failed; gone as soon as one succeeds. */
+  readonly failed: string
 }
 
 export function foldersOf(buildRoot: string, node: Pick<Node, 'id'>): NodeFolders {
@@ -26,6 +28,7 @@ export function foldersOf(buildRoot: string, node: Pick<Node, 'id'>): NodeFolder
     packages: join(root, 'packages'),
     log: join(root, 'build.log'),
     last: join(root, 'last.json'),
+    failed: join(root, 'failed.json'),
   }
 }
 
