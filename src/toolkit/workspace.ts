@@ -1,22 +1,25 @@
-import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { replaceFile } from '#engine/build/folders.ts'
-import { YoeError } from '#engine/errors.ts'
+import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
 import { digestOf } from '#engine/plan/canonical.ts'
-import type { Evaluated } from '#engine/project/evaluate.ts'
-import { stillTrue } from '#engine/project/files.ts'
+import type { Evaluated, EvaluateRequest } from '#engine/project/evaluate.ts'
+import { stillTrue } from '#engine/project/facts.ts'
 import { version } from '#engine/version.ts'
 import { shippedModules } from './assets.ts'
 import { openKept, sealKept } from './kept.ts'
+import { readLocal } from './local/file.ts'
+import type { Local } from './local/settings.ts'
+import type { ProjectFile } from './project-file.ts'
+import { buildFolder, locateProject } from './project-file.ts'
 
 /** Raised when an evaluated project of an older version of this file must not be believed. */
 const evaluatedRevision = 2
 
 export interface WorkspaceOptions {
   readonly cwd: string
-  /** A folder with a PROJECT.star, or that file. */
+  /** A folder with a PROJECT.star, or a file that declares a project. */
   readonly project: string | undefined
   readonly env: Readonly<Record<string, string | undefined>>
   readonly offline: boolean
@@ -25,80 +28,102 @@ export interface WorkspaceOptions {
 }
 
 /** A project on this machine, and where its things lie. */
-export interface Workspace extends WorkspaceOptions {
-  /** Absolute folder of PROJECT.star. */
-  readonly root: string
-  /** `$YOE_CACHE`, by default `cache/` of the project. */
+export interface Workspace extends WorkspaceOptions, ProjectFile {
+  /** What this machine's developer chose. */
+  readonly local: Local
+  /** `$YOE_CACHE`, else that of local.star, else (once it is evaluated: {@link loadProject}) the project's, else `cache/`. */
   readonly cacheRoot: string
-  /** `build/`: a folder for every unit. */
+  /** A folder for every unit: `build/`, or for a project that is not PROJECT.star a folder in it. */
   readonly buildRoot: string
   /** `repo/`: package repositories. */
   readonly repoRoot: string
 }
 
-/** Finds the project: the option, `$YOE_PROJECT`, or upwards from here. @throws {YoeError} PROJECT_NOT_FOUND */
+/** An evaluated project, and the workspace as it wants it. */
+export interface Loaded extends Evaluated {
+  readonly workspace: Workspace
+}
+
+/** Finds the project and reads its local.star. @throws {YoeErrors} PROJECT_NOT_FOUND, or what is wrong with local.star */
 export function openWorkspace(options: WorkspaceOptions): Workspace {
-  const root = locate(options)
-  const { YOE_CACHE: cache } = options.env
+  const { cwd, project, env } = options
+  const file = locateProject(cwd, project, env)
+  const { root, entry } = file
+  const local = readLocal(root)
   return {
     ...options,
-    root,
-    cacheRoot: cache === undefined || cache === '' ? join(root, 'cache') : resolve(options.cwd, cache),
-    buildRoot: join(root, 'build'),
+    ...file,
+    local,
+    cacheRoot: cacheFolder(cwd, root, env, local, undefined),
+    buildRoot: join(root, 'build', buildFolder(entry)),
     repoRoot: join(root, 'repo'),
   }
 }
 
-function locate({ cwd, project, env }: WorkspaceOptions): string {
-  const named = project ?? env['YOE_PROJECT']
-  if (named !== undefined && named !== '') {
-    const path = resolve(cwd, named)
-    const folder = basename(path) === 'PROJECT.star' ? dirname(path) : path
-    if (existsSync(join(folder, 'PROJECT.star'))) return folder
-    throw new YoeError('PROJECT_NOT_FOUND', `there is no PROJECT.star in ${folder}`, {
-      hint: 'name the folder that holds it',
-    })
-  }
-  for (let folder = cwd; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'PROJECT.star'))) return folder
-    if (folder === dirname(folder)) break
-  }
-  throw new YoeError('PROJECT_NOT_FOUND', `neither ${cwd} nor a folder above it has a PROJECT.star`, {
-    hint: 'yoe init NAME makes a new project; --project DIR names one elsewhere',
-  })
+/** @param declared `cache(path = …)` of the project, relative to its root */
+function cacheFolder(
+  cwd: string,
+  root: string,
+  env: WorkspaceOptions['env'],
+  { settings }: Local,
+  declared: string | undefined,
+): string {
+  const { YOE_CACHE: cache } = env
+  if (cache !== undefined && cache !== '') return resolve(cwd, cache)
+  return resolve(root, settings.cache ?? declared ?? 'cache')
 }
 
 /**
  * The evaluated project. The last evaluation is kept and used as long as everything that it looked at is as it was: then
  * no Starlark runs at all. Deleting what is kept changes nothing.
  *
- * @param machine overrides the project's default; undefined: the default
+ * @param machine undefined: that of local.star, else the project's default
  * @throws {YoeErrors} everything that is wrong with the project
  */
-export async function loadProject(workspace: Workspace, machine: string | undefined): Promise<Evaluated> {
+export async function loadProject(workspace: Workspace, machine: string | undefined): Promise<Loaded> {
+  const { root, entry, local } = workspace
   const modules = shippedModules()
-  const key = digestOf('yoe-evaluated/1', {
-    version,
-    evaluatedRevision,
-    root: workspace.root,
-    machine: machine ?? '',
-    modules,
-  })
-  const kept = join(workspace.cacheRoot, 'evaluated', `${key}.json`)
+  const request = { root, entry, machine: machine ?? local.settings.machine, shippedModules: modules }
+  const key = digestOf('yoe-evaluated/1', { ...request, version, evaluatedRevision, machine: request.machine ?? '' })
+  // Not in the cache: where that is, the project itself may say.
+  const kept = join(root, 'build', evaluatedFolder, `${key}.json`)
   const known = await readEvaluated(kept)
-  if (known !== undefined && stillTrue(known.facts)) return known
+  if (known !== undefined && stillTrue(known.facts)) return { ...known, workspace: settled(workspace, known) }
+  const evaluated = await evaluateAnew(request).catch((failure: unknown) => {
+    throw machine === undefined ? blamingLocal(failure, local) : failure
+  })
+  await keep(kept, evaluated)
+  return { ...evaluated, workspace: settled(workspace, evaluated) }
+}
+
+/** In `build/`: what commands need not work out again. No distro is called so. */
+export const evaluatedFolder = '.evaluated'
+
+function settled(workspace: Workspace, _evaluated: Evaluated): Workspace {
+  const { cwd, root, env, local } = workspace
+  return { ...workspace, cacheRoot: cacheFolder(cwd, root, env, local, undefined) }
+}
+
+async function evaluateAnew(request: Omit<EvaluateRequest, 'formatBuiltins'>): Promise<Evaluated> {
   const [{ evaluateProject }, { formatBuiltins }] = await Promise.all([
     import('#engine/project/evaluate.ts'),
     import('./formats.ts'),
   ])
-  const evaluated = await evaluateProject({
-    root: workspace.root,
-    machine,
-    shippedModules: modules,
-    formatBuiltins: await formatBuiltins(),
-  })
-  await keep(kept, evaluated)
-  return evaluated
+  return evaluateProject({ ...request, formatBuiltins: await formatBuiltins() })
+}
+
+/** A machine that only local.star asked for is missing there. */
+function blamingLocal(failure: unknown, { at }: Local): unknown {
+  const place = at.get('machine')
+  const errors = place === undefined ? undefined : userErrors(failure)
+  if (errors === undefined) return failure
+  return new YoeErrors(
+    errors.map((error) =>
+      error.code === 'MACHINE_NOT_FOUND' && error.at === undefined
+        ? new YoeError(error.code, error.message, { at: place, hint: error.hint, cause: error })
+        : error,
+    ),
+  )
 }
 
 async function readEvaluated(path: string): Promise<Evaluated | undefined> {

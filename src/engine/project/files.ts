@@ -1,20 +1,18 @@
-import type { BigIntStats } from 'node:fs'
-import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { YoeError } from '../errors.ts'
 import type { Files } from './builtins/builtin.ts'
+import type { Facts } from './facts.ts'
+import { FactBook, lookAt } from './facts.ts'
 import type { Place } from './model.ts'
 import { placeLabel } from './place.ts'
-
-/** The state of everything that an evaluation looked at: absolute path to signature. */
-export type Facts = Readonly<Record<string, string>>
 
 const largestFile = 4 << 20
 
 /** The files of a project and its modules, never anything outside; notes what was looked at. */
 export class ProjectFiles implements Files {
   readonly #roots = new Map<string, { readonly root: string; readonly real: string }>()
-  readonly #facts = new Map<string, string>()
+  readonly #facts = new FactBook()
 
   /** @param module '' for the project itself; @param root absolute */
   addRoot(module: string, root: string): void {
@@ -22,7 +20,7 @@ export class ProjectFiles implements Files {
   }
 
   get facts(): Facts {
-    return Object.fromEntries(this.#facts)
+    return this.#facts.facts
   }
 
   hasRoot(module: string): boolean {
@@ -41,19 +39,14 @@ export class ProjectFiles implements Files {
   }
 
   kindOf(place: Place): 'file' | 'folder' | 'missing' | 'outside' {
-    if (!this.#roots.has(place.module)) return 'missing'
-    const path = this.absolute(place)
-    const stats = this.#stat(path)
-    if (stats === undefined) return 'missing'
-    if (!this.#isInside(place, path)) return 'outside'
-    return stats.isDirectory() ? 'folder' : stats.isFile() ? 'file' : 'missing'
-  }
-
-  /** Links are followed, but not out of the root. */
-  #isInside(place: Place, path: string): boolean {
-    const real = realpathSync(path)
-    const root = this.#roots.get(place.module)?.real
-    return root !== undefined && (real === root || real.startsWith(root + sep))
+    const owner = this.#roots.get(place.module)
+    if (owner === undefined) return 'missing'
+    const path = join(owner.root, place.path)
+    const look = lookAt(path)
+    const { kind, real } = look
+    this.#facts.saw(path, look, real === join(owner.real, place.path))
+    // Links are followed, but not out of the root.
+    return real === undefined || real === owner.real || real.startsWith(owner.real + sep) ? kind : 'outside'
   }
 
   /** The text of a regular file. @throws {YoeError} LOAD_NOT_FOUND, LOAD_OUTSIDE */
@@ -68,6 +61,7 @@ export class ProjectFiles implements Files {
       case 'folder':
         throw new YoeError('LOAD_NOT_FOUND', `${label} is a folder`)
       case 'file':
+        this.#facts.reads(path)
         return readBounded(path, label)
     }
   }
@@ -75,6 +69,7 @@ export class ProjectFiles implements Files {
   /** All `.star` files below a folder, in walk order (by name, folders where their name stands); none when it is missing. */
   starFiles(folder: Place): readonly Place[] {
     if (this.kindOf(folder) !== 'folder') return []
+    this.#facts.reads(this.absolute(folder))
     const found: Place[] = []
     const entries = readdirSync(this.absolute(folder), { withFileTypes: true }).sort((a, b) =>
       a.name < b.name ? -1 : 1,
@@ -86,26 +81,6 @@ export class ProjectFiles implements Files {
     }
     return found
   }
-
-  #stat(path: string): BigIntStats | undefined {
-    const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
-    this.#facts.set(path, signature(stats))
-    return stats
-  }
-}
-
-/** Changes whenever the content of a file, the entries of a folder or the kind of what is there may have changed. */
-function signature(stats: BigIntStats | undefined): string {
-  if (stats === undefined) return 'missing'
-  // A folder's size and times change with its entries; what is inside has facts of its own.
-  return `${stats.mode}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`
-}
-
-/** Whether all that an evaluation looked at is still as it was. */
-export function stillTrue(facts: Facts): boolean {
-  return Object.entries(facts).every(
-    ([path, fact]) => signature(statSync(path, { bigint: true, throwIfNoEntry: false })) === fact,
-  )
 }
 
 /** Reads through one descriptor, so that what was checked is what is read. */
