@@ -83,7 +83,7 @@ const cases: Readonly<Record<string, Case>> = {
   'a project elsewhere that is none': {
     args: ['list', '--project', '/nonexistent/PROJECT.star'],
     code: 2,
-    said: 'error[PROJECT_NOT_FOUND]: there is no PROJECT.star in /nonexistent\n  hint: name the folder that holds it\n',
+    said: 'error[PROJECT_NOT_FOUND]: there is no PROJECT.star in /nonexistent\n  hint: name the folder that holds it, or a .star file that declares a project\n',
   },
   'a project without machines': {
     args: ['plan'],
@@ -250,7 +250,7 @@ test('what is kept of an evaluation is used, and deleted or damaged makes no dif
     return ran.stdout
   }
   const first = await listed()
-  const [kept = '', ...others] = globSync('cache/evaluated/*', { cwd: project.root }).map((path) =>
+  const [kept = '', ...others] = globSync('build/.evaluated/*', { cwd: project.root }).map((path) =>
     join(project.root, path),
   )
   assert.ok(kept !== '' && others.length === 0)

@@ -1,5 +1,4 @@
-import type { Evaluated } from '#engine/project/evaluate.ts'
-import type { Workspace } from '#toolkit/workspace.ts'
+import type { Loaded, Workspace } from '#toolkit/workspace.ts'
 import { loadProject, openWorkspace } from '#toolkit/workspace.ts'
 import type { Invocation, projectOptions } from './command.ts'
 
@@ -12,7 +11,6 @@ export function workspaceOf(invocation: ProjectInvocation): Workspace {
 }
 
 /** The project evaluated for the machine that the options name. */
-export async function projectOf(invocation: ProjectInvocation): Promise<{ workspace: Workspace } & Evaluated> {
-  const workspace = workspaceOf(invocation)
-  return { workspace, ...(await loadProject(workspace, invocation.values.machine)) }
+export function projectOf(invocation: ProjectInvocation): Promise<Loaded> {
+  return loadProject(workspaceOf(invocation), invocation.values.machine)
 }

@@ -2,9 +2,9 @@ import type { Feed } from '#engine/catalog/package.ts'
 import { View } from '#engine/catalog/view.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { FeedEnvironment, PackageFormat } from '#engine/formats.ts'
-import { didYouMean } from '#engine/nearest.ts'
 import type { Evaluated } from '#engine/project/evaluate.ts'
 import type { FeedDeclaration, Machine, Project } from '#engine/project/model.ts'
+import { distroChoice, imageChoice } from './choices.ts'
 import { fetcherOf } from './fetching.ts'
 import { formatOf } from './formats.ts'
 import type { Workspace } from './workspace.ts'
@@ -49,9 +49,9 @@ export type OpenOne = (format: PackageFormat, declaration: FeedDeclaration, with
  * @param open how a feed is opened; tests pass one that refuses
  * @throws {YoeErrors} everything that is wrong with the project; MACHINE_NOT_FOUND, PROJECT_INVALID (no such distro)
  */
-export async function openCatalog(workspace: Workspace, options: CatalogOptions, open?: OpenOne): Promise<Catalog> {
-  const evaluated = await loadProject(workspace, options.machine)
-  const { project, machine } = evaluated
+export async function openCatalog(opened: Workspace, options: CatalogOptions, open?: OpenOne): Promise<Catalog> {
+  const evaluated = await loadProject(opened, options.machine)
+  const { project, machine, workspace } = evaluated
   if (machine === undefined) {
     throw new YoeError('MACHINE_NOT_FOUND', 'this project names no machine', {
       at: project.at,
@@ -59,9 +59,9 @@ export async function openCatalog(workspace: Workspace, options: CatalogOptions,
     })
   }
   const { targets = [], refresh = false } = options
-  const { image } = project.defaults
-  const names = targets.length > 0 ? targets : image === undefined ? [] : [image]
-  const distro = distroOf(project, options.distro, names)
+  const image = targets.length > 0 ? undefined : imageChoice(project, workspace.local)
+  const names = image === undefined ? targets : [image.value]
+  const distro = distroChoice(project, workspace.local, options.distro, names).value
   return catalogOf(workspace, evaluated, machine, distro, refresh, open)
 }
 
@@ -110,31 +110,4 @@ function catalogOf(
       return opened
     },
   }
-}
-
-/**
- * The distro cascade: the command line, the image's own, the project's default.
- * @throws {YoeError} PROJECT_INVALID
- * @see seed, Distros
- */
-export function distroOf(project: Project, asked: string | undefined, names: readonly string[]): string {
-  const own = project.units
-    .filter((unit) => names.includes(unit.name) && unit.distros?.length === 1)
-    .map((unit) => unit.distros?.[0])
-  const distro = asked ?? (new Set(own).size === 1 ? own[0] : undefined) ?? project.defaults.distro
-  const known = [...new Set(project.feeds.map((feed) => feed.distro))]
-  if (distro === undefined && known.length === 1 && known[0] !== undefined) return known[0]
-  if (distro === undefined) {
-    throw new YoeError('PROJECT_INVALID', 'this project names no distro', {
-      at: project.at,
-      hint: `add defaults = defaults(distro = "…")`,
-    })
-  }
-  if (!known.includes(distro)) {
-    throw new YoeError('PROJECT_INVALID', `no module of this project has a feed for distro "${distro}"`, {
-      at: project.at,
-      hint: didYouMean(distro, known) ?? `there are feeds for: ${known.join(', ') || 'none'}`,
-    })
-  }
-  return distro
 }

@@ -10,6 +10,7 @@ import { resolveGraph } from '#engine/plan/resolve.ts'
 import type { Machine, Project } from '#engine/project/model.ts'
 import type { Catalog } from './catalog-view.ts'
 import { openCatalog } from './catalog-view.ts'
+import { imageChoice } from './choices.ts'
 import { readContents } from './contents.ts'
 import { knownClosures } from './known-closures.ts'
 import type { Workspace } from './workspace.ts'
@@ -47,7 +48,7 @@ export interface Plan {
  */
 export async function makePlan(workspace: Workspace, options: PlanOptions): Promise<Plan> {
   const catalog = await openCatalog(workspace, options)
-  return planCatalog(catalog, targetNames(catalog.project, options.targets))
+  return planCatalog(catalog, targetNames(catalog, options.targets))
 }
 
 /**
@@ -96,10 +97,10 @@ export async function universeOf({ workspace, machine, format, view, feeds }: Ca
 }
 
 /** What a command is about: the names that were given, else the default image. @throws {YoeError} USAGE */
-export function targetNames(project: Project, asked: readonly string[]): readonly string[] {
+export function targetNames({ project, workspace }: Catalog, asked: readonly string[]): readonly string[] {
   if (asked.length > 0) return asked
-  const { image } = project.defaults
-  if (image !== undefined) return [image]
+  const image = imageChoice(project, workspace.local)
+  if (image !== undefined) return [image.value]
   const images = project.units.filter((unit) => unit.kind === 'image').map((unit) => unit.name)
   throw new YoeError('USAGE', 'this project has no default image, so say what to build', {
     at: project.at,
