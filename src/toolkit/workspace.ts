@@ -1,21 +1,15 @@
-import { mkdir, readFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
-import { replaceFile } from '#engine/build/folders.ts'
+import { join, resolve } from 'node:path'
 import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
 import { digestOf } from '#engine/plan/canonical.ts'
 import type { Evaluated, EvaluateRequest } from '#engine/project/evaluate.ts'
-import { stillTrue } from '#engine/project/facts.ts'
-import { version } from '#engine/version.ts'
 import { shippedModules } from './assets.ts'
-import { openKept, sealKept } from './kept.ts'
+import { engineState } from './engine-state.ts'
+import { keepProject, readKeptProject } from './kept-project.ts'
 import { readLocal } from './local/file.ts'
 import type { Local } from './local/settings.ts'
 import type { ProjectFile } from './project-file.ts'
 import { buildFolder, locateProject } from './project-file.ts'
-
-/** Raised when an evaluated project of an older version of this file must not be believed. */
-const evaluatedRevision = 2
 
 export interface WorkspaceOptions {
   readonly cwd: string
@@ -84,15 +78,15 @@ export async function loadProject(workspace: Workspace, machine: string | undefi
   const { root, entry, local } = workspace
   const modules = shippedModules()
   const request = { root, entry, machine: machine ?? local.settings.machine, shippedModules: modules }
-  const key = digestOf('yoe-evaluated/1', { ...request, version, evaluatedRevision, machine: request.machine ?? '' })
+  const key = digestOf('yoe-evaluated/1', { ...request, engine: engineState(), machine: request.machine ?? '' })
   // Not in the cache: where that is, the project itself may say.
-  const kept = join(root, 'build', evaluatedFolder, `${key}.json`)
-  const known = await readEvaluated(kept)
-  if (known !== undefined && stillTrue(known.facts)) return { ...known, workspace: settled(workspace, known) }
+  const kept = join(root, 'build', evaluatedFolder, `${key}`)
+  const known = readKeptProject(kept)
+  if (known !== undefined) return { ...known, workspace: settled(workspace, known) }
   const evaluated = await evaluateAnew(request).catch((failure: unknown) => {
     throw machine === undefined ? blamingLocal(failure, local) : failure
   })
-  await keep(kept, evaluated)
+  await keepProject(kept, evaluated)
   return { ...evaluated, workspace: settled(workspace, evaluated) }
 }
 
@@ -124,28 +118,6 @@ function blamingLocal(failure: unknown, { at }: Local): unknown {
         : error,
     ),
   )
-}
-
-async function readEvaluated(path: string): Promise<Evaluated | undefined> {
-  try {
-    const body = openKept(await readFile(path, 'utf8'))
-    if (body === undefined) return undefined
-    // Written by this very version for this very folder, and whole; `facts` decides about the rest.
-    const document: Evaluated = JSON.parse(body)
-    return document
-  } catch {
-    return undefined
-  }
-}
-
-/** An accelerator: a cache that can't be written to (a read-only checkout) is no failure. */
-async function keep(path: string, evaluated: Evaluated): Promise<void> {
-  try {
-    await mkdir(dirname(path), { recursive: true })
-    await replaceFile(path, sealKept(JSON.stringify(evaluated)))
-  } catch (failure) {
-    if (!(failure instanceof Error && 'code' in failure)) throw failure
-  }
 }
 
 /** Absolute path of a place of an evaluated project. */
