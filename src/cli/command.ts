@@ -57,8 +57,8 @@ export function command<const O extends Options>(definition: Command<O>): Comman
 export const projectOptions = {
   project: {
     type: 'string',
-    value: 'DIR',
-    help: 'the project: a folder with a PROJECT.star (default: found upwards from here)',
+    value: 'FILE_OR_DIR',
+    help: 'the project: its file, or a folder with a PROJECT.star (default: found upwards from here)',
   },
   machine: { type: 'string', value: 'NAME', help: "build for this machine instead of the project's default" },
   distro: { type: 'string', value: 'NAME', help: "use this distro instead of the project's default" },

@@ -81,6 +81,12 @@ async function dispatch(argv: readonly string[], output: Output): Promise<number
     else output.print(`yoe ${version}`)
     return 0
   }
+  const project = /^--project(?:=(.*))?$/s.exec(name)
+  if (project !== null) {
+    // `yoe --project FILE build`, as well as after the command. @see seed, Projects
+    const [file, verb, ...others] = project[1] === undefined ? rest : [project[1], ...rest]
+    if (file !== undefined && verb !== undefined) return dispatch([verb, '--project', file, ...others], output)
+  }
   if (name.startsWith('-')) {
     const command = rest.find((word) => Object.hasOwn(commands, word)) ?? 'plan'
     throw new YoeError('USAGE', `${name} stands where the command belongs`, {

@@ -66,6 +66,13 @@ function starFiles(folder: string): readonly string[] {
   return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.star')) : []
 }
 
+const mark = '@'
+
+/** Whether a folder of `build/` is that of a project which is not PROJECT.star. */
+export function isProjectFolder(name: string): boolean {
+  return name.startsWith(mark)
+}
+
 /**
  * The folder under `build/` of a project that shares its root with others; '' for the one of PROJECT.star. Begins with
  * `@`, which no distro does: their folders lie beside it.
@@ -73,5 +80,5 @@ function starFiles(folder: string): readonly string[] {
 export function buildFolder(entry: string): string {
   if (entry === defaultEntry) return ''
   const name = entry.replace(/\.star$/, '')
-  return `@${name.replaceAll(/[%+]/g, encodeURIComponent).replaceAll('/', '+')}`
+  return `${mark}${name.replaceAll(/[%+]/g, encodeURIComponent).replaceAll('/', '+')}`
 }

@@ -1,16 +1,18 @@
 import type { NodeReport } from '#engine/build/executor.ts'
 import { YoeError } from '#engine/errors.ts'
 import { defaultJobs, makePlan } from '#toolkit/planning.ts'
+import type { Workspace } from '#toolkit/workspace.ts'
 import { command, projectOptions, refreshOption } from '../command.ts'
 import type { Output } from '../output.ts'
 import { duration } from '../output.ts'
 import { workspaceOf } from '../project.ts'
+import { remember } from '../remember.ts'
 import { showPlan } from '../show-plan.ts'
 
 export const buildOptions = {
   ...projectOptions,
   ...refreshOption,
-  jobs: { type: 'string', short: 'j', value: 'N', help: 'units built at the same time (default: YOE_JOBS, or 5)' },
+  jobs: { type: 'string', short: 'j', value: 'N', help: 'units built at the same time (default: as configured, or 5)' },
   'keep-going': { type: 'boolean', short: 'k', help: 'after a failure, go on with what does not depend on it' },
 } as const
 
@@ -33,8 +35,9 @@ taken from the cache.
   async run(invocation) {
     const { values, positionals, output } = invocation
     const start = performance.now()
-    const jobs = jobCount(values.jobs ?? invocation.env['YOE_JOBS'])
     const workspace = workspaceOf(invocation)
+    const jobs = jobCount(values.jobs, workspace)
+    if (values.jobs !== undefined) await remember(workspace, 'parallel_builds', jobs)
     const plan = await makePlan(workspace, {
       machine: values.machine,
       distro: values.distro,
@@ -63,12 +66,17 @@ taken from the cache.
   },
 })
 
-/** @throws {YoeError} USAGE */
-export function jobCount(text: string | undefined): number {
-  if (text === undefined || text === '') return defaultJobs
-  const jobs = Number(text)
-  if (Number.isInteger(jobs) && jobs >= 1 && jobs <= 256) return jobs
-  throw new YoeError('USAGE', `${JSON.stringify(text)} is no number of jobs`, { hint: 'say -j 4' })
+/**
+ * How many units are built at the same time: the option, YOE_JOBS, local.star, or 5.
+ * @throws {YoeError} USAGE
+ */
+export function jobCount(option: string | undefined, { env, local }: Pick<Workspace, 'env' | 'local'>): number {
+  const text = option ?? env['YOE_JOBS'] ?? ''
+  if (text === '' && option === undefined) return local.settings.parallel_builds ?? defaultJobs
+  const jobs = /^[0-9]{1,9}$/.test(text) ? Number(text) : 0
+  if (jobs >= 1 && jobs <= 256) return jobs
+  const asked = option === undefined ? `YOE_JOBS: ${JSON.stringify(text)}` : JSON.stringify(text)
+  throw new YoeError('USAGE', `${asked} is no number of jobs`, { hint: 'say -j 4' })
 }
 
 function summarize(

@@ -19,13 +19,18 @@ Without --cell it lists the cells.
     offline: projectOptions.offline,
     cell: { type: 'string', value: 'CELL', help: 'the cell: a machine, a slash and an image' },
     through: { type: 'string', value: 'PHASE', help: 'stop after: units, image or boot-test (default)' },
-    jobs: { type: 'string', short: 'j', value: 'N', help: 'units built at the same time (default: YOE_JOBS, or 5)' },
+    jobs: {
+      type: 'string',
+      short: 'j',
+      value: 'N',
+      help: 'units built at the same time (default: as configured, or 5)',
+    },
     timeout: { type: 'string', value: 'TIME', help: 'the longest that the boot test may take, such as 10m' },
   },
   positionals: [0, 0],
   async run(invocation) {
-    const { values, output, env } = invocation
-    const workspace = workspaceOf({ ...invocation, values: { ...values, machine: undefined, distro: undefined } })
+    const { values, output } = invocation
+    const workspace = workspaceOf(invocation)
     if (values.cell === undefined) {
       const cells = await listCells(workspace, [])
       if (output.json) output.printJson(cells)
@@ -41,7 +46,7 @@ Without --cell it lists the cells.
     const report = await runCell(workspace, await findCell(workspace, values.cell), {
       through,
       trusted: true,
-      jobs: jobCount(values.jobs ?? env['YOE_JOBS']),
+      jobs: jobCount(values.jobs, workspace),
       bootTimeout: timeout === undefined ? undefined : timeout / 1000,
       feed: false,
     })

@@ -1,8 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeTree } from '#engine/build/tree.ts'
-import { YoeError } from '#engine/errors.ts'
+import { userErrors, YoeError } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
+import { defaultEntry, isProjectFolder } from '#toolkit/project-file.ts'
+import type { Workspace } from '#toolkit/workspace.ts'
+import { loadProject } from '#toolkit/workspace.ts'
 import { command, projectOptions } from '../command.ts'
 import type { Output } from '../output.ts'
 import { workspaceOf } from '../project.ts'
@@ -16,18 +19,24 @@ With --all the cache and the repository go, too.
   yoe clean
   yoe clean sensord
   yoe clean --all`,
-  options: { ...projectOptions, all: { type: 'boolean', help: 'remove the cache and the package repository, too' } },
+  options: {
+    project: projectOptions.project,
+    all: { type: 'boolean', help: 'remove the cache and the package repository, too' },
+  },
   positionals: [0, Number.POSITIVE_INFINITY],
   async run(invocation) {
     const { values, positionals, output } = invocation
-    const { buildRoot, cacheRoot, repoRoot } = workspaceOf(invocation)
+    const workspace = workspaceOf(invocation)
+    const { buildRoot } = workspace
     if (positionals.length === 0) {
-      const folders = values.all ? [buildRoot, repoRoot, cacheRoot] : [buildRoot]
+      // First, since what is kept of the evaluation goes with the rest.
+      const more = values.all ? [workspace.repoRoot, await cacheOf(workspace)] : []
+      const folders = [...(await buildFolders(workspace)), ...more]
       for (const folder of folders) await removeTree(folder)
       tellRemoved(folders, output)
       return 0
     }
-    const distros = await foldersIn(buildRoot)
+    const distros = (await foldersIn(buildRoot)).filter((name) => !isProjectFolder(name))
     const built = (
       await Promise.all(
         distros.map(async (distro) =>
@@ -50,6 +59,23 @@ With --all the cache and the repository go, too.
     return 0
   },
 })
+
+/** All of `build/`; where other projects of the same root have folders in it, all but these. */
+async function buildFolders({ buildRoot, entry }: Workspace): Promise<readonly string[]> {
+  const inside = entry === defaultEntry ? await foldersIn(buildRoot) : []
+  if (!inside.some(isProjectFolder)) return [buildRoot]
+  return inside.filter((name) => !isProjectFolder(name)).map((name) => join(buildRoot, name))
+}
+
+/** The cache that the project names, if it can say so. */
+async function cacheOf(workspace: Workspace): Promise<string> {
+  try {
+    return (await loadProject({ ...workspace, offline: true }, undefined)).workspace.cacheRoot
+  } catch (failure) {
+    if (userErrors(failure) === undefined) throw failure
+    return workspace.cacheRoot
+  }
+}
 
 function tellRemoved(folders: readonly string[], output: Output): void {
   if (output.json) output.printJson({ removed: folders })

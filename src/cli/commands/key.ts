@@ -15,7 +15,7 @@ $XDG_CONFIG_HOME/yoe/keys, never in the project; in CI they come from YOE_SIGNIN
   yoe key generate        makes what is missing
   yoe key show            fingerprints, and where the keys are
   yoe key export feed     the public key, for devices`,
-  options: projectOptions,
+  options: { project: projectOptions.project, offline: projectOptions.offline },
   positionals: [1, 2],
   async run(invocation) {
     const { output, positionals, env } = invocation

@@ -16,7 +16,7 @@ export const log = command({
 
   yoe log
   yoe log sensord -e`,
-  options: { ...projectOptions, edit: { type: 'boolean', short: 'e', help: 'open it in $EDITOR' } },
+  options: { project: projectOptions.project, edit: { type: 'boolean', short: 'e', help: 'open it in $EDITOR' } },
   positionals: [0, 1],
   async run(invocation) {
     const { values, positionals, output, env } = invocation

@@ -22,11 +22,12 @@ What is published there already stays on offer. A publish that is stopped leaves
   },
   positionals: [0, Number.POSITIVE_INFINITY],
   async run(invocation) {
-    const { values, positionals, output, cwd, env } = invocation
+    const { values, positionals, output, cwd } = invocation
     if (values.to === undefined) throw new YoeError('USAGE', 'say where to publish', { hint: 'yoe publish --to DIR' })
     const to = resolve(cwd, values.to)
-    const jobs = jobCount(values.jobs ?? env['YOE_JOBS'])
-    const plan = await makePlan(workspaceOf(invocation), {
+    const workspace = workspaceOf(invocation)
+    const jobs = jobCount(values.jobs, workspace)
+    const plan = await makePlan(workspace, {
       machine: values.machine,
       distro: values.distro,
       targets: positionals,

@@ -2,13 +2,14 @@ import { join } from 'node:path'
 import { parsePort } from '#bsp/qemu/ports.ts'
 import { foldersOf } from '#engine/build/folders.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
-import { size } from '#engine/project/readers.ts'
+import { sizeInBytes } from '#engine/project/scalars.ts'
 import { bootTestPlan, builtImage, imageOf } from '#toolkit/booting.ts'
 import { makePlan } from '#toolkit/planning.ts'
 import { command, projectOptions } from '../command.ts'
 import type { Output } from '../output.ts'
 import { duration, table } from '../output.ts'
 import { workspaceOf } from '../project.ts'
+import { remember } from '../remember.ts'
 
 export const run = command({
   usage: 'run [IMAGE] [--boot-test]',
@@ -32,10 +33,14 @@ tests and powers off: exit 0 only if all of it succeeds.
   positionals: [0, 1],
   async run(invocation) {
     const { values, positionals, output, report, signal } = invocation
-    const memory = values.memory === undefined ? undefined : readSize(values.memory)
+    const asked = values.memory === undefined ? undefined : readSize(values.memory)
     const timeout = readTime(values.timeout)
-    const workspace = workspaceOf(invocation)
-    const plan = await makePlan(workspace, { machine: values.machine, distro: values.distro, targets: positionals })
+    const forwards = values.port.map(parsePort)
+    const opened = workspaceOf(invocation)
+    if (values.memory !== undefined) await remember(opened, 'qemu_memory', values.memory)
+    const { qemu_memory, qemu_ports = [], qemu_display } = opened.local.settings
+    const memory = asked ?? qemu_memory
+    const plan = await makePlan(opened, { machine: values.machine, distro: values.distro, targets: positionals })
     if (values['boot-test']) {
       const { report: found, errors } = await bootTestPlan(plan, { timeout, memory })
       if (output.json) output.printJson(found)
@@ -43,6 +48,7 @@ tests and powers off: exit 0 only if all of it succeeds.
       if (errors.length > 0) throw new YoeErrors(errors)
       return 0
     }
+    const { workspace } = plan
     const { runDaemon, runImage } = await import('#bsp/run.ts')
     const image = imageOf(plan)
     const options = {
@@ -50,9 +56,9 @@ tests and powers off: exit 0 only if all of it succeeds.
       machine: image.machine,
       files: await builtImage(plan),
       disk: 'discard',
-      ports: values.port.map(parsePort),
+      ports: [...qemu_ports, ...forwards],
       ...(memory === undefined ? {} : { memory }),
-      display: values.display,
+      ...(values.display || qemu_display !== undefined ? { display: values.display || qemu_display === 'on' } : {}),
       cacheRoot: workspace.cacheRoot,
       report,
       signal,
@@ -72,11 +78,9 @@ tests and powers off: exit 0 only if all of it succeeds.
 })
 
 function readSize(text: string): number {
-  try {
-    return size(text)
-  } catch {
-    throw new YoeError('USAGE', `${JSON.stringify(text)} is no size`, { hint: 'say --memory 2G' })
-  }
+  const bytes = sizeInBytes(text)
+  if (bytes !== undefined) return bytes
+  throw new YoeError('USAGE', `${JSON.stringify(text)} is no size`, { hint: 'say --memory 2G' })
 }
 
 /** `90s`, `10m`, `1h` in milliseconds. */
