@@ -101,6 +101,7 @@ async function image(folder: string, tools: string, packages: readonly Repositor
     sourceDateEpoch: epoch,
     report: silent,
     log: () => {},
+    logPath: '',
   })
   await rm(workdir, { recursive: true })
 }

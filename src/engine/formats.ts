@@ -106,6 +106,8 @@ export interface InstallInput {
   readonly sourceDateEpoch: number
   readonly report: Reporter
   readonly log: (text: Uint8Array) => void
+  /** Where `log` puts it, for errors. */
+  readonly logPath: string
   readonly signal?: AbortSignal
 }
 

@@ -27,7 +27,7 @@ export async function buildImageNode(
   roots: Roots,
   log: UnitLog,
 ): Promise<readonly Produced[]> {
-  const packages = await closureEntries(plan, context, node, results)
+  const { installed: packages } = await imageEntries(plan, context, node, results)
   const { root } = foldersOf(context.buildRoot, node)
   const [workdir, outdir] = [context.store.temp(), join(root, 'image')]
   await mkdir(workdir, { recursive: true })
@@ -48,6 +48,7 @@ export async function buildImageNode(
     sourceDateEpoch: context.sourceDateEpoch,
     report: context.report,
     log: log.write,
+    logPath: log.path,
     signal: context.signal,
   })
   const contents = join(workdir, imageFiles.contents)
@@ -69,23 +70,25 @@ export async function buildImageNode(
 }
 
 /**
- * Everything that an image installs, files at hand. Packages of units may need more than the units declare (the owners of
- * libraries that they link), so the closure is resolved again until it no longer grows.
+ * Everything that an image installs, files at hand, and what else its units were split into (headers and debug
+ * information, say). Packages of units may need more than the units declare (the owners of libraries that they link), so
+ * the closure is resolved again until it no longer grows.
  */
-export async function closureEntries(
+export async function imageEntries(
   plan: Plan,
   context: BuildContext,
   node: ImageNode,
   results: Results,
-): Promise<readonly RepositoryEntry[]> {
+): Promise<{ readonly installed: readonly RepositoryEntry[]; readonly beside: readonly RepositoryEntry[] }> {
   const entries = new Map<string, RepositoryEntry>()
   const records = new Map<string, PackageRecord>()
   let { closure, units }: { closure: readonly PackageRecord[]; units: readonly PackageNode[] } = node
   for (let fresh = units; fresh.length > 0; fresh = units.filter((unit) => !records.has(unit.unit.name))) {
     for (const unit of fresh) {
-      const entry = await unitEntry(context, unit, results)
-      entries.set(unit.unit.name, entry)
-      records.set(unit.unit.name, entry.record)
+      for (const entry of await unitEntries(context, unit, results)) {
+        entries.set(entry.record.name, entry)
+        records.set(entry.record.name, entry.record)
+      }
     }
     const resolved = resolveBuiltImage(plan.universe, node, records)
     closure = resolved.closure
@@ -102,11 +105,13 @@ export async function closureEntries(
       size: record.origin.size,
     })
   })
-  return closure.map((record) => {
+  const installed = closure.map((record) => {
     const entry = entries.get(record.name)
     if (entry === undefined) throw new TypeError(`${record.name} of ${node.id} has no file`)
+    entries.delete(record.name)
     return entry
   })
+  return { installed, beside: [...entries.values()] }
 }
 
 /** Resolving anew makes nodes anew; what a unit links was a build dependency, so it was planned with it. */
@@ -115,17 +120,23 @@ function planned(plan: Plan, node: PackageNode): PackageNode {
   throw new TypeError(`${node.id} was not planned`)
 }
 
-async function unitEntry(context: BuildContext, node: PackageNode, results: Results): Promise<RepositoryEntry> {
-  const manifest = await results.manifestOf(node)
-  const [file] = manifest.files
-  const path = file === undefined ? undefined : await context.store.objects.path(file.sha256)
-  if (file === undefined || path === undefined) {
-    throw new YoeError('STORE_DAMAGED', `the package of ${node.unit.name} in the cache is damaged`, {
-      unit: node.unit.name,
-      hint: `yoe build --force ${node.unit.name} makes it anew`,
-    })
-  }
-  return { record: await context.format.describe(path, node.unit), path, sha256: file.sha256, size: file.size }
+/** The packages of a built unit, the main one first. */
+export async function unitEntries(
+  context: BuildContext,
+  node: PackageNode,
+  results: Results,
+): Promise<readonly RepositoryEntry[]> {
+  const { files } = await results.manifestOf(node)
+  return Promise.all(
+    files.map(async ({ sha256, size }) => {
+      const path = await context.store.objects.path(sha256)
+      if (path !== undefined) return { record: await context.format.describe(path, node.unit), path, sha256, size }
+      throw new YoeError('STORE_DAMAGED', `a package of ${node.unit.name} in the cache is damaged`, {
+        unit: node.unit.name,
+        hint: `yoe build --force ${node.unit.name} makes it anew`,
+      })
+    }),
+  )
 }
 
 /** Layers are objects like any other; a small file for each key says which. */

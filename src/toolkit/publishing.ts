@@ -6,17 +6,16 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { BuildContext } from '#engine/build/context.ts'
 import type { Results } from '#engine/build/executor.ts'
-import { YoeError } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import type { PackageFormat, RepositoryEntry, SigningKey } from '#engine/formats.ts'
-import type { Node, PackageNode } from '#engine/plan/graph.ts'
+import type { Node } from '#engine/plan/graph.ts'
 import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
 import type { KeyOwner } from '#feeds/keys/project-keys.ts'
 import { ensureKey, loadKey } from '#feeds/keys/project-keys.ts'
 import { publishDirectory } from '#feeds/publish/directory.ts'
 import type { BuildOptions } from './building.ts'
 import { buildPlan, throwFailures } from './building.ts'
-import { closureEntries } from './image-building.ts'
+import { imageEntries, unitEntries } from './image-building.ts'
 import type { Plan } from './planning.ts'
 
 /** Seconds since 1970. */
@@ -84,7 +83,7 @@ export function publishEntries(
   )
 }
 
-/** The package files of a plan's targets: closures of images, packages of units; each once. */
+/** The package files of a plan's targets: closures of images, all packages of their units and of units; each once. */
 export async function plannedEntries(
   plan: Plan,
   context: BuildContext,
@@ -92,29 +91,14 @@ export async function plannedEntries(
 ): Promise<readonly RepositoryEntry[]> {
   const entries = new Map<string, RepositoryEntry>()
   for (const node of plan.targets) {
-    if (node.kind === 'image')
-      for (const entry of await closureEntries(plan, context, node, results)) entries.set(entry.sha256, entry)
-    if (node.kind === 'package')
-      for (const entry of await unitEntries(plan.format, context, node, results)) entries.set(entry.sha256, entry)
+    if (node.kind === 'toolchain') continue
+    const found =
+      node.kind === 'package'
+        ? await unitEntries(context, node, results)
+        : Object.values(await imageEntries(plan, context, node, results)).flat()
+    for (const entry of found) entries.set(entry.sha256, entry)
   }
   return [...entries.values()]
-}
-
-async function unitEntries(
-  format: PackageFormat,
-  context: BuildContext,
-  node: PackageNode,
-  results: Results,
-): Promise<readonly RepositoryEntry[]> {
-  const { files } = await results.manifestOf(node)
-  return Promise.all(
-    files.map(async ({ sha256, size }) => {
-      const path = await context.store.objects.path(sha256)
-      if (path === undefined)
-        throw new YoeError('STORE_DAMAGED', `a package of ${node.unit.name} in the cache is damaged`)
-      return { record: await format.describe(path, node.unit), path, sha256, size }
-    }),
-  )
 }
 
 export interface FeedTarget {

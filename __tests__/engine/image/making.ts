@@ -99,6 +99,7 @@ export async function make(folder: string, making: Making = {}): Promise<BuiltIm
     sourceDateEpoch: epoch,
     report: silent,
     log: () => {},
+    logPath: '/build.log',
     ...making,
     image: image(making.image ?? {}),
     machine: { ...machine, ...making.machine },

@@ -230,3 +230,55 @@ test('a package whose bytes are not what its record says is refused, and nothing
   assert.ok(['INSTALL_FAILED', 'DIGEST_MISMATCH'].includes(said.code), said.message)
   assert.doesNotMatch(said.log?.tail.join('\n') ?? '', /it ran/)
 })
+
+const clashes = [
+  {
+    name: 'two units',
+    packages: ['aa', 'bb'],
+    says: /^(aa and bb|bb and aa) both install \/usr\/bin\/greet$/,
+    hint: /^say whose file it is: add replaces = \["(aa|bb)"\] to unit (aa|bb), or replaces = \["(aa|bb)"\] to unit (aa|bb)$/,
+  },
+  {
+    name: 'a unit and a package of a feed',
+    packages: ['aa'],
+    file: 'usr/bin/tac',
+    says: /^(aa and coreutils|coreutils and aa) both install \/usr\/bin\/tac$/,
+    hint: /^say whose file it is: add replaces = \["coreutils"\] to unit aa$/,
+  },
+] as const
+for (const clash of clashes) {
+  const file = 'file' in clash ? clash.file : 'usr/bin/greet'
+  for (const onto of ['a base', 'nothing']) {
+    test(`onto ${onto}: one file in ${clash.name} needs replaces, and then is the replacing one's`, {
+      skip,
+    }, async (t) => {
+      const folder = await scratch(t)
+      const tools = await toolsRoot()
+      const attempt = async (output: string, fields: Readonly<Record<string, string>>): Promise<void> => {
+        const own = await Promise.all(
+          clash.packages.map((name) =>
+            makeDeb(folder, { name, fields: fields[name] ?? '' }, { [file]: `#!/bin/sh\n# of ${name}\n` }),
+          ),
+        )
+        if (onto === 'a base') await install(output, own, { tools, base: await rootOf(smallRoots) })
+        else await install(output, [...(await trixie(smallRoots)), ...own], { tools })
+      }
+      const output = join(folder, 'root.tar.zst')
+      await assert.rejects(attempt(output, {}), (failure) => {
+        assert.ok(failure instanceof YoeError, String(failure))
+        assert.equal(failure.code, 'INSTALL_FAILED')
+        assert.match(failure.message, clash.says)
+        assert.match(failure.hint ?? '', clash.hint)
+        assert.equal(failure.at?.file, `units/${failure.unit}.star`)
+        assert.equal(failure.log?.path, '/build.log')
+        return true
+      })
+      const loser = clash.packages.length === 1 ? 'coreutils' : 'bb'
+      await attempt(output, { aa: `Replaces: ${loser}\n` })
+      assert.equal(await contentOf(output, file), '#!/bin/sh\n# of aa\n')
+      if (clash.packages.length === 1) return
+      await attempt(output, { bb: 'Replaces: aa\n' })
+      assert.equal(await contentOf(output, file), '#!/bin/sh\n# of bb\n')
+    })
+  }
+}

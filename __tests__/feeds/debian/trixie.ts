@@ -181,6 +181,7 @@ export async function install(
       log: (chunk) => {
         said += Buffer.from(chunk).toString()
       },
+      logPath: '/build.log',
     })
     return said
   } finally {

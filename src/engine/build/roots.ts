@@ -61,6 +61,7 @@ export async function buildToolchain(
     sourceDateEpoch: context.sourceDateEpoch,
     report: context.report,
     log: log.write,
+    logPath: log.path,
     signal: context.signal,
   })
   return [{ name: archiveName, path: output }]

@@ -4,6 +4,8 @@ import { defaultLimits } from './worker.ts'
 
 /** The log of one unit's build: kept on disk, told to whoever listens, and short enough at its end to be shown. */
 export interface UnitLog {
+  /** Absolute. */
+  readonly path: string
   /** Output of a program, as it comes. */
   readonly write: (chunk: Uint8Array) => void
   /** A line of ours. */
@@ -31,6 +33,7 @@ export function openUnitLog(path: string, unit: string, report: Reporter): UnitL
     lines.push(Buffer.from(`${text}\n`))
   }
   return {
+    path,
     write: (chunk) => lines.push(chunk),
     line: (text) => own(text),
     note: (text) => own(`=== ${text}`),

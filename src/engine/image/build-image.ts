@@ -33,6 +33,8 @@ export interface BuildImageInput {
   readonly sourceDateEpoch: number
   readonly report: Reporter
   readonly log: (text: Uint8Array) => void
+  /** Where `log` puts it, for errors. */
+  readonly logPath: string
   readonly signal?: AbortSignal
 }
 
@@ -174,6 +176,7 @@ async function install(
       sourceDateEpoch: input.sourceDateEpoch,
       report: input.report,
       log: input.log,
+      logPath: input.logPath,
       ...(input.signal === undefined ? {} : { signal: input.signal }),
     })
   } finally {

@@ -1,4 +1,5 @@
-import { YoeError } from '#engine/errors.ts'
+import { YoeError, type YoeErrorOptions } from '#engine/errors.ts'
+import type { InstallInput, RepositoryEntry } from '#engine/formats.ts'
 
 /** Lines of an installation's log that an error shows. */
 const shownLines = 40
@@ -24,9 +25,17 @@ export class Tail {
 }
 
 /** What went wrong, from what apt and dpkg said. */
-export function installFailure(tail: Tail, logPath: string): YoeError {
+export function installFailure(tail: Tail, input: Pick<InstallInput, 'packages' | 'logPath'>): YoeError {
   const text = tail.text()
-  const log = { log: { path: logPath, tail: tail.lines() } }
+  const log = { log: { path: input.logPath, tail: tail.lines() } }
+  const clash =
+    /error processing archive (?:\S*\/)?(?:\d+-)?([^\s_/]+)_\S* .*\n\s*trying to overwrite '(.+)', which is also in package (\S+)/.exec(
+      text,
+    )
+  if (clash !== null) {
+    const [, comes = '', path = '', there = ''] = clash
+    return fileClash({ comes, path, there: there.replace(/:.*/, '') }, input.packages, log)
+  }
   const script = /(?:new|installed|old) (\S+) package (\S+) script/.exec(text)
   if (script !== null) {
     const [, name, kind] = script
@@ -46,6 +55,28 @@ export function installFailure(tail: Tail, logPath: string): YoeError {
     })
   const said = /^E: (.*)$/m.exec(text)?.[1] ?? tail.lines().at(-1) ?? ''
   return new YoeError('INSTALL_FAILED', `the packages can't be installed: ${said}`, log)
+}
+
+/** Two packages of an image with one file: only the project can say whose it is. */
+function fileClash(
+  { comes, path, there }: { readonly comes: string; readonly path: string; readonly there: string },
+  packages: readonly RepositoryEntry[],
+  log: Pick<YoeErrorOptions, 'log'>,
+): YoeError {
+  const message = `${comes} and ${there} both install ${path}`
+  const declared = (name: string) => {
+    const origin = packages.find(({ record }) => record.name === name)?.record.origin
+    return origin?.kind === 'unit' ? origin : undefined
+  }
+  // Either may say so, whichever is installed first.
+  const [keeper, loser] = declared(comes) === undefined ? [there, comes] : [comes, there]
+  const origin = declared(keeper)
+  if (origin === undefined)
+    return new YoeError('INSTALL_FAILED', message, { hint: 'leave one of them out of the image', ...log })
+  const other = declared(loser)
+  const instead = other === undefined ? '' : `, or replaces = ["${keeper}"] to unit ${other.unit}`
+  const hint = `say whose file it is: add replaces = ["${loser}"] to unit ${origin.unit}${instead}`
+  return new YoeError('INSTALL_FAILED', message, { at: origin.at, unit: origin.unit, hint, ...log })
 }
 
 /** Who asks for what, in the words of apt 3 or of older ones. */

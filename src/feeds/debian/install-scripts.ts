@@ -114,6 +114,10 @@ perl /yoe/in/unpack.pl $root /work/unpacked </work/debs || {
   [ $? = 75 ] || exit 1
   say "a diversion or a replaced file: dpkg unpacks by itself"
   sed "s,^$root,," /work/debs | xargs chroot $root dpkg --force-unsafe-io --force-depends --unpack
+  # A package of which nothing is left, since others replace all its files, is gone.
+  chroot $root dpkg-query -W -f '$''{binary:Package}\n' >/work/left
+  grep -xFf /work/left /work/order >/work/order.left
+  mv /work/order.left /work/order
 }
 rm -f $root/var/cache/apt/archives/*.deb
 mount_system

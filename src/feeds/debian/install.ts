@@ -75,7 +75,7 @@ export async function installRoot(input: InstallInput): Promise<void> {
   )
   if (result.kind === 'killed') throw new YoeError('INSTALL_FAILED', `the installation was ended: ${result.why}`)
   if (result.code === 127) throw missingTool(tail, input.tools)
-  if (result.code !== 0) throw installFailure(tail, join(workdir, 'install.log'))
+  if (result.code !== 0) throw installFailure(tail, input)
   await keep(join(out, 'root.tar.zst'), input.output)
 }
 
