@@ -31,6 +31,9 @@ export class Declarations {
   readonly units: Unit[] = []
   readonly feeds: FeedDeclaration[] = []
   readonly errors: YoeError[] = []
+  /** Units of one module by name, and by what they provide: a project may have ten thousand. */
+  readonly #named = new Map<string, Unit[]>()
+  readonly #providing = new Map<string, Unit[]>()
 
   fail(code: YoeErrorCode, message: string, options: YoeErrorOptions): void {
     this.errors.push(new YoeError(code, message, options))
@@ -44,14 +47,14 @@ export class Declarations {
 
   /** Within one module a name is declared once (per distro); across modules the higher priority wins. */
   addUnit(unit: Unit): void {
-    const sameModule = this.units.filter((known) => known.module === unit.module && overlaps(known, unit))
-    const other = sameModule.find((known) => known.name === unit.name)
+    const inModule = (name: string): string => `${unit.module}//${name}`
+    const other = this.#named.get(inModule(unit.name))?.find((known) => overlaps(known, unit))
     if (other !== undefined) {
       this.#duplicate('unit', unit.name, unit.at, other.at)
       return
     }
     for (const name of provided(unit)) {
-      const rival = sameModule.find((known) => provided(known).includes(name))
+      const rival = this.#providing.get(inModule(name))?.find((known) => overlaps(known, unit))
       if (rival !== undefined) {
         this.fail('DUPLICATE', `"${unit.name}" and "${rival.name}" both provide "${name}"`, {
           at: unit.at,
@@ -60,6 +63,8 @@ export class Declarations {
         })
       }
     }
+    append(this.#named, inModule(unit.name), unit)
+    for (const name of provided(unit)) append(this.#providing, inModule(name), unit)
     this.units.push(unit)
   }
 
@@ -84,4 +89,10 @@ function overlaps(a: Unit, b: Unit): boolean {
 function provided(unit: Unit): readonly string[] {
   if (unit.kind === 'image') return []
   return unit.kind === 'package' ? unit.provides.map(({ name }) => name) : unit.provides
+}
+
+function append(map: Map<string, Unit[]>, key: string, unit: Unit): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, [unit])
+  else list.push(unit)
 }
