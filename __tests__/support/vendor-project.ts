@@ -17,7 +17,7 @@ export interface VendorProject extends TestProject {
 }
 
 /** A copy of the fixture that is gone after the test. */
-export async function vendorProject(t: Pick<TestContext, 'after'>): Promise<VendorProject> {
+export async function vendorProject(t: TestContext): Promise<VendorProject> {
   const folder = scratch(t)
   const root = join(folder, 'project')
   cpSync(fixture, root, { recursive: true })

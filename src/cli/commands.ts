@@ -24,6 +24,15 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./commands/list.ts')).list,
   },
   desc: { summary: 'describe one unit', load: async () => (await import('./commands/desc.ts')).desc },
+  refs: { summary: 'say what needs a unit or package', load: async () => (await import('./commands/refs.ts')).refs },
+  graph: {
+    summary: 'show what units and images need, as a tree or a graph',
+    load: async () => (await import('./commands/graph.ts')).graph,
+  },
+  why: {
+    summary: 'say why a unit or package is in an image',
+    load: async () => (await import('./commands/why.ts')).why,
+  },
   log: { summary: 'show a build log', load: async () => (await import('./commands/log.ts')).log },
   config: {
     summary: 'show the configuration in effect',

@@ -1,75 +1,151 @@
-import type { Unit } from '#engine/project/model.ts'
+import type { Machine } from '#engine/project/model.ts'
+import type { Row } from '#toolkit/introspect/listing.ts'
+import { moduleTitle } from '#toolkit/introspect/query.ts'
+import type { Loaded } from '#toolkit/workspace.ts'
+import { catalogOf, shadowOption, showShadows } from '../catalog.ts'
 import { command, projectOptions } from '../command.ts'
+import type { Output, Style } from '../output.ts'
 import { table } from '../output.ts'
 import { projectOf } from '../project.ts'
+import { shown } from '../shown.ts'
 
-const kinds = ['units', 'images', 'containers', 'machines', 'modules', 'feeds'] as const
+/** Words that list something else than a query finds, or are short for one. */
+const sections = ['units', 'images', 'containers', 'machines', 'modules', 'feeds'] as const
 
 export const list = command({
-  usage: 'list [units|images|containers|machines|modules|feeds]',
+  usage: 'list [machines|modules|feeds] [QUERY…]',
   summary: 'list units, images, machines, modules and feeds',
-  details: `Lists what the project and its modules declare, and where.
+  details: `Lists units, images and containers that a query finds; all of its words must hold:
+
+  TEXT           is in the name, or in a name that the unit provides
+  type:X         unit, image, container, or a class such as autotools; feed, for packages with in:
+  module:X       of a module; "project" for the project's own, or a feed with in:
+  in:X           what an image or a unit installs, packages of feeds included
+  status:X       cached, stale, failed, building or never built
+
+The first word may be machines, modules or feeds, which lists those; units, images and containers are short for type:.
 
   yoe list
-  yoe list images`,
-  options: projectOptions,
-  positionals: [0, 1],
+  yoe list modbus
+  yoe list type:autotools module:core
+  yoe list in:gateway-image status:stale
+  yoe list machines --json`,
+  options: { ...projectOptions, ...shadowOption },
+  positionals: [0, Number.POSITIVE_INFINITY],
   async run(invocation) {
-    const { output, positionals } = invocation
-    const { YoeError } = await import('#engine/errors.ts')
-    const { didYouMean } = await import('#engine/nearest.ts')
-    const [wanted] = positionals
-    const kind = kinds.find((known) => known === wanted)
-    if (wanted !== undefined && kind === undefined) {
-      throw new YoeError('USAGE', `yoe list knows no "${wanted}"`, {
-        hint: didYouMean(wanted, kinds) ?? `it knows ${kinds.join(', ')}`,
-      })
-    }
-    const { project } = await projectOf(invocation)
-    const ofKind = (name: Unit['kind']): readonly Row[] =>
-      project.units
-        .filter((unit) => unit.kind === name)
-        .map((unit) => row(unit.name, unit.version, unit.description, unit.at))
-    const all: Readonly<Record<(typeof kinds)[number], readonly Row[]>> = {
-      units: ofKind('package'),
-      images: ofKind('image'),
-      containers: ofKind('toolchain'),
-      machines: project.machines.map((machine) => row(machine.name, machine.arch, machine.description, machine.at)),
-      modules: project.modules.map((module) => row(module.name, '', module.description, module.at)),
-      feeds: project.feeds.map((feed) => row(feed.id, feed.distro, String(feed.options['url'] ?? ''), feed.at)),
-    }
-    const chosen = kind === undefined ? kinds : [kind]
-    if (output.json) {
-      output.printJson(Object.fromEntries(chosen.map((name) => [name, all[name]])))
+    const { output, positionals, values } = invocation
+    const [first = '', ...rest] = positionals
+    const section = sections.find((one) => one === first)
+    if (section === 'machines' || section === 'modules' || section === 'feeds') {
+      const loaded = await projectOf(invocation)
+      showSection(section, rest, loaded, output)
       return 0
     }
-    for (const name of chosen) {
-      if (all[name].length === 0) continue
-      if (kind === undefined) output.print(output.paint('bold', name))
-      const rows = all[name].map((entry) => [
-        `  ${entry.name}`,
-        entry.detail,
-        entry.description,
-        output.paint('dim', entry.at),
-      ])
-      for (const line of table(rows)) output.print(line)
+    const { parseQuery } = await import('#toolkit/introspect/query.ts')
+    const { declaredRows, listUnits } = await import('#toolkit/introspect/listing.ts')
+    const words = section === undefined ? positionals : [`type:${section.replace(/s$/, '')}`, ...rest]
+    const { project, machine } = await projectOf(invocation)
+    const query = parseQuery(words, project)
+    let rows: readonly Row[]
+    if (machine === undefined || project.feeds.length === 0) rows = declaredRows(project, query)
+    else {
+      const catalog = await catalogOf(invocation)
+      if (values['show-shadows']) showShadows(catalog, output)
+      rows = await listUnits(catalog, query)
     }
+    if (output.json) output.printJson({ units: rows })
+    else showRows(rows, output)
     return 0
   },
 })
 
-interface Row {
-  readonly name: string
-  readonly detail: string
-  readonly description: string
-  readonly at: string
+const styles: Readonly<Record<string, Style>> = {
+  cached: 'green',
+  built: 'green',
+  failed: 'red',
+  stale: 'yellow',
+  building: 'yellow',
 }
 
-function row(
-  name: string,
-  detail: string,
-  description: string,
-  at: { readonly file: string; readonly line: number },
-): Row {
-  return { name, detail, description, at: `${at.file}:${at.line}` }
+function showRows(rows: readonly Row[], output: Output): void {
+  if (rows.length === 0) {
+    output.tell('nothing is so')
+    return
+  }
+  const heading = ['NAME', 'CLASS', 'MODULE', 'VERSION', 'SCOPE', 'STATUS', ''].map((title) =>
+    output.paint('dim', title),
+  )
+  const lines = rows.map((row) => {
+    const style = styles[row.status]
+    const status = row.status === 'never' ? '' : row.status
+    return [
+      row.note === undefined ? row.name : output.paint('dim', row.name),
+      shown(row.class),
+      moduleTitle(row.module),
+      row.version,
+      row.scope,
+      style === undefined ? status : output.paint(style, status),
+      row.note === undefined ? '' : output.paint('dim', shown(row.note)),
+    ]
+  })
+  for (const line of table([heading, ...lines])) output.print(line)
 }
+
+function showSection(
+  section: 'machines' | 'modules' | 'feeds',
+  texts: readonly string[],
+  { project, machine: chosen }: Loaded,
+  output: Output,
+): void {
+  const named = (name: string): boolean => texts.every((text) => name.toLowerCase().includes(text.toLowerCase()))
+  const at = ({ file, line }: { file: string; line: number }): string => output.paint('dim', `${file}:${line}`)
+  switch (section) {
+    case 'machines': {
+      const machines = project.machines.filter(({ name }) => named(name))
+      if (output.json) {
+        output.printJson({
+          machines: machines.map(({ name, arch, module, description, at: place }) => ({
+            ...{ name, arch, module, description },
+            chosen: name === chosen?.name,
+            at: place,
+          })),
+        })
+        break
+      }
+      const rows = machines.map((one) => [
+        mark(one, chosen),
+        one.arch,
+        moduleTitle(one.module),
+        one.description,
+        at(one.at),
+      ])
+      for (const line of table(rows)) output.print(line)
+      break
+    }
+    case 'modules': {
+      const modules = project.modules.filter(({ name }) => named(name))
+      if (output.json) output.printJson({ modules })
+      else for (const line of table(modules.map((one) => [one.name, one.description, at(one.at)]))) output.print(line)
+      break
+    }
+    case 'feeds': {
+      const feeds = project.feeds.filter(({ id }) => named(id))
+      const url = (options: (typeof feeds)[number]['options']): string => String(options['url'] ?? '')
+      if (output.json)
+        output.printJson({
+          feeds: feeds.map(({ id, distro, format, module, options, at: place }) => ({
+            ...{ name: id, distro, format, module, url: url(options), at: place },
+          })),
+        })
+      else
+        for (const line of table(feeds.map((one) => [one.id, one.distro, url(one.options), at(one.at)])))
+          output.print(line)
+      break
+    }
+    default:
+      section satisfies never
+  }
+}
+
+const mark = (machine: Machine, chosen: Machine | undefined): string =>
+  machine.name === chosen?.name ? `${machine.name} *` : machine.name

@@ -1,0 +1,143 @@
+import type { PackageUnit, Unit } from '../project/model.ts'
+import type { Names } from './names.ts'
+import type { Alternatives, Dependency } from './package.ts'
+import type { View } from './view.ts'
+
+/** How one thing names another: to be built, to run, as the root that its tasks run in, or as what an image installs. */
+export type Relation = 'build' | 'runtime' | 'container' | 'artifact' | 'machine'
+
+/** A name in a declaration, and what it means. */
+export interface Need {
+  readonly relation: Relation
+  /** As it is declared: may be virtual. */
+  readonly name: string
+  /** Undefined: no unit has that name, so a feed must. */
+  readonly unit: Unit | undefined
+  /** One of several that would do. */
+  readonly alternative: boolean
+  /** `unit` only provides the name, so that a package of a feed which is called so comes before it. */
+  readonly virtual: boolean
+}
+
+/**
+ * What a unit's own declaration names, in declared order and each name once for each relation: known without any feed.
+ * An image needs what its machine brings, too.
+ *
+ * @param find what a name means; as the view says it, which knows no feed
+ */
+export function needsOf(
+  view: View,
+  unit: Unit,
+  find: (name: string) => Unit | undefined = (name) => view.find(name),
+): readonly Need[] {
+  const needs = new Map<string, Need>()
+  const add = (relation: Relation, name: string, alternative = false): void => {
+    const key = `${relation} ${name}`
+    if (needs.has(key)) return
+    const found = find(name)
+    const virtual =
+      relation !== 'container' &&
+      found !== undefined &&
+      found === view.virtual(name) &&
+      found !== (view.decided(name) ?? view.real(name))
+    needs.set(key, { relation, name, unit: found, alternative, virtual })
+  }
+  switch (unit.kind) {
+    case 'toolchain':
+      if (!unit.provides.includes('tools')) add('container', 'tools')
+      for (const name of unit.packages) add('runtime', name)
+      break
+    case 'package':
+      for (const name of containersOf(unit)) add('container', name)
+      for (const { name } of buildDeps(view, unit)) add('build', name)
+      for (const group of runtimeGroups(view, unit))
+        for (const { name } of group) add('runtime', name, group.length > 1)
+      break
+    case 'image': {
+      const { machine, distro } = view
+      const names = [...unit.artifacts, ...forDistro(unit.distroArtifacts, distro)]
+      for (const name of names) if (!unit.exclude.includes(name)) add('artifact', name)
+      if (machine.kernel !== undefined) add('machine', machine.kernel.unit)
+      for (const name of [...machine.packages, ...forDistro(machine.distroPackages, distro)]) add('machine', name)
+      add('container', 'tools')
+      break
+    }
+    default:
+      return unit satisfies never
+  }
+  return [...needs.values()]
+}
+
+/** The roots that a unit's tasks run in; none for a unit that runs nothing. */
+function containersOf(unit: PackageUnit): readonly string[] {
+  return [...new Set(unit.tasks.map((task) => task.container ?? unit.container))]
+}
+
+function buildDeps(view: View, unit: PackageUnit): readonly Dependency[] {
+  return [...unit.deps, ...forDistro(unit.distroDeps, view.distro)]
+}
+
+function runtimeGroups(view: View, unit: PackageUnit): readonly Alternatives[] {
+  return [...unit.runtimeDeps, ...forDistro(unit.distroRuntimeDeps, view.distro)]
+}
+
+/** Who names a unit or a feed package, in declaration order. */
+export interface Asked {
+  readonly by: Unit
+  readonly need: Need
+}
+
+/** All that is declared, backwards: answers who needs a name without going through all units again. */
+export class DeclaredGraph {
+  /** Whether a feed could mean something else by a name than the view does. */
+  readonly uncertain: boolean
+  readonly #needs = new Map<Unit, readonly Need[]>()
+  readonly #ofUnit = new Map<Unit, Asked[]>()
+  readonly #ofName = new Map<string, Asked[]>()
+
+  /** @param names what names mean where feeds are open; without it, as far as units go */
+  constructor(view: View, names?: Names) {
+    let uncertain = false
+    for (const unit of view.units()) {
+      const needs = needsOf(view, unit, names === undefined ? undefined : (name) => unitOf(names, name))
+      this.#needs.set(unit, needs)
+      for (const need of needs) {
+        uncertain ||= need.virtual && names === undefined
+        const asked: Asked = { by: unit, need }
+        if (need.unit === undefined) append(this.#ofName, need.name, asked)
+        else append(this.#ofUnit, need.unit, asked)
+      }
+    }
+    this.uncertain = uncertain
+  }
+
+  needs(unit: Unit): readonly Need[] {
+    return this.#needs.get(unit) ?? []
+  }
+
+  /** Who names it; a text is the name of a feed package. */
+  askers(target: Unit | string): readonly Asked[] {
+    return (typeof target === 'string' ? this.#ofName.get(target) : this.#ofUnit.get(target)) ?? []
+  }
+
+  /** Names that only feeds can have. */
+  feedNames(): Iterable<string> {
+    return this.#ofName.keys()
+  }
+}
+
+/** A name of a distro may be any: `constructor`. */
+function forDistro<T>(table: Readonly<Record<string, readonly T[]>>, distro: string): readonly T[] {
+  return Object.hasOwn(table, distro) ? (table[distro] ?? []) : []
+}
+
+function unitOf(names: Names, name: string): Unit | undefined {
+  const found = names.find(name)
+  return found?.kind === 'unit' ? found.unit : undefined
+}
+
+function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key)
+  if (list === undefined) map.set(key, [value])
+  else list.push(value)
+}
