@@ -26,6 +26,7 @@ const (
 	opRelease
 	opTemplate
 	opDiscardProgram
+	opIdentity
 )
 
 var (
@@ -109,6 +110,8 @@ func perform(op uint32, r *wireReader) error {
 	case opDiscardProgram:
 		delete(programs, r.id())
 		return done(r.err)
+	case opIdentity:
+		return functionIdentity(r)
 	default:
 		return fmt.Errorf("starlark-wasm: unknown operation %d", op)
 	}

@@ -76,7 +76,7 @@ func compileSource(r *wireReader) error {
 	if len(source) > limits.sourceBytes {
 		return &limitError{fmt.Sprintf("%s: source of %d bytes is larger than %d bytes", file, len(source), limits.sourceBytes)}
 	}
-	tree, err := env.options.Parse(file, source, 0)
+	tree, err := parseFile(&env.options, file, source)
 	if err != nil {
 		return err
 	}
@@ -88,6 +88,7 @@ func compileSource(r *wireReader) error {
 		return err
 	}
 	programs[id] = program
+	keepSource(program, file, source, env.options)
 	reply.byte(replyDone)
 	reply.loads(program)
 	var bytecode bytes.Buffer
@@ -154,17 +155,24 @@ func leftmost(n syntax.Node) syntax.Position {
 	}
 }
 
-// loadBytecode reads: program id, bytecode. It replies with the load statements.
+// loadBytecode reads: program id, bytecode, environment id, file name, source (empty when it is not at hand). It replies with
+// the load statements.
 func loadBytecode(r *wireReader) error {
-	id, bytecode := r.id(), r.bytes()
+	id, bytecode, env, file, source := r.id(), r.bytes(), environments[r.id()], r.string(), r.bytes()
 	if r.err != nil {
 		return r.err
+	}
+	if env == nil {
+		return errors.New("starlark-wasm: unknown environment")
 	}
 	program, err := starlark.CompiledProgram(bytes.NewReader(bytecode))
 	if err != nil {
 		return err
 	}
 	programs[id] = program
+	if len(source) > 0 {
+		keepSource(program, file, source, env.options)
+	}
 	reply.byte(replyDone)
 	reply.loads(program)
 	return nil

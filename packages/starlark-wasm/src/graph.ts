@@ -169,7 +169,7 @@ class Discovery {
     const naming = createHash('sha256').update(JSON.stringify([environment.fingerprint, id]))
     const key = naming.update(source).digest('hex')
     const cached = await cache.get(key)
-    const restored = cached === undefined ? undefined : await this.#session.restore(id, cached, environment)
+    const restored = cached === undefined ? undefined : await this.#session.restore(id, cached, environment, source)
     if (restored !== undefined) return restored
     const program = await this.#session.compile(id, source, environment)
     await cache.set(key, program.bytecode)

@@ -16,6 +16,7 @@ export { type ExecuteOptions, type SessionOptions, StarlarkSession } from './ses
 export type { TemplateOptions } from './template.ts'
 export {
   type CallOptions,
+  type FunctionIdentity,
   type HostBuiltin,
   HostValue,
   type HostValueAppearance,

@@ -15,6 +15,7 @@ export const Op = {
   release: 8,
   template: 9,
   discardProgram: 10,
+  identity: 11,
 } as const
 export type Op = (typeof Op)[keyof typeof Op]
 

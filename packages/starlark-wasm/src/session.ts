@@ -10,7 +10,7 @@ import { type LoadStatement, type Program, StarlarkModule } from './module.ts'
 import { References } from './references.ts'
 import { Runs } from './runs.ts'
 import { locateInTemplate, type TemplateOptions, writeTemplate } from './template.ts'
-import { type CallOptions, StarlarkFunction, type StarlarkInput } from './values.ts'
+import { type CallOptions, type FunctionIdentity, StarlarkFunction, type StarlarkInput } from './values.ts'
 import type { WireReader } from './wire.ts'
 
 export interface SessionOptions {
@@ -138,9 +138,15 @@ export class StarlarkSession {
   /**
    * Makes a program from the bytecode of one that was compiled earlier.
    *
+   * @param source what it was compiled from; without it, its functions have no identity
    * @returns undefined for bytecode that is damaged, or of another version, dialect or set of predeclared names
    */
-  async restore(file: string, bytecode: Uint8Array, environment: Environment): Promise<Program | undefined> {
+  async restore(
+    file: string,
+    bytecode: Uint8Array,
+    environment: Environment,
+    source: string | Uint8Array = '',
+  ): Promise<Program | undefined> {
     const payload = unseal(bytecode, environment)
     if (payload === undefined) return undefined
     await this.#instance.idle()
@@ -148,7 +154,7 @@ export class StarlarkSession {
     return this.#runs.ask(
       this.#instance,
       Op.loadBytecode,
-      (out) => out.uint(id).blob(payload),
+      (out) => out.uint(id).blob(payload).uint(environment.id).string(file).blob(Buffer.from(source)),
       (reply) => this.#register({ id, file, environment, loads: readLoads(reply), bytecode }),
     )
   }
@@ -213,14 +219,32 @@ export class StarlarkSession {
   }
 
   #receiveFunction(id: number, name: string): StarlarkFunction {
-    return new StarlarkFunction(name, (args, kwargs, { signal }) =>
-      this.#runs.evaluate(
-        this.#instance,
-        Op.call,
-        (out) => this.#codec.writeArguments(out.uint(id), args, kwargs),
-        (reply) => this.#codec.read(reply),
-        signal,
-      ),
+    return new StarlarkFunction(
+      name,
+      (args, kwargs, { signal }) =>
+        this.#runs.evaluate(
+          this.#instance,
+          Op.call,
+          (out) => this.#codec.writeArguments(out.uint(id), args, kwargs),
+          (reply) => this.#codec.read(reply),
+          signal,
+        ),
+      () => this.#identify(id),
+    )
+  }
+
+  async #identify(id: number): Promise<FunctionIdentity> {
+    await this.#instance.idle()
+    return this.#runs.ask(
+      this.#instance,
+      Op.identity,
+      (out) => out.uint(id),
+      (reply) => ({
+        digest: reply.string(),
+        required: readStrings(reply),
+        files: readStrings(reply),
+        builtins: readStrings(reply),
+      }),
     )
   }
 

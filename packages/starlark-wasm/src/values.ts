@@ -96,6 +96,22 @@ export type KeywordArguments = ReadonlyMap<string, StarlarkInput> | Readonly<Rec
 
 type Invoke = (args: readonly StarlarkInput[], kwargs: KeywordArguments, options: CallOptions) => Promise<StarlarkValue>
 
+/** What a function is, wherever it stands. */
+export interface FunctionIdentity {
+  /**
+   * SHA-256, in hexadecimal digits, of all that the function can see and do: its code without positions, comments and
+   * texts that stand alone, its defaults, what it captured, the globals and predeclared values that it names (of a
+   * struct only the fields that it names), and the same of every function among these. Builtins count by their name.
+   */
+  readonly digest: string
+  /** Names of the parameters without a default. */
+  readonly required: readonly string[]
+  /** The files that hold the function and those that it can reach, in the order in which its code meets them. */
+  readonly files: readonly string[]
+  /** Names of the predeclared builtins that it can reach, sorted. */
+  readonly builtins: readonly string[]
+}
+
 /**
  * A function that lives in Starlark. One Starlark function is one StarlarkFunction for as long as it is held;
  * letting go of it lets go of the function.
@@ -103,11 +119,23 @@ type Invoke = (args: readonly StarlarkInput[], kwargs: KeywordArguments, options
 export class StarlarkFunction {
   readonly name: string
   readonly #invoke: Invoke
+  readonly #identify: () => Promise<FunctionIdentity>
 
   /** For the session: functions are only ever received. */
-  constructor(name: string, invoke: Invoke) {
+  constructor(name: string, invoke: Invoke, identify: () => Promise<FunctionIdentity>) {
     this.name = name
     this.#invoke = invoke
+    this.#identify = identify
+  }
+
+  /**
+   * To be asked when the files that the function comes from were executed: before, globals may still change. What the
+   * function captured is frozen by it.
+   *
+   * @throws {StarlarkError} `limit` for what is too large or nested too deeply; `eval` for values without an identity
+   */
+  identity(): Promise<FunctionIdentity> {
+    return this.#identify()
   }
 
   /**
