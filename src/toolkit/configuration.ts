@@ -1,0 +1,113 @@
+import { defaultMemory } from '#bsp/qemu/tables.ts'
+import { userErrors } from '#engine/errors.ts'
+import type { Json } from '#engine/project/model.ts'
+import { distroChoice, imageChoice, localChoice } from './choices.ts'
+import type { LocalKey } from './local/settings.ts'
+import { defaultJobs } from './planning.ts'
+import type { Loaded } from './workspace.ts'
+
+/** A setting in effect, and who says so. */
+export interface Setting {
+  readonly name: string
+  /** Null: nothing is set. */
+  readonly value: Json
+  /** `--machine`, `YOE_JOBS`, `local.star:3`, `PROJECT.star`, `machine qemu-arm64`, `default`. */
+  readonly from: string
+}
+
+/** What the command line said. */
+export interface Given {
+  readonly machine: string | undefined
+  readonly distro: string | undefined
+}
+
+/**
+ * Every setting, in the order in which people read them: flags, then the environment, then local.star, then PROJECT.star,
+ * then what is built in.
+ */
+export function configuration(loaded: Loaded, given: Given): readonly Setting[] {
+  const { project, machine, workspace } = loaded
+  const { local, env, root, entry } = workspace
+  const { settings } = local
+  const set = (name: string, value: Json | undefined, from: string): Setting => ({
+    name,
+    value: value ?? null,
+    from: value === undefined ? 'not set' : from,
+  })
+  const ofLocal = (key: LocalKey, value: Json | undefined): Setting =>
+    set(dashed(key), value, `local.star:${local.at.get(key)?.line ?? 1}`)
+  /** The environment's, else local.star's, else what is given last. */
+  const layered = (
+    variable: string,
+    value: (text: string) => Json,
+    key: 'cache' | 'parallel_builds' | 'mirrors',
+    last: Setting,
+  ): Setting => {
+    const text = env[variable] ?? ''
+    if (text !== '') return set(last.name, value(text), variable)
+    return settings[key] === undefined ? last : ofLocal(key, last.name === 'cache' ? last.value : settings[key])
+  }
+  const machineFrom =
+    given.machine !== undefined
+      ? '--machine'
+      : (localChoice(local, 'machine')?.from ?? (project.defaults.machine === undefined ? 'the only one' : entry))
+  const image = chosen(() => imageChoice(project, local))
+  const distro = chosen(() => distroChoice(project, local, given.distro, image === undefined ? [] : [image.value]))
+  const memory = machine?.qemu?.memory
+  return [
+    set('project', project.name, `${root}/${entry}`),
+    set('version', project.version, entry),
+    set('machine', machine?.name, machineFrom),
+    set('arch', machine?.arch, `machine ${machine?.name ?? ''}`),
+    set('image', image?.value, image?.from ?? ''),
+    set('distro', distro?.value, distro?.from ?? ''),
+    layered('YOE_CACHE', () => workspace.cacheRoot, 'cache', set('cache', workspace.cacheRoot, cacheFrom(loaded))),
+    layered('YOE_JOBS', Number, 'parallel_builds', set('parallel-builds', defaultJobs, 'default')),
+    settings.qemu_memory === undefined
+      ? set('qemu-memory', sizeText(memory ?? defaultMemory), memory === undefined ? 'default' : ofMachine(loaded))
+      : ofLocal('qemu_memory', sizeText(settings.qemu_memory)),
+    settings.qemu_display === undefined
+      ? set('qemu-display', machine?.qemu?.display === 'gtk' ? 'on' : 'off', ofMachine(loaded))
+      : ofLocal('qemu_display', settings.qemu_display),
+    ofLocal(
+      'qemu_ports',
+      settings.qemu_ports?.map(({ host, guest }) => `${host}:${guest}`),
+    ),
+    ofLocal('flash_device', settings.flash_device),
+    ofLocal('deploy_host', settings.deploy_host),
+    ofLocal('query', settings.query),
+    layered('YOE_MIRRORS', (text) => text, 'mirrors', set('mirrors', undefined, '')),
+  ]
+}
+
+/** `parallel-builds`, as the command line writes `parallel_builds`. */
+export function dashed(key: string): string {
+  return key.replaceAll('_', '-')
+}
+
+function ofMachine({ machine }: Loaded): string {
+  return machine?.qemu === undefined ? 'default' : `machine ${machine.name}`
+}
+
+function cacheFrom({ workspace }: Loaded): string {
+  return workspace.cacheRoot === `${workspace.root}/cache` ? 'default' : workspace.entry
+}
+
+/** What has no answer is told by the commands that need one. */
+function chosen<T>(choose: () => T): T | undefined {
+  try {
+    return choose()
+  } catch (failure) {
+    if (userErrors(failure) === undefined) throw failure
+    return undefined
+  }
+}
+
+/** `2G`, as local.star writes it. */
+export function sizeText(bytes: number): string {
+  const units = ['', 'K', 'M', 'G', 'T']
+  let unit = 0
+  let count = bytes
+  for (; unit < units.length - 1 && count % 1024 === 0; unit++) count /= 1024
+  return `${count}${units[unit]}`
+}
