@@ -84,7 +84,7 @@ export async function planCatalog(catalog: Catalog, names: readonly string[]): P
 }
 
 /** What the names of a catalog and of its feeds mean together. Opens the feeds. */
-export async function universeOf({ workspace, machine, format, view, feeds }: Catalog): Promise<Universe> {
+export async function universeOf({ workspace, machine, distro, format, view, feeds }: Catalog): Promise<Universe> {
   return {
     view,
     arch: machine.arch,
@@ -92,7 +92,7 @@ export async function universeOf({ workspace, machine, format, view, feeds }: Ca
     feeds: (await feeds()).map(({ feed }) => feed),
     versions: format.versions,
     packageVersion: (unit) => format.packageVersion(unit),
-    known: knownClosures(workspace.cacheRoot),
+    known: knownClosures(workspace.cacheRoot, [workspace.root, machine.name, distro]),
   }
 }
 
