@@ -6,6 +6,7 @@ import type { BuildContext } from '#engine/build/context.ts'
 import { type BuildNode, type ExecuteOptions, execute, type NodeReport } from '#engine/build/executor.ts'
 import { YoeError } from '#engine/errors.ts'
 import { type Event, silent } from '#engine/events.ts'
+import { noConfig } from '#engine/plan/config.ts'
 import type { PackageNode } from '#engine/plan/graph.ts'
 import type { NodeKey } from '#engine/plan/hash.ts'
 import { Store } from '#engine/store/store.ts'
@@ -27,6 +28,8 @@ function node(name: string, ...sysroot: PackageNode[]): PackageNode {
     sysroot,
     sysrootFeed: [],
     runtimeDeps: [],
+    containers: new Map(),
+    config: noConfig,
     machine: undefined,
   }
 }

@@ -98,7 +98,7 @@ const rows: readonly (readonly [title: string, packages: string, roots: string, 
     'and no other does',
     'a 1 : b = 1\nb 1\nb 2',
     'a',
-    'UNSATISFIABLE image base asks for a; a needs b (= 1); debian.main has b 2',
+    'UNSATISFIABLE image base wants a; a needs b (= 1); debian.main has b 2',
   ],
   ['the first alternative is taken', 'a 1 : b | c\nb 1\nc 1', 'a', 'b a'],
   ['unless it is not to be had', 'a 1 : b | c\nc 1', 'a', 'c a'],
@@ -116,7 +116,7 @@ const rows: readonly (readonly [title: string, packages: string, roots: string, 
     'an unversioned Provides meets no version',
     'a 1 : v >= 1\nx 1 / v',
     'a',
-    'UNSATISFIABLE image base asks for a; a needs v (>= 1); debian.main has it only as provided by x',
+    'UNSATISFIABLE image base wants a; a needs v (>= 1); debian.main has it only as provided by x',
   ],
   ['a versioned one does', 'a 1 : v >= 2\nx 1 / v = 1\ny 1 / v = 3', 'a', 'y a'],
   ['a virtual root', 'x 1 / v\ny 1#required / v', 'v', 'y'],
@@ -134,31 +134,31 @@ const rows: readonly (readonly [title: string, packages: string, roots: string, 
     'roots that conflict',
     'a 1 - b\nb 1',
     'a, b',
-    "UNSATISFIABLE image base asks for a; a can't be beside b (it declares a conflict with b), which is needed too",
+    'UNSATISFIABLE image base wants a; a conflicts with b, but image base wants b',
   ],
   [
     'what roots force conflicts',
     'a 1 : x\nb 1 : y\nx 1 - y\ny 1',
     'a, b',
-    "UNSATISFIABLE image base asks for b; b needs y; x can't be beside y",
+    'UNSATISFIABLE image base wants a; a needs x; x conflicts with y, but image base wants b; b needs y',
   ],
   [
     'a missing name says who asks',
     'a 1 : b\nb 1 : c',
     'a',
-    'UNIT_NOT_FOUND image base asks for a; a needs b; b needs c; no unit or feed has c',
+    'UNIT_NOT_FOUND image base wants a; a needs b; b needs c; no unit or feed has c',
   ],
   [
     'a version that is not there',
     'a 1 : b >= 2\nb 1.9',
     'a',
-    'UNSATISFIABLE image base asks for a; a needs b (>= 2); debian.main has b 1.9',
+    'UNSATISFIABLE image base wants a; a needs b (>= 2); debian.main has b 1.9',
   ],
   [
     'several failures are told together',
     'a 1 : x\nb 1',
     'a, b, c',
-    'UNIT_NOT_FOUND image base asks for a; a needs x; no unit or feed has x\nUNIT_NOT_FOUND image base asks for c; no unit or feed has c',
+    'UNIT_NOT_FOUND image base wants a; a needs x; no unit or feed has x\nUNIT_NOT_FOUND image base wants c; no unit or feed has c',
   ],
   [
     'leftovers of a choice that came to nothing are not installed',
@@ -192,7 +192,7 @@ describe('resolveClosure', () => {
 
   test('what is excluded is not there, and the error says so', () => {
     assert.equal(outcome('a 1 : b | c\nb 1\nc 1', 'a', ['b']), 'c a')
-    assert.equal(outcome('a 1 : b\nb 1', 'a', ['b']), 'UNSATISFIABLE image base asks for a; a needs b; b is excluded')
+    assert.equal(outcome('a 1 : b\nb 1', 'a', ['b']), 'UNSATISFIABLE image base wants a; a needs b; b is excluded')
   })
 
   test('a near name is suggested', () => {

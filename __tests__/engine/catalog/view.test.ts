@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Diagnostic } from '#engine/catalog/diagnostics.ts'
 import { View } from '#engine/catalog/view.ts'
 import { scratch, type Texts, writeTexts } from '../../support/project.ts'
 import { evaluateAt } from '../project/evaluating.ts'
@@ -23,6 +24,11 @@ async function view(t: Parameters<typeof scratch>[0], texts: Texts, distro = 'de
   return new View(project, machine, distro)
 }
 
+const told = (one: Diagnostic): string =>
+  one.kind === 'shadow'
+    ? `${one.name}: ${one.winner.at?.file ?? one.winner.from} over ${one.loser.at?.file ?? one.loser.from} by ${one.why}`
+    : `${one.name}: the pin to ${one.pin.module} came to nothing for ${one.distro}`
+
 const found = (seen: View, name: string): string | undefined => {
   const unitFound = seen.find(name)
   return unitFound && `${unitFound.module}:${unitFound.name}`
@@ -38,14 +44,11 @@ test('the project outranks modules, a later module an earlier one; who lost is k
     ['aa', 'bb', 'cc', 'dd'].map((name) => found(seen, name)),
     [':aa', 'high:bb', 'low:cc', undefined],
   )
-  assert.deepEqual(
-    seen.shadows.map(({ name, winner, loser }) => `${name}: ${winner.file} over ${loser.file}`).toSorted(),
-    [
-      'aa: @high//units/u.star over @low//units/u.star',
-      'aa: units/u.star over @high//units/u.star',
-      'bb: @high//units/u.star over @low//units/u.star',
-    ],
-  )
+  assert.deepEqual(seen.diagnostics.map(told), [
+    'aa: units/u.star over @high//units/u.star by module order',
+    'aa: units/u.star over @low//units/u.star by module order',
+    'bb: @high//units/u.star over @low//units/u.star by module order',
+  ])
 })
 
 test('a distro sees its own units and those of no distro', async (t) => {

@@ -1,4 +1,5 @@
 import type { SearchFolders } from '../formats.ts'
+import type { Setting } from '../plan/config.ts'
 import type { PackageNode } from '../plan/graph.ts'
 
 /** Where things are for every task, whatever the host. */
@@ -22,10 +23,12 @@ export function taskEnvironment(
   processors: number,
   sourceDateEpoch: number,
 ): Readonly<Record<string, string>> {
-  const { unit } = node
+  const { unit, config } = node
   const includes = folders.includes.map((folder) => `${inside.sysroot}/${folder}`)
   const libraries = folders.libraries.map((folder) => `${inside.sysroot}/${folder}`)
   const compile = `-O2 -g -ffile-prefix-map=${inside.source}=.`
+  const values = (settings: readonly Setting[]): readonly string[] => settings.map(({ value }) => value)
+  const flags = (...all: readonly (readonly string[])[]): string => all.flat().join(' ')
   return {
     PATH: `${inside.sysroot}/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     HOME: inside.home,
@@ -44,14 +47,23 @@ export function taskEnvironment(
     ...(node.machine === undefined ? {} : { MACHINE: node.machine.name }),
     UNIT: unit.name,
     VERSION: unit.version,
-    CFLAGS: compile,
-    CXXFLAGS: compile,
-    CPPFLAGS: includes.map((folder) => `-isystem ${folder}`).join(' '),
-    LDFLAGS: libraries.flatMap((folder) => [`-L${folder}`, `-Wl,-rpath-link,${folder}`]).join(' '),
+    // What flows to the unit comes last, so that it wins over these.
+    CFLAGS: flags([compile], values(config.cflags)),
+    CXXFLAGS: flags([compile], values(config.cxxflags)),
+    CPPFLAGS: flags(
+      values(config.includePaths).map((path) => `-I${inside.sysroot}${path}`),
+      includes.map((folder) => `-isystem ${folder}`),
+      values(config.cppflags),
+    ),
+    LDFLAGS: flags(
+      libraries.flatMap((folder) => [`-L${folder}`, `-Wl,-rpath-link,${folder}`]),
+      values(config.ldflags),
+    ),
     PKG_CONFIG_PATH: [...libraries, `${inside.sysroot}/usr/share`].map((folder) => `${folder}/pkgconfig`).join(':'),
     PKG_CONFIG_SYSROOT_DIR: inside.sysroot,
     // Programs of the sysroot run during builds, too.
     LD_LIBRARY_PATH: libraries.join(':'),
+    ...Object.fromEntries(Object.entries(config.environment).map(([name, { value }]) => [name, value])),
     ...unit.environment,
   }
 }

@@ -11,6 +11,8 @@ export interface ClosureInput extends Universe {
   readonly roots: readonly Root[]
   /** Names that must not be in the closure, whoever asks for them. */
   readonly exclude?: Iterable<string>
+  /** What explanations add about a name that is missing in the version that is wanted. */
+  readonly remark?: (name: string) => string | undefined
 }
 
 /** Who brought a package into a closure: a root (`by`), or another package of it. */

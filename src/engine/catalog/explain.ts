@@ -1,6 +1,8 @@
+import type { Position } from '../errors.ts'
 import { YoeError } from '../errors.ts'
 import { didYouMean } from '../nearest.ts'
 import { satisfies, type Universe } from './candidates.ts'
+import { shortestChain } from './chain-text.ts'
 import type { Alternatives, Dependency, PackageRecord, VersionScheme } from './package.ts'
 import type { Obstacle, Root, Solver } from './solver.ts'
 
@@ -8,6 +10,8 @@ import type { Obstacle, Root, Solver } from './solver.ts'
 export interface Known extends Universe {
   readonly versions: VersionScheme
   readonly roots: readonly Root[]
+  /** What else is to be said about a name where it is missing: pins, and what they or units leave out. */
+  readonly remark?: (name: string) => string | undefined
 }
 
 /** `b (>= 2)` */
@@ -42,24 +46,26 @@ export function explain(known: Known, solver: Solver, exclude: ReadonlySet<strin
   }
   if (errors.length > 0) return errors
   for (const [node, other] of solver.violations()) {
+    const conflict = node.candidate?.conflicts.find((one) => one.name === other.name) ?? { name: other.name }
     return [
-      new YoeError(
-        'UNSATISFIABLE',
-        `${conflictText(node.candidate, other.name)}, and no choice of packages does without one of them: ${asked(known)}`,
-        { hint: 'leave one of them out' },
-      ),
+      new YoeError('UNSATISFIABLE', conflictText(known, node.name, conflict, other.name), {
+        at: known.roots.find(({ at }) => at !== undefined)?.at,
+        hint: `leave out ${node.name} or ${other.name}`,
+      }),
     ]
   }
-  return [new YoeError('UNSATISFIABLE', `no set of packages meets all that is asked for: ${asked(known)}`)]
+  return [new YoeError('UNSATISFIABLE', `no set of packages meets all that is wanted: ${asked(known)}`)]
 }
 
 const asked = (known: Known): string => {
-  const texts = known.roots.map(({ by, dependency }) => `${by} asks for ${alternativesText(dependency)}`)
+  const texts = known.roots.map(wantedBy)
   return texts.length > 6 ? `${texts.slice(0, 5).join(', ')} and ${texts.length - 5} more` : texts.join(', ')
 }
 
+const wantedBy = ({ by, dependency }: Root): string => `${by} wants ${alternativesText(dependency)}`
+
 function explainRoot(known: Known, solver: Solver, exclude: ReadonlySet<string>, root: Root): YoeError | undefined {
-  const links = [`${root.by} asks for ${alternativesText(root.dependency)}`]
+  const links = [wantedBy(root)]
   const visited = new Set<string>()
   let group: Alternatives = root.dependency
   for (;;) {
@@ -70,14 +76,16 @@ function explainRoot(known: Known, solver: Solver, exclude: ReadonlySet<string>,
     if (failing === undefined || obstacle === undefined || visited.has(failing)) break
     visited.add(failing)
     if (obstacle.kind === 'conflict') {
-      links.push(conflictLink(known, failing, obstacle))
-      return new YoeError('UNSATISFIABLE', chain(links), { hint: `leave out ${failing} or ${obstacle.with}` })
+      return new YoeError('UNSATISFIABLE', conflictLink(known, links, failing, obstacle), {
+        at: root.at,
+        hint: `leave out ${failing} or ${obstacle.with}`,
+      })
     }
     links.push(`${failing} needs ${alternativesText(obstacle.group)}`)
     group = obstacle.group
   }
   if (links.length === 1 && group.some((dependency) => solver.candidates.isInstalled(dependency))) return undefined
-  return ending(known, exclude, group, links)
+  return ending(known, exclude, group, links, root.at)
 }
 
 /** Whether a package of that name, in some version, is what `group` asks for; if not, it is not what stands in the way. */
@@ -91,42 +99,82 @@ function meets(known: Known, name: string, group: Alternatives): boolean {
 }
 
 /** The last link: what there is instead of what is needed. */
-function ending(known: Known, exclude: ReadonlySet<string>, group: Alternatives, links: string[]): YoeError {
-  const there = group.flatMap((dependency) => {
-    const records = known.lookup(dependency.name)
-    const newest = records.reduce<PackageRecord | undefined>(
+function ending(
+  known: Known,
+  exclude: ReadonlySet<string>,
+  group: Alternatives,
+  links: string[],
+  at: Position | undefined,
+): YoeError {
+  const there = group.flatMap(({ name }) => {
+    if (exclude.has(name)) return [`${name} is excluded`]
+    const offer = offerOf(known, name)
+    if (offer === undefined) return []
+    const remark = known.remark?.(name)
+    return [remark === undefined ? offer : `${offer} (${remark})`]
+  })
+  if (there.length > 0) return new YoeError('UNSATISFIABLE', chain([...links, there.join(', ')]), { at })
+  const names = group.map((dependency) => clip(dependency.name)).join(' or ')
+  const [first] = group
+  return new YoeError('UNIT_NOT_FOUND', chain([...links, `no unit or feed has ${names}`]), {
+    at,
+    hint: first === undefined ? undefined : didYouMean(clip(first.name), known.names()),
+  })
+}
+
+/** `debian.main has b 1.9`: what there is of a name, in its newest version. */
+function offerOf(known: Known, name: string): string | undefined {
+  const newest = newestOf(known, name)
+  if (newest !== undefined) return `${originText(newest)} has ${newest.name} ${clip(newest.version)}`
+  const provider = known.providers(name)[0]
+  if (provider === undefined) return undefined
+  const version = provider.provides.find((one) => one.name === name)?.version
+  return `${originText(provider)} has it only as provided by ${provider.name}${version === undefined ? '' : ` in version ${clip(version)}`}`
+}
+
+function newestOf(known: Known, name: string): PackageRecord | undefined {
+  return known
+    .lookup(name)
+    .reduce<PackageRecord | undefined>(
       (best, record) =>
         best === undefined || known.versions.compare(record.version, best.version) > 0 ? record : best,
       undefined,
     )
-    if (exclude.has(dependency.name)) return [`${dependency.name} is excluded`]
-    if (newest !== undefined) return [`${originText(newest)} has ${newest.name} ${clip(newest.version)}`]
-    const provider = known.providers(dependency.name)[0]
-    if (provider === undefined) return []
-    const version = provider.provides.find((one) => one.name === dependency.name)?.version
-    return [
-      `${originText(provider)} has it only as provided by ${provider.name}${version === undefined ? '' : ` in version ${clip(version)}`}`,
-    ]
-  })
-  if (there.length > 0) return new YoeError('UNSATISFIABLE', chain([...links, there.join(', ')]))
-  const names = group.map((dependency) => clip(dependency.name)).join(' or ')
-  const [first] = group
-  return new YoeError('UNIT_NOT_FOUND', chain([...links, `no unit or feed has ${names}`]), {
-    hint: first === undefined ? undefined : didYouMean(clip(first.name), known.names()),
-  })
 }
 
 const originText = (record: PackageRecord): string =>
   record.origin.kind === 'feed' ? record.origin.feed : `the unit at ${record.origin.at.file}:${record.origin.at.line}`
 
-function conflictLink(known: Known, name: string, obstacle: Obstacle & { readonly kind: 'conflict' }): string {
-  const own = known.lookup(name).some((record) => record.conflicts.includes(obstacle.dependency))
-  const [declarer, other] = own ? [name, obstacle.with] : [obstacle.with, name]
-  return `${declarer} can't be beside ${other} (it declares a conflict with ${dependencyText(obstacle.dependency)}), which is needed too`
+/** @param links the chain that leads to `name`, which can't be had */
+function conflictLink(
+  known: Known,
+  links: readonly string[],
+  name: string,
+  obstacle: Obstacle & { readonly kind: 'conflict' },
+): string {
+  const { dependency, with: other } = obstacle
+  const declares = known.lookup(name).some((record) => record.conflicts.includes(dependency))
+  const there = chainTo(known, other)
+  const conflict = (by: string): string => `${by} conflicts with ${dependencyText(dependency)}`
+  return declares
+    ? `${chain([...links, conflict(name)])}, but ${chain(there)}`
+    : `${chain([...there, conflict(other)])}, but ${chain(links)}`
 }
 
-const conflictText = (declarer: PackageRecord | undefined, other: string): string =>
-  `${declarer?.name ?? 'a package'} can't be beside ${other}`
+function conflictText(known: Known, name: string, conflict: Dependency, other: string): string {
+  const why = chain([...chainTo(known, name), `${name} conflicts with ${dependencyText(conflict)}`])
+  return `${why}, but ${chain(chainTo(known, other))}, and no choice of packages does without one of them`
+}
+
+/** Who wants a package, by way of whom: a shortest chain from a root. */
+function chainTo(known: Known, name: string): readonly string[] {
+  const found = shortestChain(known, known.roots, name)
+  if (found === undefined) return [`${name} is wanted, too`]
+  return [
+    wantedBy(found.root),
+    ...found.steps.map(({ package: by, group }) => `${by} needs ${alternativesText(group)}`),
+  ]
+}
 
 function chain(links: readonly string[]): string {
   if (links.length <= shownLinks) return links.join('; ')

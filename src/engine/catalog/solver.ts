@@ -1,3 +1,4 @@
+import type { Position } from '../errors.ts'
 import { Candidates, type Node, type Universe } from './candidates.ts'
 import type { Alternatives, Dependency, PackageRecord, VersionScheme } from './package.ts'
 
@@ -13,6 +14,8 @@ export interface Root {
   readonly dependency: Alternatives
   /** Who asks, as messages show it: `image base`. */
   readonly by: string
+  /** The line that asks. */
+  readonly at?: Position
 }
 
 interface Frame {

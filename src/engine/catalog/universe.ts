@@ -7,8 +7,13 @@ import type { Feed, PackageRecord } from './package.ts'
  * security feed beside the release), then the feed declared first.
  *
  * @param feeds in declaration order
+ * @param pinned the one feed that a package is taken from, by name
  */
-export function universe(feeds: readonly Feed[], units: readonly PackageRecord[]): Universe {
+export function universe(
+  feeds: readonly Feed[],
+  units: readonly PackageRecord[],
+  pinned: (name: string) => string | undefined = () => undefined,
+): Universe {
   const own = new Map<string, PackageRecord[]>()
   const provided = new Map<string, PackageRecord[]>()
   const add = (map: Map<string, PackageRecord[]>, name: string, record: PackageRecord): void => {
@@ -20,11 +25,16 @@ export function universe(feeds: readonly Feed[], units: readonly PackageRecord[]
     add(own, unit.name, unit)
     for (const { name } of unit.provides) add(provided, name, unit)
   }
+  const visible = ({ name, origin }: PackageRecord): boolean => {
+    if (own.has(name)) return false
+    const feed = pinned(name)
+    return feed === undefined || (origin.kind === 'feed' && origin.feed === feed)
+  }
   return {
-    lookup: (name) => own.get(name) ?? feeds.flatMap((feed) => feed.lookup(name)),
+    lookup: (name) => own.get(name) ?? feeds.flatMap((feed) => feed.lookup(name)).filter(visible),
     providers: (name) => [
       ...(provided.get(name) ?? []),
-      ...feeds.flatMap((feed) => feed.providers(name)).filter((record) => !own.has(record.name)),
+      ...feeds.flatMap((feed) => feed.providers(name)).filter(visible),
     ],
     *names() {
       yield* own.keys()

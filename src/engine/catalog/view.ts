@@ -1,70 +1,86 @@
-import type { Position } from '../errors.ts'
-import type { Machine, Project, Unit } from '../project/model.ts'
+import { YoeErrors } from '../errors.ts'
+import type { Kernel, Machine, Project, Unit } from '../project/model.ts'
+import { type Choices, choose } from './choosing.ts'
+import type { Diagnostic } from './diagnostics.ts'
+import type { Pinned } from './pins.ts'
 
-/** A unit that lost its name to one of a module with higher priority. */
-export interface Shadow {
-  readonly name: string
-  readonly winner: Position
-  readonly loser: Position
+/** The kernel that a machine boots images of a distro with. */
+export function kernelFor(machine: Machine, distro: string): Kernel | undefined {
+  return Object.hasOwn(machine.distroKernels, distro) ? machine.distroKernels[distro] : machine.kernel
 }
 
 /**
- * What every name means for one machine and one distro: a pure function of the project, built once.
- * The distro decides what is visible, the module what wins (the project outranks every module, a later module an
- * earlier one). Feeds rank below all of it and are not in here.
+ * What the names of units mean for one machine and one distro: a pure function of the project, built once. Feeds rank
+ * below all of it; {@link Names} knows what they have.
  * @see seed, Catalog and Materialization
  */
 export class View {
+  /** Its `kernel` is the one for this distro. */
   readonly machine: Machine
   readonly distro: string
-  readonly shadows: readonly Shadow[]
-  readonly #units = new Map<string, Unit>()
-  readonly #virtuals = new Map<string, Unit>()
+  /** What lost its name, and pins that came to nothing; by name. */
+  readonly diagnostics: readonly Diagnostic[]
+  readonly #choices: Choices
+  #units: readonly Unit[] | undefined
 
+  /** @throws {YoeErrors} of `prefer_modules`, and of names that two things of one module have */
   constructor(project: Project, machine: Machine, distro: string) {
-    this.machine = machine
+    const { kernel: _, ...rest } = machine
+    const kernel = kernelFor(machine, distro)
+    this.machine = kernel === undefined ? rest : { ...rest, kernel }
     this.distro = distro
-    const priority = new Map(project.modules.map((module, index) => [module.name, index]))
-    const rank = (unit: Unit): number =>
-      unit.module === '' ? Number.POSITIVE_INFINITY : (priority.get(unit.module) ?? -1)
-    const shadows: Shadow[] = []
-    const visible = project.units.filter((unit) => unit.distros === undefined || unit.distros.includes(distro))
-    for (const unit of visible) {
-      const other = this.#units.get(unit.name)
-      if (other === undefined || rank(unit) > rank(other)) this.#units.set(unit.name, unit)
-      if (other !== undefined) {
-        const [winner, loser] = rank(unit) > rank(other) ? [unit, other] : [other, unit]
-        shadows.push({ name: unit.name, winner: winner.at, loser: loser.at })
-      }
-    }
-    for (const unit of this.#units.values()) {
-      if (unit.kind === 'image') continue
-      for (const name of unit.kind === 'package' ? unit.provides.map((one) => one.name) : unit.provides) {
-        const other = this.#virtuals.get(name)
-        if (other === undefined || rank(unit) > rank(other)) this.#virtuals.set(name, unit)
-      }
-    }
-    const { kernel } = machine
-    if (kernel?.provides !== undefined) {
-      const unit = this.#units.get(kernel.unit)
-      if (unit !== undefined) this.#virtuals.set(kernel.provides, unit)
-    }
-    this.shadows = shadows
+    this.#choices = choose(project, this.machine, distro)
+    this.diagnostics = this.#choices.diagnostics
+    const { errors } = this.#choices
+    if (errors.length > 0) throw new YoeErrors(errors)
   }
 
-  /** The unit that a name means: one of that name, else the one that provides it. */
+  /** The unit that a name means, as far as units go: the decided one, one that is called so, one that provides it. */
   find(name: string): Unit | undefined {
-    return this.#units.get(name) ?? this.#virtuals.get(name)
+    return this.decided(name) ?? this.real(name) ?? this.virtual(name)
   }
 
-  /** All visible units, in declaration order. */
-  units(): Iterable<Unit> {
-    return this.#units.values()
+  /** The unit that a name means whatever is called so: the machine's kernel, or what `prefer_modules` names. */
+  decided(name: string): Unit | undefined {
+    return this.#choices.decided.get(name)
+  }
+
+  /** The unit that is called so, or that makes a package which is. */
+  real(name: string): Unit | undefined {
+    return this.#choices.units.get(name) ?? this.#choices.subpackages.get(name)
+  }
+
+  /** The unit that provides a name. */
+  virtual(name: string): Unit | undefined {
+    return this.#choices.virtuals.get(name)
+  }
+
+  /** Other distros that see a unit of this name. */
+  hidden(name: string): readonly string[] {
+    const units = this.#choices.hidden.get(name) ?? []
+    return [...new Set(units.flatMap(({ distros = [] }) => distros))].sort()
+  }
+
+  /** What `prefer_modules` says about names, for this distro. */
+  get pins(): ReadonlyMap<string, Pinned> {
+    return this.#choices.pins
+  }
+
+  /** Every unit that has its name, by name. */
+  units(): readonly Unit[] {
+    this.#units ??= [...this.#choices.units.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.#units
+  }
+
+  /** Names that units are meant by without being called so, each with its unit; in no order. */
+  *aliases(): Iterable<readonly [string, Unit]> {
+    yield* this.#choices.decided
+    yield* this.#choices.virtuals
   }
 
   /** Every name that `find` answers, for suggestions. */
   *names(): Iterable<string> {
-    yield* this.#units.keys()
-    yield* this.#virtuals.keys()
+    const { units, subpackages, virtuals, decided } = this.#choices
+    for (const map of [units, subpackages, virtuals, decided]) yield* map.keys()
   }
 }

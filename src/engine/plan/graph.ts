@@ -1,6 +1,7 @@
 import type { Arch } from '../arch.ts'
 import type { Alternatives, PackageRecord } from '../catalog/package.ts'
 import type { ImageUnit, Machine, PackageUnit, ToolchainUnit } from '../project/model.ts'
+import type { ResolvedConfig } from './config.ts'
 
 interface NodeBase {
   /** `debian/zlib.x86_64`: names the node in messages, and its folder under `build/`. */
@@ -25,12 +26,16 @@ export interface PackageNode extends NodeBase {
   readonly unit: PackageUnit
   /** Undefined for units without tasks: nothing runs for them. */
   readonly toolchain: ToolchainNode | undefined
+  /** The roots of tasks that name a container of their own, by that name. */
+  readonly containers: ReadonlyMap<string, ToolchainNode>
   /** Units whose packages are in the sysroot: build dependencies and all they need, dependencies first. */
   readonly sysroot: readonly PackageNode[]
-  /** Feed packages in the sysroot beside those of the toolchain. */
+  /** Feed packages in the sysroot beside those that every root of its tasks has. */
   readonly sysrootFeed: readonly PackageRecord[]
   /** What the package depends on at run time, by package names. */
   readonly runtimeDeps: readonly Alternatives[]
+  /** What `public_config` of the machine and of the sysroot's units adds to the environment of its tasks. */
+  readonly config: ResolvedConfig
   /** Set when the scope says that the result differs between machines. */
   readonly machine: Machine | undefined
 }
@@ -40,6 +45,7 @@ export interface ImageNode extends NodeBase {
   readonly kind: 'image'
   readonly unit: ImageUnit
   readonly machine: Machine
+  /** Units that some package of `closure` comes from, each once. */
   readonly units: readonly PackageNode[]
   readonly feedPackages: readonly PackageRecord[]
   /** Everything that gets installed, dependencies first: the records of `units` and `feedPackages` in one order. */
@@ -60,12 +66,17 @@ export function dependenciesOf(node: Node): readonly Node[] {
     case 'toolchain':
       return node.tools === undefined ? [] : [node.tools]
     case 'package':
-      return node.toolchain === undefined ? node.sysroot : [node.toolchain, ...node.sysroot]
+      return [...rootsOf(node), ...node.sysroot]
     case 'image':
       return [node.tools, ...node.units]
     default:
       return node satisfies never
   }
+}
+
+/** The roots that a unit's tasks run in, the usual one first, each once. */
+export function rootsOf(node: PackageNode): readonly ToolchainNode[] {
+  return [...new Set([...(node.toolchain === undefined ? [] : [node.toolchain]), ...node.containers.values()])]
 }
 
 /** All nodes reachable from `targets`, dependencies first, each once. */

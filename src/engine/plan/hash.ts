@@ -1,17 +1,19 @@
 import type { PackageRecord } from '../catalog/package.ts'
-import type {
-  ImageUnit,
-  Json,
-  Machine,
-  PackageUnit,
-  Partition,
-  Place,
-  Source,
-  Step,
-  Task,
-  ToolchainUnit,
-} from '../project/model.ts'
+import type { ImageUser, Json, Machine, Partition, Place, Source, Step, Task } from '../project/model.ts'
 import { digestOf } from './canonical.ts'
+import type { ResolvedConfig, Setting } from './config.ts'
+import type { FieldPolicy } from './field-policy.ts'
+import {
+  bootloaderFields,
+  imageFields,
+  kernelFields,
+  machineFields,
+  packageFields,
+  partitionFields,
+  taskFields,
+  toolchainFields,
+  userFields,
+} from './field-policy.ts'
 import type { ImageNode, Node, PackageNode, ToolchainNode } from './graph.ts'
 import { inOrder } from './graph.ts'
 
@@ -27,101 +29,6 @@ export interface NodeKey {
   readonly inputs: Json
 }
 
-/** Every field of a declaration either decides about the result or does not: a field in neither table does not compile. */
-type FieldPolicy<T> = { readonly [field in keyof Required<T>]: 'in' | 'out' }
-
-const packageFields: FieldPolicy<PackageUnit> = {
-  kind: 'in',
-  name: 'in',
-  version: 'in',
-  release: 'in',
-  description: 'in',
-  license: 'in',
-  module: 'out',
-  at: 'out',
-  builtVia: 'out',
-  distros: 'out', // the effective distro is in
-  scope: 'in',
-  source: 'in',
-  patches: 'in',
-  deps: 'out', // as hashes of what they resolved to
-  distroDeps: 'out',
-  runtimeDeps: 'out', // as what they resolved to
-  distroRuntimeDeps: 'out',
-  provides: 'in',
-  replaces: 'in',
-  conflicts: 'in',
-  services: 'in',
-  conffiles: 'in',
-  environment: 'in',
-  publicConfig: 'out', // as the configuration of the units that it flows to
-  container: 'out', // as the toolchain's hash
-  containerArch: 'out', // likewise
-  shell: 'in',
-  cacheDirs: 'out', // they make a build quicker, not different
-  tasks: 'in',
-  subpackages: 'in',
-  extraSubpackages: 'in',
-  qaSkip: 'in',
-  tests: 'out', // they look at the result and do not change it
-  extra: 'in',
-}
-
-const toolchainFields: FieldPolicy<ToolchainUnit> = {
-  kind: 'in',
-  name: 'in',
-  version: 'out',
-  release: 'out',
-  description: 'out',
-  license: 'out',
-  module: 'out',
-  at: 'out',
-  builtVia: 'out',
-  distros: 'in',
-  packages: 'out', // as the closure
-  provides: 'out',
-}
-
-const imageFields: FieldPolicy<ImageUnit> = {
-  kind: 'in',
-  name: 'in',
-  version: 'in',
-  release: 'in',
-  description: 'out',
-  license: 'out',
-  module: 'out',
-  at: 'out',
-  builtVia: 'out',
-  distros: 'out',
-  artifacts: 'out', // as the closure
-  distroArtifacts: 'out',
-  exclude: 'out',
-  hostname: 'in',
-  timezone: 'in',
-  locale: 'in',
-  services: 'in',
-  users: 'in',
-  overlays: 'in',
-  partitions: 'in',
-  checks: 'out', // they look at the result and do not change it
-}
-
-const machineFields: FieldPolicy<Machine> = {
-  name: 'in', // the default host name
-  module: 'out',
-  at: 'out',
-  arch: 'in',
-  description: 'out',
-  kernel: 'out', // as its command line; the package is in the closure
-  distroKernels: 'out',
-  bootloader: 'out', // seen by units whose scope is the machine
-  publicConfig: 'out', // as the configuration of units
-  packages: 'out',
-  distroPackages: 'out',
-  partitions: 'in',
-  qemu: 'out',
-}
-
 /** Files and folders whose content decides about a node, each once. */
 export function placesOf(nodes: readonly Node[]): readonly Place[] {
   const places = new Map<string, Place>()
@@ -131,7 +38,10 @@ export function placesOf(nodes: readonly Node[]): readonly Place[] {
     if (node.kind !== 'package') continue
     if (node.unit.source?.kind === 'path') add(node.unit.source.place)
     node.unit.patches.forEach(add)
-    for (const step of node.unit.tasks.flatMap((task) => task.steps)) if (step.kind === 'install') add(step.source)
+    for (const step of node.unit.tasks.flatMap((task) => task.steps)) {
+      if (step.kind === 'install') add(step.source)
+      if (step.kind === 'call') step.reads.forEach(add)
+    }
   }
   return [...places.values()]
 }
@@ -186,16 +96,21 @@ function toolchainDocument(node: ToolchainNode, hashOf: (node: Node) => string):
 
 function packageDocument(node: PackageNode, contentOf: ContentDigests, hashOf: (node: Node) => string): Document {
   const { unit } = node
+  const rootOf = ({ container }: Task): string | undefined => {
+    const root = container === undefined ? undefined : node.containers.get(container)
+    return root === undefined ? undefined : hashOf(root)
+  }
   return {
     unit: {
       ...pick(unit, packageFields),
       ...(unit.source === undefined ? {} : { source: sourceIdentity(unit.source, contentOf) }),
       patches: unit.patches.map(contentOf),
-      tasks: unit.tasks.map((task) => taskIdentity(task, contentOf)),
+      tasks: unit.tasks.map((task) => taskIdentity(task, contentOf, rootOf)),
     },
     arch: unit.scope === 'noarch' ? 'noarch' : node.arch,
     distro: node.distro,
-    ...(node.machine === undefined ? {} : machineDocument(node.machine)),
+    ...(node.machine === undefined ? {} : { ...machineDocument(node.machine), ...scopedDocument(node.machine) }),
+    ...configDocument(node.config),
     runtimeDeps: toJson(node.runtimeDeps),
     ...(node.toolchain === undefined ? {} : { toolchain: hashOf(node.toolchain) }),
     // Ordered by name: the order in which dependencies are declared changes nothing.
@@ -209,13 +124,53 @@ function imageDocument(node: ImageNode, contentOf: ContentDigests, hashOf: (node
     unit: {
       ...pick(node.unit, imageFields),
       ...(node.unit.partitions === undefined ? {} : partitionDocument(node.unit.partitions)),
+      users: node.unit.users.map((user: ImageUser) => pick(user, userFields)),
       overlays: node.unit.overlays.map(contentOf),
     },
     ...machineDocument(node.machine),
     distro: node.distro,
     tools: hashOf(node.tools),
     units: Object.fromEntries(byName(node.units.map((unit) => [unit.unit.name, hashOf(unit)]))),
+    ...installedDocument(node),
     packages: packageDigests(node.feedPackages),
+  }
+}
+
+/** Which packages of its units an image installs, where that is not just the main one. */
+function installedDocument(node: ImageNode): Document {
+  const installed = new Map<string, string[]>()
+  for (const { name, origin } of node.closure) {
+    if (origin.kind !== 'unit') continue
+    installed.set(origin.unit, [...(installed.get(origin.unit) ?? []), name].sort())
+  }
+  const special = [...installed].filter(([unit, names]) => names.length !== 1 || names[0] !== unit)
+  return special.length === 0 ? {} : { installed: Object.fromEntries(byName(special)) }
+}
+
+/** What flows to a unit; without where it comes from, and nothing where nothing does. */
+function configDocument(config: ResolvedConfig): Document {
+  const { environment, ...lists } = config
+  const values = (settings: readonly Setting[]): readonly string[] => settings.map(({ value }) => value)
+  const flags = Object.entries(lists).flatMap(([name, settings]) =>
+    settings.length === 0 ? [] : [[name, values(settings)] as const],
+  )
+  const variables = Object.entries(environment).map(([name, { value }]) => [name, value] as const)
+  const document = {
+    ...Object.fromEntries(flags),
+    ...(variables.length === 0 ? {} : { environment: Object.fromEntries(variables) }),
+  }
+  return Object.keys(document).length === 0 ? {} : { config: document }
+}
+
+/** What only units see whose scope is the machine, as far as the machine says it. */
+function scopedDocument({ kernel, bootloader }: Machine): Document {
+  const ofKernel = kernel === undefined ? {} : pick(kernel, kernelFields, 'scoped')
+  const { deviceTrees, ...rest } = ofKernel
+  const some = Array.isArray(deviceTrees) && deviceTrees.length > 0
+  const document = { ...rest, ...(some ? { deviceTrees } : {}) }
+  return {
+    ...(Object.keys(document).length === 0 ? {} : { kernel: document }),
+    ...(bootloader === undefined ? {} : { bootloader: pick(bootloader, bootloaderFields, 'scoped') }),
   }
 }
 
@@ -225,9 +180,8 @@ function machineDocument(machine: Machine): Document {
   return { machine: document, cmdline: machine.kernel?.cmdline ?? '' }
 }
 
-/** Where a partition is declared is for messages. */
 const partitionDocument = (partitions: readonly Partition[]): Document => ({
-  partitions: partitions.map(({ at: _, ...partition }) => ({ ...partition })),
+  partitions: partitions.map((partition) => pick(partition, partitionFields)),
 })
 
 /** Name to version and digest, ordered by name. */
@@ -260,8 +214,13 @@ function sourceIdentity(source: Source, contentOf: ContentDigests): Json {
   }
 }
 
-function taskIdentity(task: Task, contentOf: ContentDigests): Json {
-  return { name: task.name, network: task.network, steps: task.steps.map((step) => stepIdentity(step, contentOf)) }
+function taskIdentity(task: Task, contentOf: ContentDigests, rootOf: (task: Task) => string | undefined): Json {
+  const root = rootOf(task)
+  return {
+    ...pick(task, taskFields),
+    ...(root === undefined ? {} : { root }),
+    steps: task.steps.map((step) => stepIdentity(step, contentOf)),
+  }
 }
 
 function stepIdentity(step: Step, contentOf: ContentDigests): Json {
@@ -277,18 +236,18 @@ function stepIdentity(step: Step, contentOf: ContentDigests): Json {
         content: contentOf(step.source),
       }
     case 'call':
-      return { kind: 'call', digest: step.digest }
+      return { kind: 'call', digest: step.digest, content: step.reads.map(contentOf) }
     default:
       return step satisfies never
   }
 }
 
 /** The fields of a declaration that are in its key; absent ones stay absent, so that a new field rebuilds nobody. */
-function pick<T extends object>(value: T, policy: FieldPolicy<T>): Document {
+function pick<T extends object>(value: T, policy: FieldPolicy<T>, which: 'in' | 'scoped' = 'in'): Document {
   const chosen: Record<string, Json> = {}
   for (const field of Object.keys(policy) as (keyof T & string)[]) {
     const member: unknown = value[field]
-    if (policy[field] === 'in' && member !== undefined) chosen[field] = toJson(member)
+    if (policy[field] === which && member !== undefined) chosen[field] = toJson(member)
   }
   return chosen
 }

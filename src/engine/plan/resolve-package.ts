@@ -1,0 +1,70 @@
+import type { PackageRecord } from '../catalog/package.ts'
+import type { PackageUnit } from '../project/model.ts'
+import { resolveConfig } from './config.ts'
+import type { PackageNode, ToolchainNode } from './graph.ts'
+import type { Resolving } from './resolving.ts'
+import { checkRuntimeDeps } from './runtime-deps.ts'
+import { Sysroot } from './sysroot.ts'
+import { forDistro } from './unit-records.ts'
+
+/** A unit to be built: the roots of its tasks, its sysroot, what it depends on, and the configuration that flows to it. */
+export function resolvePackage(resolving: Resolving, unit: PackageUnit): PackageNode | undefined {
+  const { arch, view } = resolving.universe
+  const before = resolving.errors.length
+  const { toolchain, containers } = rootsFor(resolving, unit)
+  const sysroot = new Sysroot(resolving, unit)
+  const deps = [...unit.deps, ...forDistro(unit.distroDeps, view.distro)]
+  // By name, so that the order of a list means nothing.
+  for (const dependency of deps.toSorted((a, b) => (a.name < b.name ? -1 : 1))) sysroot.add(dependency)
+  checkRuntimeDeps(resolving, unit)
+  if (resolving.errors.length > before) return undefined
+  const closure = sysroot.close()
+  if (closure === undefined || resolving.errors.length > before) return undefined
+  const machine = unit.scope === 'machine' ? view.machine : undefined
+  const built = unit.tasks.length > 0
+  const config = resolveConfig(
+    unit,
+    built && unit.scope !== 'noarch' ? view.machine : undefined,
+    built ? sysroot.units.map((node) => node.unit) : [],
+    resolving.errors,
+  )
+  const runtimeDeps = resolving.records.runtimeDeps(unit)
+  if (resolving.errors.length > before) return undefined
+  return {
+    kind: 'package',
+    id: `${view.distro}/${unit.name}.${machine?.name ?? (unit.scope === 'noarch' ? 'noarch' : arch)}`,
+    unit,
+    arch,
+    distro: view.distro,
+    toolchain,
+    containers,
+    sysroot: sysroot.units,
+    sysrootFeed: closure.filter(besides([toolchain, ...containers.values()])),
+    runtimeDeps,
+    config,
+    machine,
+  }
+}
+
+function rootsFor(
+  resolving: Resolving,
+  unit: PackageUnit,
+): { readonly toolchain: ToolchainNode | undefined; readonly containers: ReadonlyMap<string, ToolchainNode> } {
+  const host = unit.containerArch === 'host'
+  const toolchain = unit.tasks.length === 0 ? undefined : resolving.toolchain(unit.container, unit, host)
+  const named = new Set(unit.tasks.flatMap(({ container }) => (container === undefined ? [] : [container])))
+  const containers = new Map<string, ToolchainNode>()
+  for (const name of [...named].sort()) {
+    const node = resolving.toolchain(name, unit, host)
+    if (node !== undefined) containers.set(name, node)
+  }
+  return { toolchain, containers }
+}
+
+/** Whether a package is missing in some root that the unit's tasks run in: what all have is not unpacked again. */
+function besides(roots: readonly (ToolchainNode | undefined)[]): (record: PackageRecord) => boolean {
+  const there = roots.map((root) => new Set(root?.packages.map(identity)))
+  return (record) => !there.every((packages) => packages.has(identity(record)))
+}
+
+const identity = ({ name, version, arch }: PackageRecord): string => `${name}:${arch}=${version}`
