@@ -63,6 +63,8 @@ export const projectOptions = {
   machine: { type: 'string', value: 'NAME', help: "build for this machine instead of the project's default" },
   distro: { type: 'string', value: 'NAME', help: "use this distro instead of the project's default" },
   offline: { type: 'boolean', help: 'never touch the network' },
+  locked: { type: 'boolean', help: 'take only what yoe.lock has (default under CI, where there is one)' },
+  'no-locked': { type: 'boolean', help: 'not so' },
 } as const satisfies Options
 
 /** Indices of feeds are kept until they expire, and many never do. */

@@ -1,3 +1,4 @@
+import { YoeError } from '#engine/errors.ts'
 import type { Loaded, Workspace } from '#toolkit/workspace.ts'
 import { loadProject, openWorkspace } from '#toolkit/workspace.ts'
 import type { Invocation, Options } from './command.ts'
@@ -8,16 +9,26 @@ interface ProjectInvocation extends Pick<Invocation<Options>, 'cwd' | 'env' | 'r
     readonly project: string | undefined
     readonly machine?: string | undefined
     readonly offline?: boolean
+    readonly locked?: boolean
+    readonly 'no-locked'?: boolean
   }
 }
 
 /** The workspace that a command's project options name. */
 export function workspaceOf(invocation: ProjectInvocation): Workspace {
   const { values, cwd, env, report, signal } = invocation
-  return openWorkspace({ cwd, project: values.project, env, offline: values.offline === true, report, signal })
+  const locked = lockedOf(values)
+  return openWorkspace({ cwd, project: values.project, env, offline: values.offline === true, locked, report, signal })
 }
 
 /** The project evaluated for the machine that the options name. */
 export function projectOf(invocation: ProjectInvocation): Promise<Loaded> {
   return loadProject(workspaceOf(invocation), invocation.values.machine)
+}
+
+function lockedOf(values: ProjectInvocation['values']): boolean | undefined {
+  if (values.locked === true && values['no-locked'] === true) {
+    throw new YoeError('USAGE', '--locked and --no-locked say opposite things', { hint: 'give one of them' })
+  }
+  return values.locked === true ? true : values['no-locked'] === true ? false : undefined
 }

@@ -1,13 +1,19 @@
 import { join, resolve } from 'node:path'
 import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
+import type { Lock } from '#engine/modules/lock.ts'
+import { keyOf, moduleEntry } from '#engine/modules/lock.ts'
+import { isCommit } from '#engine/modules/reference.ts'
 import { digestOf } from '#engine/plan/canonical.ts'
-import type { Evaluated, EvaluateRequest } from '#engine/project/evaluate.ts'
+import type { Evaluated } from '#engine/project/evaluate.ts'
+import type { Project } from '#engine/project/model.ts'
 import { shippedModules } from './assets.ts'
 import { engineState } from './engine-state.ts'
 import { keepProject, readKeptProject } from './kept-project.ts'
 import { readLocal } from './local/file.ts'
 import type { Local } from './local/settings.ts'
+import { readLock } from './lock-file.ts'
+import { pinSources } from './pins.ts'
 import type { ProjectFile } from './project-file.ts'
 import { buildFolder, locateProject } from './project-file.ts'
 
@@ -17,6 +23,8 @@ export interface WorkspaceOptions {
   readonly project: string | undefined
   readonly env: Readonly<Record<string, string | undefined>>
   readonly offline: boolean
+  /** Take only what `yoe.lock` has; undefined: what the environment says. */
+  readonly locked?: boolean | undefined
   readonly report: Reporter
   readonly signal: AbortSignal
 }
@@ -76,34 +84,51 @@ function cacheFolder(
  */
 export async function loadProject(workspace: Workspace, machine: string | undefined): Promise<Loaded> {
   const { root, entry, local } = workspace
-  const modules = shippedModules()
-  const request = { root, entry, machine: machine ?? local.settings.machine, shippedModules: modules }
-  const key = digestOf('yoe-evaluated/1', { ...request, engine: engineState(), machine: request.machine ?? '' })
+  const request = { root, entry, machine: machine ?? local.settings.machine, shippedModules: shippedModules() }
+  const input = { ...request, engine: engineState(), machine: request.machine ?? '' }
   // Not in the cache: where that is, the project itself may say.
-  const kept = join(root, 'build', evaluatedFolder, `${key}`)
-  const known = readKeptProject(kept)
-  if (known !== undefined) return { ...known, workspace: settled(workspace, known) }
-  const evaluated = await evaluateAnew(request).catch((failure: unknown) => {
+  const kept = (lock: Lock): string =>
+    join(root, 'build', evaluatedFolder, digestOf('yoe-evaluated/1', { ...input, modules: lockedModules(lock) }))
+  const state = readLock(workspace)
+  const known = readKeptProject(kept(state.lock))
+  if (known !== undefined && !(state.locked && lacksModules(state.lock, known.project))) {
+    return loaded(workspace, known, state.lock)
+  }
+  const { evaluateSynced } = await import('./evaluating.ts')
+  const settle = (project: Pick<Project, 'cache'>): Workspace => settled(workspace, project)
+  const { evaluated, sync } = await evaluateSynced(request, settle, state).catch((failure: unknown) => {
     throw machine === undefined ? blamingLocal(failure, local) : failure
   })
-  await keepProject(kept, evaluated)
-  return { ...evaluated, workspace: settled(workspace, evaluated) }
+  const lock = (await sync?.finish()) ?? state.lock
+  await keepProject(kept(lock), evaluated)
+  return loaded(workspace, evaluated, lock)
+}
+
+function loaded(workspace: Workspace, evaluated: Evaluated, lock: Lock): Loaded {
+  const project = pinSources(evaluated.project, lock)
+  return { ...evaluated, project, workspace: settled(workspace, project) }
+}
+
+/** What an evaluation depends on of a lock. */
+function lockedModules({ modules }: Lock): readonly string[] {
+  return modules.map((entry) => `${keyOf(entry)} ${entry.commit}`)
+}
+
+/** Whether a module's ref means a commit that nothing locked. */
+function lacksModules({ modules }: Lock, project: Project): boolean {
+  const known = new Set(modules.map(keyOf))
+  return project.modules.some(
+    ({ origin }) => origin.kind === 'git' && !isCommit(origin.ref) && !known.has(keyOf(moduleEntry(origin, ''))),
+  )
 }
 
 /** In `build/`: what commands need not work out again. No distro is called so. */
 export const evaluatedFolder = '.evaluated'
 
-function settled(workspace: Workspace, _evaluated: Evaluated): Workspace {
+/** The workspace with the cache that the project itself may name. */
+export function settled(workspace: Workspace, { cache }: Pick<Project, 'cache'>): Workspace {
   const { cwd, root, env, local } = workspace
-  return { ...workspace, cacheRoot: cacheFolder(cwd, root, env, local, undefined) }
-}
-
-async function evaluateAnew(request: Omit<EvaluateRequest, 'formatBuiltins'>): Promise<Evaluated> {
-  const [{ evaluateProject }, { formatBuiltins }] = await Promise.all([
-    import('#engine/project/evaluate.ts'),
-    import('./formats.ts'),
-  ])
-  return evaluateProject({ ...request, formatBuiltins: await formatBuiltins() })
+  return { ...workspace, cacheRoot: cacheFolder(cwd, root, env, local, cache.path) }
 }
 
 /** A machine that only local.star asked for is missing there. */
