@@ -42,6 +42,8 @@ export interface Command<O extends Options = Options> {
   /** Paragraphs and examples for `--help`. */
   readonly details: string
   readonly options: O
+  /** Of the options that every command has, it has `--help` alone. */
+  readonly helpOnly?: boolean
   /** Fewest and most positional arguments. */
   readonly positionals: readonly [number, number]
   /** @returns the exit code */
@@ -52,6 +54,14 @@ export interface Command<O extends Options = Options> {
 export function command<const O extends Options>(definition: Command<O>): Command<O> {
   return definition
 }
+
+/** Options that every command has. */
+export const globalOptions = {
+  json: { type: 'boolean', help: 'print the result as JSON' },
+  quiet: { type: 'boolean', short: 'q', help: 'print results and failures only' },
+  verbose: { type: 'boolean', short: 'v', help: "print the builds' output as it comes" },
+  help: { type: 'boolean', short: 'h', help: 'print this' },
+} as const satisfies Options
 
 /** Options that every command about a project has. */
 export const projectOptions = {

@@ -1,21 +1,13 @@
-import { parseArgs } from 'node:util'
 import type { Fault } from '#engine/errors.ts'
 import { exitCodes, userErrors, YoeError } from '#engine/errors.ts'
-import { didYouMean } from '#engine/nearest.ts'
 import { version } from '#engine/version.ts'
 import type { Command, Invocation, Options } from './command.ts'
 import { commands } from './commands.ts'
-import { Output, table } from './output.ts'
+import { optionsOf, printHelp, printOverview } from './help.ts'
+import { Output } from './output.ts'
+import { count, parse } from './parse.ts'
 import { errorData, showError } from './show-error.ts'
 import { shown } from './shown.ts'
-
-/** Options that every command has. */
-export const globalOptions = {
-  json: { type: 'boolean', help: 'print the result as JSON' },
-  quiet: { type: 'boolean', short: 'q', help: 'print results and failures only' },
-  verbose: { type: 'boolean', short: 'v', help: "print the builds' output as it comes" },
-  help: { type: 'boolean', short: 'h', help: 'print this' },
-} as const satisfies Options
 
 /**
  * Runs one command line.
@@ -68,12 +60,13 @@ function bug(failure: unknown, output: Output): number {
 
 async function dispatch(argv: readonly string[], output: Output): Promise<number> {
   const [name, ...rest] = argv
-  if (name === undefined || name === '--help' || name === '-h' || (name === 'help' && rest[0] === undefined)) {
-    printOverview(output)
+  if (name === undefined || name === '--help' || name === '-h' || (name === 'help' && isOption(rest[0]))) {
+    const { listOwn } = await import('./own-commands.ts')
+    printOverview(await listOwn(argv, output), output)
     return 0
   }
   if (name === 'help') {
-    printHelp(await commandCalled(rest[0] ?? '').load(), output)
+    printHelp(await definitionOf(rest[0] ?? '', rest.slice(1)), output)
     return 0
   }
   if (name === '--version' || name === 'version') {
@@ -93,20 +86,23 @@ async function dispatch(argv: readonly string[], output: Output): Promise<number
       hint: `options come after it: yoe ${command} ${name}`,
     })
   }
-  return execute(name, await commandCalled(name).load(), rest, output)
+  return execute(name, await definitionOf(name, rest), rest, output)
 }
 
-function commandCalled(name: string): (typeof commands)[string] {
+function isOption(word: string | undefined): boolean {
+  return word === undefined || word.startsWith('-')
+}
+
+/** A command of yoe, or of the project that the arguments are about. @throws {YoeError} USAGE */
+async function definitionOf(name: string, argv: readonly string[]): Promise<Command> {
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (entry !== undefined) return entry
-  throw new YoeError('USAGE', `yoe has no command "${name}"`, {
-    hint: didYouMean(name, Object.keys(commands)) ?? 'yoe --help lists the commands',
-  })
+  if (entry !== undefined) return entry.load()
+  const { ownCommand } = await import('./own-commands.ts')
+  return ownCommand(name, argv)
 }
 
 async function execute(name: string, definition: Command, argv: readonly string[], output: Output): Promise<number> {
-  const options: Options = { ...definition.options, ...globalOptions }
-  const { values, positionals } = parse(name, options, argv)
+  const { values, positionals } = parse(name, optionsOf(definition), argv)
   if (values['help'] === true) {
     printHelp(definition, output)
     return 0
@@ -141,93 +137,4 @@ async function execute(name: string, definition: Command, argv: readonly string[
     for (const signal of signals) process.removeListener(signal, onSignal)
     reporter.close()
   }
-}
-
-type ParsedValues = Record<string, string | boolean | readonly string[] | undefined>
-
-function parse(
-  name: string,
-  options: Options,
-  argv: readonly string[],
-): { values: never; positionals: readonly string[] } {
-  try {
-    const parsed = parseArgs({ args: [...argv], options: forParser(options), allowPositionals: true, strict: true })
-    const values: ParsedValues = {}
-    for (const [key, option] of Object.entries(options)) {
-      const given = parsed.values[key]
-      values[key] =
-        option.type === 'boolean'
-          ? given === true
-          : option.multiple === true
-            ? Array.isArray(given)
-              ? given.map(String)
-              : []
-            : given === undefined
-              ? undefined
-              : String(given)
-    }
-    // parseArgs checked every value against the same table that the command's types come from.
-    return { values: values as never, positionals: parsed.positionals }
-  } catch (failure) {
-    const text = failure instanceof Error ? failure.message : String(failure)
-    const unknown = /^Unknown option '--?([^']+)'/.exec(text)?.[1]
-    if (unknown !== undefined) {
-      throw new YoeError('USAGE', `yoe ${name} has no option --${unknown}`, {
-        hint:
-          didYouMean(
-            `--${unknown}`,
-            Object.keys(options).map((known) => `--${known}`),
-          ) ?? `yoe ${name} --help lists its options`,
-      })
-    }
-    const named = /'(?:-\w, )?(--[\w-]+)/.exec(text)?.[1] ?? 'an option'
-    const problem = /does not take an argument/.test(text) ? `${named} takes no value` : `${named} needs a value`
-    throw new YoeError('USAGE', `yoe ${name}: ${problem}`, { hint: `yoe ${name} --help explains its options` })
-  }
-}
-
-function forParser(
-  options: Options,
-): Record<string, { type: 'string' | 'boolean'; short?: string; multiple?: boolean }> {
-  return Object.fromEntries(
-    Object.entries(options).map(([key, { type, short, multiple }]) => [
-      key,
-      { type, ...(short === undefined ? {} : { short }), ...(multiple === undefined ? {} : { multiple }) },
-    ]),
-  )
-}
-
-function count(least: number, most: number): string {
-  const words = (n: number): string => `${n === 0 ? 'no' : n} ${n === 1 ? 'argument' : 'arguments'}`
-  if (least === most) return words(least)
-  return most === Number.POSITIVE_INFINITY ? `at least ${words(least)}` : `${least} to ${words(most)}`
-}
-
-function printOverview(output: Output): void {
-  output.print(`yoe ${version}: embedded-Linux systems from .star files`)
-  output.print()
-  output.print('usage: yoe COMMAND [ARGUMENT…]')
-  output.print()
-  for (const line of table(Object.entries(commands).map(([name, { summary }]) => [`  ${name}`, summary])))
-    output.print(line)
-  output.print()
-  output.print(
-    'yoe COMMAND --help explains a command. Exit codes: 0 done, 1 the build or test failed, 2 wrong usage or',
-  )
-  output.print('project, 3 this machine lacks something.')
-}
-
-function printHelp(definition: Command, output: Output): void {
-  output.print(`usage: yoe ${definition.usage}`)
-  output.print()
-  output.print(definition.details.trim())
-  output.print()
-  output.print('options:')
-  const rows = Object.entries({ ...definition.options, ...globalOptions }).map(
-    ([name, option]: [string, Options[string]]) => {
-      const short = option.short === undefined ? '    ' : `-${option.short}, `
-      return [`  ${short}--${name}${option.value === undefined ? '' : ` ${option.value}`}`, option.help]
-    },
-  )
-  for (const line of table(rows)) output.print(line)
 }
