@@ -33,6 +33,14 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'say why a unit or package is in an image',
     load: async () => (await import('./commands/why.ts')).why,
   },
+  'why-rebuild': {
+    summary: 'say what changed since a unit was built',
+    load: async () => (await import('./commands/why-rebuild.ts')).whyRebuild,
+  },
+  'what-if': {
+    summary: 'say what a change would rebuild and what images would gain',
+    load: async () => (await import('./commands/what-if.ts')).whatIf,
+  },
   log: { summary: 'show a build log', load: async () => (await import('./commands/log.ts')).log },
   config: {
     summary: 'show the configuration in effect',

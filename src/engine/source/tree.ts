@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { chmod, copyFile, mkdir, symlink, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { writeFailure } from '../store/disk.ts'
+import { saveListing } from './listing.ts'
 import { hashFileSync, loadStamps, type Stamps, saveStamps, stampOf } from './stamps.ts'
 import { type TreeEntry, walkTree } from './walk.ts'
 
@@ -35,8 +36,12 @@ export function treeDigest(path: string, cacheRoot: string | undefined): string 
     after.set(key, digest)
     lines.push(`${entry.executable ? 'program' : 'file'} ${name} ${digest}`)
   }
-  if (cacheRoot !== undefined && (hashed > 0 || after.size !== before.size)) saveStamps(cacheRoot, path, after)
-  return createHash('sha256').update(lines.join('\n')).digest('hex')
+  const digest = createHash('sha256').update(lines.join('\n')).digest('hex')
+  if (cacheRoot !== undefined && (hashed > 0 || after.size !== before.size)) {
+    saveStamps(cacheRoot, path, after)
+    saveListing(cacheRoot, digest, lines)
+  }
+  return digest
 }
 
 /**

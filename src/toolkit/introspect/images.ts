@@ -136,5 +136,5 @@ export async function runtimeClosure(catalog: Catalog, name: string): Promise<re
   const records = new UnitRecords(universe, names, new Map())
   const by = `${found.kind === 'unit' ? 'unit' : 'package'} ${name}`
   const root = { dependency: [records.packageFor({ name })], by }
-  return new Closures(universe, names, records, new Map()).find([root], { units: true, essentials: false })
+  return new Closures(universe, records, new Map()).find([root], { units: true, essentials: false })
 }

@@ -132,10 +132,10 @@ export function packageNamesOf(found: Found): readonly string[] {
   return found.kind === 'unit' ? [found.name, found.unit.name] : found.records.map(({ name }) => name)
 }
 
-type Dependent = Omit<Reference, 'kind'> & { readonly kind: 'unit' | 'image' | 'container' }
+export type Dependent = Omit<Reference, 'kind'> & { readonly kind: 'unit' | 'image' | 'container' }
 
 /** Everything that leads to a target by what is declared, nearest first. */
-function dependents(graph: DeclaredGraph, target: Unit | string): readonly Dependent[] {
+export function dependents(graph: DeclaredGraph, target: Unit | string): readonly Dependent[] {
   const reached = new Map<Unit, Asked[]>()
   const queue: (Unit | string)[] = [target]
   for (const step of queue) {
