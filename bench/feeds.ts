@@ -6,10 +6,12 @@ import { resolveClosure } from '#engine/catalog/closure.ts'
 import { universe } from '#engine/catalog/universe.ts'
 import { silent } from '#engine/events.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
-import { noMirrors } from '#engine/source/mirrors.ts'
+import type { Fetcher } from '#engine/source/fetcher.ts'
+import { candidates } from '#engine/source/mirrors.ts'
 import { openAptFeed, optionsOf, sitesOf } from '#feeds/debian/feed.ts'
 import { debianVersions } from '#feeds/debian/version.ts'
 import { makeAptRoot } from '../__tests__/support/apt-root.ts'
+import { hostsOwn } from '../__tests__/support/host-mirrors.ts'
 
 const moduleRoot = join(import.meta.dirname, '../modules/module-debian')
 const keyring = 'keys/debian-archive-keyring.gpg'
@@ -24,19 +26,20 @@ const declaration: FeedDeclaration = {
 /** About 400 packages. */
 const roots = ['gimp', 'inkscape', 'openssh-server', 'build-essential']
 
+// A warm command fetches nothing, so it loads nothing that fetches.
+const fetcher: Fetcher = {
+  fetch: async (request) =>
+    (await import('#engine/source/download.ts')).createFetcher({ mirrors: hostsOwn, offline: false }).fetch(request),
+  locate: (url) => candidates([url], hostsOwn),
+}
+
 /** What a command does with a feed: opens it and resolves a closure. @returns how many packages */
 async function once(cacheRoot: string): Promise<number> {
   const feed = await openAptFeed(declaration, {
     arch: 'x86_64',
     moduleRoot,
     cacheRoot,
-    // A warm command fetches nothing, so it loads nothing that fetches.
-    fetcher: {
-      fetch: async (request) =>
-        (await import('#engine/source/download.ts'))
-          .createFetcher({ mirrors: noMirrors, offline: false })
-          .fetch(request),
-    },
+    fetcher,
     offline: false,
     refresh: false,
     now: Date.now,
@@ -87,7 +90,7 @@ export async function benchFeeds(print: (line: string) => void, rounds = 5): Pro
   try {
     const cache = join(folder, 'cache')
     const count = await once(cache)
-    const [site = ''] = sitesOf(optionsOf(declaration))
+    const [site = ''] = sitesOf(optionsOf(declaration), { fetcher, offline: false })
     const apt = makeAptRoot(join(folder, 'apt'), { site, suite: 'trixie', keyring: join(moduleRoot, keyring) })
     const env = { ...process.env, NODE_COMPILE_CACHE: join(folder, 'compiled') }
     const child = [process.execPath, import.meta.filename, 'child', cache]

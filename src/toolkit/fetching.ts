@@ -31,5 +31,5 @@ function mirrorsOf(workspace: Workspace, project: Project): Mirrors {
     const { url } = options
     return typeof url === 'string' ? hostMirrors(url, distro).map((to) => ({ from: url, to })) : []
   })
-  return { ...declared, rules: [...declared.rules, ...ofHost] }
+  return { ...declared, near: ofHost }
 }

@@ -66,6 +66,17 @@ test('mirrors: what the environment says comes before what the project says', ()
   assert.deepEqual(candidates(['http://a/x'], mirrors), ['http://env/x', 'http://project/x', 'http://a/x'])
 })
 
+test('mirrors: what the machine is set up with comes after what was named, and not at all with only', () => {
+  const near = [{ from: 'http://a/debian', to: 'http://near/debian' }]
+  const of = (text: string): string =>
+    candidates(['http://a/debian/x', 'http://z/y'], { ...parseMirrors(text), near }).join(' ')
+  assert.equal(of(''), 'http://near/debian/x http://a/debian/x http://z/y')
+  // A shorter prefix that somebody named beats a longer one that nobody did.
+  assert.equal(of('http://a=http://b'), 'http://b/debian/x http://near/debian/x http://a/debian/x http://z/y')
+  assert.equal(of('http://a=http://b,only'), 'http://b/debian/x http://z/y')
+  assert.equal(of('http://q=http://b,only'), 'http://near/debian/x http://a/debian/x http://z/y')
+})
+
 test('mirrors: an entry that is not two addresses is refused with an example', () => {
   for (const bad of ['http://a', 'a=b', '=http://b', 'http://a=']) {
     assert.throws(() => parseMirrors(bad), { code: 'USAGE', hint: /YOE_MIRRORS=http/ }, bad)

@@ -11,10 +11,10 @@ import { silent } from '../../../src/engine/events.ts'
 import type { FeedEnvironment } from '../../../src/engine/formats.ts'
 import type { FeedDeclaration } from '../../../src/engine/project/model.ts'
 import { createFetcher } from '../../../src/engine/source/download.ts'
-import { noMirrors } from '../../../src/engine/source/mirrors.ts'
 import { openAptFeed, optionsOf, sitesOf } from '../../../src/feeds/debian/feed.ts'
 import { debianVersions } from '../../../src/feeds/debian/version.ts'
 import { makeAptRoot } from '../../support/apt-root.ts'
+import { hostsOwn } from '../../support/host-mirrors.ts'
 
 // Real apt, with a root of its own and nothing installed, resolves the same roots from the same signed feed.
 
@@ -38,14 +38,14 @@ before(async () => {
     arch: 'x86_64',
     moduleRoot,
     cacheRoot: join(folder, 'cache'),
-    fetcher: createFetcher({ mirrors: noMirrors, offline: false }),
+    fetcher: createFetcher({ mirrors: hostsOwn, offline: false }),
     offline: false,
     refresh: false,
     now: Date.now,
     report: silent,
   }
   feed = await openAptFeed(declaration, environment)
-  const [site] = sitesOf(optionsOf(declaration))
+  const [site] = sitesOf(optionsOf(declaration), environment)
   assert.ok(site !== undefined)
   aptEnvironment = makeAptRoot(join(folder, 'apt'), { site, suite: 'trixie', keyring: join(moduleRoot, keyring) }).env
 })

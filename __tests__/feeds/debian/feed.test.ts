@@ -9,7 +9,7 @@ import type { Event } from '../../../src/engine/events.ts'
 import type { FeedEnvironment } from '../../../src/engine/formats.ts'
 import type { FeedDeclaration, Json } from '../../../src/engine/project/model.ts'
 import { createFetcher } from '../../../src/engine/source/download.ts'
-import { noMirrors } from '../../../src/engine/source/mirrors.ts'
+import { noMirrors, parseMirrors } from '../../../src/engine/source/mirrors.ts'
 import { openAptFeed } from '../../../src/feeds/debian/feed.ts'
 import { fetchDeb } from '../../../src/feeds/debian/fetch-deb.ts'
 import { clearSign, makeArchive, makeKey, releaseText, sha256, stanza, type TestKey } from './archive.ts'
@@ -115,6 +115,9 @@ async function refusal(work: Promise<unknown>): Promise<YoeError> {
   return assert.fail('it was accepted')
 }
 
+const prefixed = (folder: string, from: ReadonlyMap<string, Uint8Array>): readonly [string, Uint8Array][] =>
+  [...from].map(([path, content]) => [`${folder}/${path}`, content])
+
 /** Nothing unfinished may stay. */
 function noLitter(): void {
   assert.deepEqual(readdirSync(join(cacheRoot, 'tmp')), [])
@@ -193,6 +196,44 @@ describe('a feed', () => {
     files.delete(byHash)
     await open()
     assert.deepEqual(asked.slice(1), [byHash, 'dists/testy/main/binary-amd64/Packages.gz'])
+  })
+
+  test('is read from the first mirror that has it right, all of it; the archive itself comes last', async () => {
+    const fresh = files
+    const stale = await archive(-30, { 'Valid-Until': 'Fri, 26 Dec 2025 00:00:00 UTC' })
+    files = new Map([...prefixed('stale', stale), ...prefixed('good', fresh)])
+    const mirrors = parseMirrors(`${address}=${address}/stale,${address}=${address}/good`)
+    const fetcher = createFetcher({ mirrors, offline: false, limits: { retries: 0 } })
+    const feed = await open({ fetcher })
+    assert.equal(feed.lookup('app').length, 1)
+    assert.deepEqual(
+      asked.map((path) => path.replace(/by-hash.*/, 'by-hash')),
+      ['stale/dists/testy/InRelease', 'good/dists/testy/InRelease', 'good/dists/testy/main/binary-amd64/by-hash'],
+    )
+    // What a stale mirror says first is not what the archive is asked through, either.
+    rmSync(cacheRoot, { recursive: true })
+    files = new Map([...prefixed('stale', stale), ...fresh])
+    asked = []
+    const only = parseMirrors(`${address}=${address}/stale`)
+    await open({ fetcher: createFetcher({ mirrors: only, offline: false, limits: { retries: 0 } }) })
+    assert.deepEqual(asked.slice(0, 2), ['stale/dists/testy/InRelease', 'dists/testy/InRelease'])
+    rmSync(cacheRoot, { recursive: true })
+    const shut = createFetcher({ mirrors: { ...only, only: true }, offline: false, limits: { retries: 0 } })
+    asked = []
+    assert.equal((await refusal(open({ fetcher: shut }))).code, 'FEED_EXPIRED')
+    assert.deepEqual(asked, ['stale/dists/testy/InRelease'])
+  })
+
+  test('offline asks no mirror and tells of none', async () => {
+    const mirrors = parseMirrors(`${address}=${address}/mirror`)
+    const refused = await refusal(open({ offline: true, fetcher: createFetcher({ mirrors, offline: true }) }))
+    assert.equal(refused.code, 'FETCH_FAILED')
+    assert.match(refused.message, /works offline/)
+    assert.deepEqual(asked, [])
+    assert.deepEqual(
+      events.filter((event) => event.type === 'notice'),
+      [],
+    )
   })
 
   test('wrong content by hash is not taken either', async () => {

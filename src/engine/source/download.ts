@@ -96,7 +96,7 @@ async function tryAll(
   const failures: string[] = []
   let mismatch: DigestMismatch | undefined
   const isDown = (url: string): boolean => session.down.has(originOf(url))
-  const urls = candidates(request.urls, options.mirrors)
+  const urls = request.located === true ? request.urls : candidates(request.urls, options.mirrors)
   const ordered = [...urls.filter((url) => !isDown(url)), ...urls.filter(isDown)]
   for (const url of ordered) {
     if (options.offline && !url.startsWith('file:')) {

@@ -4,6 +4,8 @@ import type { Reporter } from '../events.ts'
 export interface FetchRequest {
   /** Alternates for the same bytes, tried in order; each may be rewritten to mirrors first. */
   readonly urls: readonly string[]
+  /** The addresses are what {@link Fetcher.locate} answered already: nothing is rewritten. */
+  readonly located?: boolean
   /** Absolute; appears under this name only when whole and verified. */
   readonly dest: string
   /** Lowercase hex. When given, alone it decides whether the bytes are right. */
@@ -32,6 +34,6 @@ export interface Fetcher {
    *   CANCELLED, DISK_FULL
    */
   fetch(request: FetchRequest): Promise<Fetched>
-  /** Where an address is really asked for, best first: for tools that reach the network themselves (git). Default: there. */
+  /** Where an address is really asked for, best first: for tools that reach the network themselves (git), and for what must come from one mirror. Default: there. */
   readonly locate?: (url: string) => readonly string[]
 }

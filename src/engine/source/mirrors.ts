@@ -9,8 +9,10 @@ export interface MirrorRule {
 export interface Mirrors {
   /** In the order in which they were declared. */
   readonly rules: readonly MirrorRule[]
-  /** A rewritten address is never followed by its original: for machines that must not reach the outside. */
+  /** A rewritten address is followed neither by {@link near} nor by its original: for machines that must not reach the outside. */
   readonly only: boolean
+  /** What this machine is set up with and nobody named here: tried after the rules. */
+  readonly near?: readonly MirrorRule[]
 }
 
 export const noMirrors: Mirrors = { rules: [], only: false }
@@ -50,19 +52,23 @@ function rule(from: string, to: string, where: string): MirrorRule {
 
 /**
  * Where `urls` (alternates for the same bytes) are looked for, best first and each once: what the rules make of them,
- * the longest prefix first, then the addresses themselves. A prefix ends where a part of the path does, so that
+ * the longest prefix first, then what is near, then the addresses themselves. A prefix ends where a part of the path does, so that
  * `http://a/debian` does not catch `http://a/debian-security`.
  */
 export function candidates(urls: readonly string[], mirrors: Mirrors): readonly string[] {
-  const rewritten: string[] = []
-  const originals: string[] = []
-  const byLength = mirrors.rules.toSorted((a, b) => b.from.length - a.from.length)
-  for (const url of urls) {
-    const hits = byLength.filter(({ from }) => covers(from, url))
-    rewritten.push(...hits.map(({ from, to }) => join(to, url.slice(from.length), from.endsWith('/'))))
-    if (hits.length === 0 || !mirrors.only) originals.push(url)
-  }
-  return [...new Set([...rewritten, ...originals])]
+  const { rules, near = [], only } = mirrors
+  const rewritten = urls.map((url) => rewrite(url, rules))
+  const others = urls.flatMap((url, index) =>
+    only && rewritten[index]?.length !== 0 ? [] : [{ url, near: rewrite(url, near) }],
+  )
+  return [...new Set([...rewritten.flat(), ...others.flatMap((one) => one.near), ...others.map(({ url }) => url)])]
+}
+
+function rewrite(url: string, rules: readonly MirrorRule[]): readonly string[] {
+  return rules
+    .filter(({ from }) => covers(from, url))
+    .toSorted((a, b) => b.from.length - a.from.length)
+    .map(({ from, to }) => join(to, url.slice(from.length), from.endsWith('/')))
 }
 
 function covers(prefix: string, url: string): boolean {

@@ -3,16 +3,16 @@ import { readFileSync, realpathSync } from 'node:fs'
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import type { Feed } from '#engine/catalog/package.ts'
+import type { Position } from '#engine/errors.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
-import type { FeedEnvironment } from '#engine/formats.ts'
+import type { FeedEnvironment, LatestIndex, LockedIndex } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
 import { writeFailure } from '#engine/store/disk.ts'
 import { tempName } from '#engine/store/temp.ts'
 import { type AptFeedOptions, aptFeedOptions } from './feed-options.ts'
 import { feedRecords } from './feed-records.ts'
 import { type Accepted, readAccepted, readNewest, type StatePaths, statePaths, writeWhole } from './feed-state.ts'
-import { hostMirrors } from './host-mirror.ts'
 import { type BinaryIndex, encodeIndex, readIndex, writeIndex } from './index-cache.ts'
 import { verifyInRelease } from './inrelease.ts'
 import { debianArch } from './names.ts'
@@ -43,6 +43,17 @@ export async function openAptFeed(declaration: FeedDeclaration, environment: Fee
   }
 }
 
+/** The index that a feed's archive has now for an architecture, verified; undefined when it has none. */
+export async function latestAptIndex(
+  declaration: FeedDeclaration,
+  environment: FeedEnvironment,
+): Promise<LatestIndex | undefined> {
+  const opening = new Opening(declaration, optionsOf(declaration), environment)
+  return step(environment.report, `Ask feed ${declaration.id}`, () => opening.latest()).catch(async (failure) => {
+    throw await writeFailure(failure, environment.cacheRoot)
+  })
+}
+
 /** @throws {YoeErrors} */
 export function optionsOf(declaration: FeedDeclaration): AptFeedOptions {
   const checked = aptFeedOptions(declaration.options, declaration.at)
@@ -50,10 +61,20 @@ export function optionsOf(declaration: FeedDeclaration): AptFeedOptions {
   return checked.options
 }
 
-/** Addresses of a feed's archive, best first. */
-export function sitesOf(options: AptFeedOptions, arch?: string): readonly string[] {
-  const own = arch === undefined ? undefined : options.archUrls[arch]
-  return own === undefined ? [...hostMirrors(options.url, options.distro), options.url] : [own]
+/**
+ * Addresses of a feed's archive, best first: its mirrors, then its own; offline, those that are folders of this machine.
+ * Everything of one reading comes from one of them.
+ *
+ * @param arch the archive of an architecture, where some have another
+ */
+export function sitesOf(
+  { url, archUrls }: AptFeedOptions,
+  { fetcher, offline }: Pick<FeedEnvironment, 'fetcher' | 'offline'>,
+  arch?: string,
+): readonly string[] {
+  const own = (arch === undefined ? undefined : archUrls[arch]) ?? url
+  const sites = fetcher.locate?.(own) ?? [own]
+  return offline ? sites.filter((site) => site.startsWith('file:')) : sites
 }
 
 class Opening {
@@ -77,10 +98,67 @@ class Opening {
   }
 
   async open(): Promise<Feed> {
-    const { arches } = this.#options
-    if (arches !== undefined && !arches.includes(this.#arch)) return this.#empty()
+    if (!this.#serves()) return this.#empty()
+    const { index, mustBeLocked = false } = this.#environment
+    if (index !== undefined && !this.#environment.refresh) return this.#openLocked(index)
+    if (mustBeLocked) {
+      const { id, at } = this.#declaration
+      throw new YoeError('LOCK_STALE', `feed ${id} for ${this.#arch} is not in yoe.lock`, {
+        at,
+        hint: 'yoe update feeds, with the --machine that is meant; and commit yoe.lock',
+      })
+    }
     const accepted = this.#environment.refresh ? undefined : this.#usable()
     return (accepted === undefined ? undefined : this.#reopen(accepted)) ?? this.#fetch()
+  }
+
+  async latest(): Promise<LatestIndex | undefined> {
+    if (!this.#serves()) return undefined
+    const { release } = await this.#release()
+    const files = packagesFiles(release, this.#options.components, this.#arch, this.#declaration.id)
+    return {
+      suite: this.#options.suite,
+      date: release.date,
+      files: files.map(({ path, size, sha256 }) => ({ path, size, sha256 })),
+    }
+  }
+
+  #serves(): boolean {
+    const { arches } = this.#options
+    return arches === undefined || arches.includes(this.#arch)
+  }
+
+  /** A verified index that is known by its digests: neither its age nor who serves it matters any more. */
+  async #openLocked({ files, at }: LockedIndex): Promise<Feed> {
+    const accepted = readAccepted(this.#paths.accepted)?.files ?? []
+    const same = accepted.length === files.length && accepted.every((one, index) => one.sha256 === files[index]?.sha256)
+    // What is known of the texts in them makes it the index that is here already.
+    const wanted = same ? accepted : files
+    const known = this.#reopen({ files: wanted })
+    if (known !== undefined) return known
+    const { id } = this.#declaration
+    return step(this.#environment.report, `Read feed ${id}`, async () => {
+      const texts: Buffer[] = []
+      for (const file of wanted) {
+        texts.push(await this.#packages(true, undefined, file).catch((failure: unknown) => this.#moved(failure, at)))
+      }
+      return this.#feed(wanted, this.#build(texts, textDigest(wanted)))
+    })
+  }
+
+  #moved(failure: unknown, at: Position): never {
+    const gone = failure instanceof YoeError && ['FETCH_FAILED', 'DIGEST_MISMATCH'].includes(failure.code)
+    if (!gone || this.#environment.offline) throw failure
+    const { id } = this.#declaration
+    throw new YoeError(
+      'FEED_MOVED',
+      `feed ${id}: its archive no longer has the index that is locked\n  ${failure.message}`,
+      {
+        at,
+        hint: 'yoe update feeds locks the one that it has now',
+        cause: failure,
+      },
+    )
   }
 
   /** A feed that has nothing for this architecture is no error: others may. */
@@ -116,7 +194,7 @@ class Opening {
     }
   }
 
-  #reopen(accepted: Accepted): Feed | undefined {
+  #reopen(accepted: Pick<Accepted, 'files'>): Feed | undefined {
     const digest = textDigest(accepted.files)
     const index = readIndex(this.#indexPath(digest)) ?? this.#buildFromObjects(accepted.files)
     return index === undefined ? undefined : this.#feed(accepted.files, index)
@@ -184,7 +262,7 @@ class Opening {
       const { release, site } = await this.#release()
       const files = packagesFiles(release, this.#options.components, this.#arch, id)
       const texts: Buffer[] = []
-      for (const file of files) texts.push(await this.#packages(release, site, file))
+      for (const file of files) texts.push(await this.#packages(release.byHash, site, file))
       const index = this.#build(texts, textDigest(files))
       const { cacheRoot } = this.#environment
       const { date, validUntil } = release
@@ -197,7 +275,7 @@ class Opening {
   /** A verified Release from the first site that has an acceptable one. */
   async #release(): Promise<{ readonly release: Release; readonly site: string }> {
     const failures: YoeError[] = []
-    const sites = sitesOf(this.#options)
+    const sites = sitesOf(this.#options, this.#environment)
     for (const site of sites) {
       try {
         return { release: await this.#releaseFrom(site), site }
@@ -211,9 +289,7 @@ class Opening {
       }
     }
     // Not to be reached says less than to be wrong.
-    throw (
-      failures.find((failure) => failure.code !== 'FETCH_FAILED') ?? failures[0] ?? new Error('a feed without sites')
-    )
+    throw failures.find((failure) => failure.code !== 'FETCH_FAILED') ?? failures[0] ?? this.#offline()
   }
 
   async #releaseFrom(site: string): Promise<Release> {
@@ -246,17 +322,21 @@ class Opening {
     return release
   }
 
-  /** Fetches one Packages file, by its digest where the archive offers that, and unpacks it. */
-  async #packages(release: Release, site: string, file: PackagesFile): Promise<Buffer> {
+  /**
+   * Fetches one Packages file, by its digest where the archive offers that, and unpacks it.
+   *
+   * @param site the one that named it comes first
+   */
+  async #packages(byHash: boolean, site: string | undefined, file: PackagesFile): Promise<Buffer> {
     const { id } = this.#declaration
     const { cacheRoot } = this.#environment
-    const own = this.#options.archUrls[this.#arch]
-    const bases = own === undefined ? [site, ...sitesOf(this.#options).filter((other) => other !== site)] : [own]
+    const sites = sitesOf(this.#options, this.#environment, this.#arch)
+    const bases = site !== undefined && sites.includes(site) ? [...new Set([site, ...sites])] : sites
     const folder = file.path.slice(0, file.path.lastIndexOf('/'))
     const urls = bases.flatMap((base) => {
       const suite = `${base}/dists/${this.#options.suite}`
       const plain = `${suite}/${file.path}`
-      return release.byHash ? [`${suite}/${folder}/by-hash/SHA256/${file.sha256}`, plain] : [plain]
+      return byHash ? [`${suite}/${folder}/by-hash/SHA256/${file.sha256}`, plain] : [plain]
     })
     const path = objectPath(cacheRoot, file.sha256)
     if (!(await verifiedFile(path, file.sha256, file.size))) {
@@ -265,21 +345,24 @@ class Opening {
     return readPackages(await readFile(path), file, id)
   }
 
+  #offline(): YoeError {
+    return new YoeError('FETCH_FAILED', `feed ${this.#declaration.id} is not in the cache, and yoe works offline`, {
+      hint: 'run it once without --offline',
+      at: this.#declaration.at,
+    })
+  }
+
   async #get(
     urls: readonly string[],
     dest: string,
     title: string,
     expected: { readonly maxSize: number } | { readonly sha256: string; readonly size: number },
   ): Promise<void> {
-    const { fetcher, report, signal, offline } = this.#environment
-    if (offline && !urls.every((url) => url.startsWith('file:'))) {
-      throw new YoeError('FETCH_FAILED', `feed ${this.#declaration.id} is not in the cache, and yoe works offline`, {
-        hint: 'run it once without --offline',
-        at: this.#declaration.at,
-      })
-    }
+    const { fetcher, report, signal } = this.#environment
+    if (urls.length === 0) throw this.#offline()
+    const more = { ...expected, ...(signal === undefined ? {} : { signal }) }
     try {
-      await fetcher.fetch({ urls, dest, title, report, ...expected, ...(signal === undefined ? {} : { signal }) })
+      await fetcher.fetch({ urls, located: true, dest, title, report, ...more })
     } catch (failure) {
       if (!(failure instanceof YoeError) || failure.code !== 'DIGEST_MISMATCH') throw failure
       throw new YoeError('DIGEST_MISMATCH', failure.message, {

@@ -31,12 +31,11 @@ export function fetchDeb(
   if (known !== undefined) return known
   const work = (async (): Promise<string> => {
     if (await verifiedFile(path, sha256, size)) return path
-    const { fetcher, report, signal, offline } = environment
+    const { fetcher, report, signal } = environment
     const title = `${record.name} ${record.version}`
-    const urls = sitesOf(optionsOf(declaration), debianArch(environment.arch)).map(
-      (site) => `${site}/${quoted(origin.path)}`,
-    )
-    if (offline && !urls.every((url) => url.startsWith('file:'))) {
+    const sites = sitesOf(optionsOf(declaration), environment, debianArch(environment.arch))
+    const urls = sites.map((site) => `${site}/${quoted(origin.path)}`)
+    if (urls.length === 0) {
       throw new YoeError(
         'FETCH_FAILED',
         `${title} of feed ${declaration.id} is not in the cache, and yoe works offline`,
@@ -48,6 +47,7 @@ export function fetchDeb(
     try {
       await fetcher.fetch({
         urls,
+        located: true,
         dest: path,
         sha256,
         size,
