@@ -1,4 +1,4 @@
-import { builtins } from '#engine/project/evaluate.ts'
+import { builtins } from '#engine/project/builtins/all.ts'
 import { aptFeedFields, aptFeedOptions } from '#feeds/debian/feed-options.ts'
 
 /** What is known of a keyword argument: whether it must be given, and what it is when it is not. */

@@ -36,6 +36,7 @@ export function packageUnit(fields: Partial<PackageUnit> = {}): PackageUnit {
     qaSkip: {},
     tests: [],
     extra: {},
+    extensions: [],
     ...fields,
   }
 }

@@ -16,6 +16,8 @@ const evaluated: Evaluated = {
     root: '/p',
     at,
     defaults: {},
+    cache: {},
+    sources: { mirrors: {} },
     pins: [],
     modules: [],
     machines: [machineOf()],

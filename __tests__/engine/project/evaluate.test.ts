@@ -51,7 +51,7 @@ test('declarations belong to the file that a user would edit, and name the class
   assert.deepEqual(step?.kind === 'install' && step.source, { module: '', path: 'classes/outer/x' })
 })
 
-test('modules come in their order, the project last; containers, then units, then images, by name', async (t) => {
+test('modules come in their order, the project last; images after all units, by name', async (t) => {
   const folder = scratch(t)
   const root = join(folder, 'project')
   const declare = (name: string): string => `unit(name = "${name}", version = "1")\n`
@@ -68,7 +68,7 @@ test('modules come in their order, the project last; containers, then units, the
   const { project } = await evaluateAt(root)
   assert.deepEqual(
     project.units.map(({ name, module }) => `${module}:${name}`),
-    ['m2:m2-u', 'm2:m2-i', 'm1:m1-u', ':p-a', ':p-b-a', ':p-z'],
+    ['m2:m2-u', 'm1:m1-u', ':p-a', ':p-b-a', ':p-z', 'm2:m2-i'],
   )
 })
 
@@ -129,21 +129,6 @@ test('what was looked at is known, also what was looked for and missing', async 
     'units there',
     'units/u.star there',
   ])
-})
-
-test('units see the machine that they are built for', async () => {
-  const texts = {
-    'machines/m.star':
-      'machine(name = "m1", arch = "arm64", kernel = kernel(unit = "linux-x", provides = "linux", cmdline = "a b"))\nmachine(name = "m2", arch = "x86_64")\n',
-    'units/u.star':
-      'unit(name = "uu", version = "1", v = [ctx.arch, ctx.machine, ctx.machine_config.cmdline, ctx.provides.get("linux", ""), ctx.project_version])\n',
-  }
-  const extraOf = async (machine: string): Promise<unknown> => {
-    const unit = (await evaluate(texts, { machine })).evaluated?.project.units[0]
-    return unit?.kind === 'package' ? unit.extra['v'] : undefined
-  }
-  assert.deepEqual(await extraOf('m1'), ['arm64', 'm1', 'a b', 'linux-x', '1.0'])
-  assert.deepEqual(await extraOf('m2'), ['x86_64', 'm2', '', '', '1.0'])
 })
 
 test('evaluation depends on nothing around it', async (t) => {

@@ -38,6 +38,7 @@ export function evaluateAt(root: string, machine?: string): Promise<Evaluated> {
     root,
     machine,
     shippedModules: shippedModules(),
+    modules: () => ({ checkout: (name) => Promise.reject(new Error(`nothing here fetches ${name}`)) }),
     formatBuiltins: { apt_feed: aptFeed },
   })
 }

@@ -199,9 +199,9 @@ const faults: Readonly<Record<string, Fault>> = {
     said: ['images/a.star:1: UNKNOWN_FIELD image() has no field "artefacts" | did you mean "artifacts"?'],
   },
   'fields that nothing is near to': {
-    texts: unitIn('x = task("a", run = "b", __proto__ = 3)\ny = path(constructor = "x")\n'),
+    texts: unitIn('x = test("a", run = "b", __proto__ = 3)\ny = path(constructor = "x")\n'),
     said: [
-      'units/a.star:1: UNKNOWN_FIELD task() has no field "__proto__" | its fields are: name, run, steps, container, network, remove',
+      'units/a.star:1: UNKNOWN_FIELD test() has no field "__proto__" | its fields are: name, run',
       'units/a.star:2: UNKNOWN_FIELD path() has no field "constructor" | its fields are: path',
       'units/a.star:2: BAD_FIELD path(): path is missing | add path = …',
     ],

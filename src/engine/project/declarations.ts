@@ -1,11 +1,16 @@
+import type { StarlarkFunction } from 'starlark-wasm'
 import type { Position, YoeErrorCode, YoeErrorOptions } from '../errors.ts'
 import { YoeError } from '../errors.ts'
-import type { FeedDeclaration, Machine, ModulePin, Unit } from './model.ts'
+import type { ModuleReference } from '../modules/reference.ts'
+import type { DeclaredNames } from './declared-names.ts'
+import type { Addition } from './extensions.ts'
+import type { CacheSettings, FeedDeclaration, Machine, ModulePin, Sources, Step, Unit } from './model.ts'
 
-export interface ModuleReference {
+/** What a MODULE.star says of itself. */
+export interface ModuleDeclaration {
   readonly name: string
-  /** Shipped with this tool, or a folder on this machine. */
-  readonly from: { readonly kind: 'shipped' } | { readonly kind: 'local'; readonly folder: string }
+  readonly description: string
+  readonly deps: readonly ModuleReference[]
   readonly at: Position
 }
 
@@ -14,21 +19,31 @@ export interface ProjectDeclaration {
   readonly version: string
   readonly description: string
   readonly defaults: { readonly machine?: string; readonly image?: string; readonly distro?: string }
+  readonly cache: CacheSettings
+  readonly sources: Sources
   readonly pins: readonly ModulePin[]
   readonly modules: readonly ModuleReference[]
   readonly at: Position
 }
 
 /** Which files are being evaluated; builtins that declare something belong to one phase. */
-export type Phase = 'project' | 'module' | 'machines' | 'units'
+export type Phase = 'project' | 'module' | 'machines' | 'units' | 'task'
 
 /** Everything that the files of a project declare, and everything that is wrong with it, gathered while they run. */
 export class Declarations {
   phase: Phase = 'project'
+  /** Every `project(…)` call, in the order of evaluation. */
+  readonly projects: ProjectDeclaration[] = []
+  /** The one that counts, once all are known. */
   project: ProjectDeclaration | undefined
-  moduleInfo: { readonly name: string; readonly description: string; readonly at: Position } | undefined
+  /** What names mean, once every unit is declared. */
+  names: DeclaredNames | undefined
+  moduleInfo: ModuleDeclaration | undefined
   readonly machines: Machine[] = []
   readonly units: Unit[] = []
+  readonly additions: Addition[] = []
+  /** The functions behind steps that call one; what they are is known when their files are evaluated. */
+  readonly functions = new Map<Step, StarlarkFunction>()
   readonly feeds: FeedDeclaration[] = []
   readonly errors: YoeError[] = []
   /** Units of one module by name, and by what they provide: a project may have ten thousand. */
@@ -37,6 +52,13 @@ export class Declarations {
 
   fail(code: YoeErrorCode, message: string, options: YoeErrorOptions): void {
     this.errors.push(new YoeError(code, message, options))
+  }
+
+  /** A step that calls a function. */
+  functionStep(fn: StarlarkFunction, at: Position): Step {
+    const step: Step = { kind: 'call', name: fn.name, digest: '', reads: [], at }
+    this.functions.set(step, fn)
+    return step
   }
 
   addMachine(machine: Machine): void {
@@ -55,7 +77,7 @@ export class Declarations {
     }
     for (const name of provided(unit)) {
       const rival = this.#providing.get(inModule(name))?.find((known) => overlaps(known, unit))
-      if (rival !== undefined) {
+      if (rival !== undefined && !this.#isOfKernels(name)) {
         this.fail('DUPLICATE', `"${unit.name}" and "${rival.name}" both provide "${name}"`, {
           at: unit.at,
           unit: unit.name,
@@ -66,6 +88,13 @@ export class Declarations {
     append(this.#named, inModule(unit.name), unit)
     for (const name of provided(unit)) append(this.#providing, inModule(name), unit)
     this.units.push(unit)
+  }
+
+  /** Of kernels a module may bring several: the machine says which one it is. */
+  #isOfKernels(name: string): boolean {
+    return this.machines.some(({ kernel, distroKernels }) =>
+      [kernel, ...Object.values(distroKernels)].some((each) => each?.provides === name),
+    )
   }
 
   addFeed(feed: FeedDeclaration): void {

@@ -1,46 +1,22 @@
-import { existsSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import type { BuiltinCall, Environment, StarlarkInput } from 'starlark-wasm'
-import { StarlarkError, StarlarkSession, StarlarkStruct, standard } from 'starlark-wasm'
-import type { Position } from '../errors.ts'
-import { YoeError, YoeErrors } from '../errors.ts'
+import { YoeError } from '../errors.ts'
+import type { PresentModule } from '../modules/gather.ts'
+import { gatherModules } from '../modules/gather.ts'
+import type { ModuleReference } from '../modules/reference.ts'
+import { shownPlace } from '../modules/reference.ts'
+import type { ResolvedModule } from '../modules/resolve.ts'
+import type { ModuleSource } from '../modules/source.ts'
 import { didYouMean } from '../nearest.ts'
+import { builtins } from './builtins/all.ts'
 import type { Builtin } from './builtins/builtin.ts'
-import { container, image, user } from './builtins/image.ts'
-import { kernel, machine, partition, qemuConfig, uboot } from './builtins/machine.ts'
-import { defaults, module, moduleInfo, project } from './builtins/project.ts'
-import { files, installFile, installTemplate, path, task, test } from './builtins/task.ts'
-import { unit } from './builtins/unit.ts'
-import type { ModuleReference, Phase, ProjectDeclaration } from './declarations.ts'
-import { Declarations } from './declarations.ts'
-import type { Facts } from './files.ts'
+import type { Declarations, ProjectDeclaration } from './declarations.ts'
+import { DeclaredNames } from './declared-names.ts'
+import { decidingProject } from './delegation.ts'
+import { Evaluator } from './evaluator.ts'
+import { extendUnits } from './extensions.ts'
+import type { Facts } from './facts.ts'
 import { ProjectFiles } from './files.ts'
-import type { Machine, ModuleInfo, Place, Project } from './model.ts'
-import { follow, parseLabel, placeLabel } from './place.ts'
-import { toYoeErrors } from './star-errors.ts'
-
-/** Everything that `.star` files may call, beside what package formats add. */
-export const builtins: Readonly<Record<string, Builtin>> = {
-  container,
-  defaults,
-  files,
-  image,
-  install_file: installFile,
-  install_template: installTemplate,
-  kernel,
-  machine,
-  module,
-  module_info: moduleInfo,
-  partition,
-  path,
-  project,
-  qemu_config: qemuConfig,
-  task,
-  test,
-  uboot,
-  unit,
-  user,
-}
+import { identifyFunctions } from './functions.ts'
+import type { Machine, ModuleInfo, ModuleOrigin, Place, Project, Unit } from './model.ts'
 
 export interface EvaluateRequest {
   /** Absolute folder that units/, machines/ and `//` lie in: as a rule, that of PROJECT.star. */
@@ -51,6 +27,8 @@ export interface EvaluateRequest {
   readonly machine: string | undefined
   /** Absolute folder of the modules that ship with this tool. */
   readonly shippedModules: string
+  /** Brings modules of repositories, for a project that says where its cache is. */
+  readonly modules: (project: Pick<ProjectDeclaration, 'cache'>) => ModuleSource
   /** Builtins of registered package formats: `apt_feed`. */
   readonly formatBuiltins: Readonly<Record<string, Builtin>>
 }
@@ -68,157 +46,139 @@ export interface Evaluated {
  * @see seed, Naming and Resolution, Evaluation order
  */
 export async function evaluateProject(request: EvaluateRequest): Promise<Evaluated> {
-  return new Evaluation(request, await StarlarkSession.open({ limits: { steps: 50_000_000 } })).run()
+  return new Evaluation(request, await openEvaluator(request)).run()
+}
+
+/** Evaluates PROJECT.star and MODULE.star of the modules only. @throws {YoeErrors} everything that is wrong with them */
+export async function evaluateModules(request: EvaluateRequest): Promise<readonly ModuleInfo[]> {
+  return new Evaluation(request, await openEvaluator(request)).modules()
 }
 
 class Evaluation {
   readonly #request: EvaluateRequest
-  readonly #session: StarlarkSession
-  readonly #files = new ProjectFiles()
-  readonly #declarations = new Declarations()
-  readonly #base: Environment
-  #moduleName = ''
+  readonly #star: Evaluator
+  readonly #declarations: Declarations
 
-  constructor(request: EvaluateRequest, session: StarlarkSession) {
+  constructor(request: EvaluateRequest, star: Evaluator) {
     this.#request = request
-    this.#session = session
-    const predeclared = new Map<string, StarlarkInput>([
-      ['struct', standard.struct],
-      ['json', standard.json],
-    ])
-    for (const [name, builtin] of Object.entries({ ...builtins, ...request.formatBuiltins })) {
-      predeclared.set(name, (call: BuiltinCall) => this.#call(name, builtin, call))
-    }
-    this.#base = session.environment({ predeclared })
+    this.#star = star
+    this.#declarations = star.declarations
   }
 
   async run(): Promise<Evaluated> {
-    const { root, entry = 'PROJECT.star' } = this.#request
-    this.#files.addRoot('', root)
-    await this.#evaluate('project', [{ module: '', path: entry }], this.#base)
-    const declared = this.#declarations.project
-    if (declared === undefined) {
-      this.#throwErrors()
-      throw new YoeError('PROJECT_INVALID', `${entry} calls no project(…)`, {
-        at: { file: entry, line: 1, column: 1 },
-        hint: 'write project(name = "my-product", …)',
-      })
-    }
+    const { root } = this.#request
+    const declared = await this.#project()
     const modules = await this.#modules(declared)
     const owners = [...modules.map((info) => info.name), '']
-    await this.#evaluate(
+    await this.#star.evaluate(
       'machines',
-      owners.flatMap((owner) => this.#files.starFiles({ module: owner, path: 'machines' })),
-      this.#base,
+      owners.flatMap((owner) => this.#star.files.starFiles({ module: owner, path: 'machines' })),
+      this.#star.base,
     )
-    const chosen = this.#machine(declared)
+    const chosen = this.#machine(declared, modules)
     // What units say depends on it: without the machine that is meant, their errors would be noise.
-    if (chosen === undefined && (this.#request.machine ?? declared.defaults.machine) !== undefined) this.#throwErrors()
-    const folders = ['containers', 'units', 'images']
-    const files = owners.flatMap((owner) => folders.flatMap((path) => this.#files.starFiles({ module: owner, path })))
-    await this.#evaluate('units', files, this.#withContext(declared, chosen))
-    this.#throwErrors()
-    const { machines, units, feeds } = this.#declarations
-    return {
-      project: { ...declared, root, modules, machines, units, feeds },
-      machine: chosen,
-      facts: this.#files.facts,
-    }
+    if (chosen === undefined && (this.#request.machine ?? declared.defaults.machine) !== undefined)
+      this.#star.throwErrors()
+    const files = (folders: readonly string[]): readonly Place[] =>
+      owners.flatMap((owner) => folders.flatMap((path) => this.#star.files.starFiles({ module: owner, path })))
+    const { machines, feeds } = this.#declarations
+    const projectOf = (units: readonly Unit[]): Project => ({ ...declared, root, modules, machines, units, feeds })
+    this.#star.names = new DeclaredNames(projectOf([]), chosen)
+    const environment = this.#star.withContext(declared.version, chosen)
+    await this.#star.evaluate('units', files(['containers', 'units']), environment)
+    const { units, additions } = this.#declarations
+    this.#star.names = new DeclaredNames(projectOf(extendUnits(units, additions).units), chosen)
+    this.#declarations.names = this.#star.names
+    await this.#star.evaluate('units', files(['images']), environment)
+    const extended = extendUnits(units, additions)
+    this.#declarations.errors.push(...extended.errors)
+    this.#star.throwErrors()
+    const identified = await identifyFunctions(extended.units, this.#declarations, this.#star.files)
+    this.#star.throwErrors()
+    return { project: projectOf(identified), machine: chosen, facts: this.#star.files.facts }
   }
 
-  async #evaluate(phase: Phase, entries: readonly Place[], environment: Environment): Promise<void> {
-    this.#declarations.phase = phase
-    try {
-      await this.#session.evaluate(entries.map(placeLabel), {
-        environment,
-        resolve: (reference, from) => this.#resolve(reference, parseLabel(from)),
-        read: (id) => this.#files.read(parseLabel(id)),
-        keepGoing: true,
-      })
-    } catch (failure) {
-      if (!(failure instanceof StarlarkError)) throw failure
-      const names = [...Object.keys({ ...builtins, ...this.#request.formatBuiltins }), 'ctx', 'struct', 'json']
-      this.#declarations.errors.push(...toYoeErrors(failure, names))
-      if (this.#session.lost !== undefined) this.#throwErrors()
-    }
+  async modules(): Promise<readonly ModuleInfo[]> {
+    const modules = await this.#modules(await this.#project())
+    this.#star.throwErrors()
+    return modules
   }
 
-  #resolve(reference: string, from: Place): string {
-    const place = follow(reference, from)
-    if (place === undefined) {
-      throw new YoeError('LOAD_OUTSIDE', `load(${JSON.stringify(reference)}) leads out of the project or module`, {
-        hint: 'use "@module//path.star", "//path.star" from the root, or a path relative to this file',
-      })
+  async #project(): Promise<ProjectDeclaration> {
+    const { root, entry = 'PROJECT.star' } = this.#request
+    this.#star.files.addRoot('', root)
+    await this.#star.evaluate('project', [{ module: '', path: entry }], this.#star.base)
+    const declared = decidingProject(this.#declarations.projects, this.#star.loads)
+    if (declared instanceof YoeError) this.#declarations.errors.push(declared)
+    else if (declared !== undefined) {
+      this.#declarations.project = declared
+      return declared
     }
-    if (!this.#files.hasRoot(place.module)) {
-      const names = this.#declarations.project?.modules.map((known) => known.name) ?? []
-      throw new YoeError('MODULE_NOT_FOUND', `this project has no module "${place.module}"`, {
-        hint: didYouMean(place.module, names) ?? `list it in PROJECT.star; there are: ${names.join(', ') || 'none'}`,
-      })
-    }
-    return placeLabel(place)
-  }
-
-  /** One call of a builtin, with the declaration's position: where the outermost file makes the call, not a class in between. */
-  #call(name: string, builtin: Builtin, call: BuiltinCall): StarlarkInput | undefined {
-    const placed = call.frames.filter((frame) => frame.position !== undefined)
-    const [inner, outer] = [placed[0]?.position, placed.at(-1)?.position]
-    const at: Position = outer ?? { file: 'PROJECT.star', line: 1, column: 1 }
-    return builtin(
-      {
-        builtin: name,
-        positional: call.args,
-        keywords: call.kwargs,
-        at,
-        calledFrom: parseLabel(inner?.file ?? at.file),
-        file: parseLabel(at.file),
-        via: placed
-          .slice(0, -1)
-          .map((frame) => frame.name)
-          .reverse(),
-        moduleName: this.#moduleName,
-      },
-      { declarations: this.#declarations, files: this.#files },
-    )
+    this.#star.throwErrors()
+    throw new YoeError('PROJECT_INVALID', `${entry} calls no project(…)`, {
+      at: { file: entry, line: 1, column: 1 },
+      hint: 'write project(name = "my-product", …)',
+    })
   }
 
   async #modules(declared: ProjectDeclaration): Promise<readonly ModuleInfo[]> {
-    const found: ModuleInfo[] = []
-    for (const reference of declared.modules) {
-      const root = this.#moduleRoot(reference)
-      if (root === undefined) continue
-      this.#files.addRoot(reference.name, root)
-      this.#declarations.moduleInfo = undefined
-      this.#moduleName = reference.name.replace(/^module-/, '')
-      const manifest: Place = { module: reference.name, path: 'MODULE.star' }
-      if (this.#files.kindOf(manifest) === 'file') await this.#evaluate('module', [manifest], this.#base)
-      const info = this.#declarations.moduleInfo
-      found.push({ name: reference.name, description: moduleDescription(info), root, at: reference.at })
+    const broken = new Set<string>()
+    const resolved = await gatherModules(declared.modules, {
+      root: this.#request.root,
+      shippedModules: this.#request.shippedModules,
+      source: this.#request.modules(declared),
+      fail: (failure) => this.#declarations.errors.push(failure),
+      readDeps: async (name, root) => {
+        const { deps, errors } = await this.#peek(name, root)
+        if (errors.length > 0) broken.add(name)
+        this.#declarations.errors.push(...errors)
+        return deps
+      },
+    })
+    for (const { reference, opened } of resolved) this.#star.files.addRoot(reference.name, opened.root)
+    const modules: ModuleInfo[] = []
+    for (const module of resolved) {
+      const { name } = module.reference
+      if (!broken.has(name)) await this.#manifest(name)
+      modules.push(moduleInfoOf(module, this.#declarations.moduleInfo?.description ?? ''))
     }
-    return found
+    return modules
   }
 
-  #moduleRoot(reference: ModuleReference): string | undefined {
-    const { root, shippedModules } = this.#request
-    const folder =
-      reference.from.kind === 'shipped' ? join(shippedModules, reference.name) : resolve(root, reference.from.folder)
-    if (existsSync(folder) && statSync(folder).isDirectory()) return folder
-    const what =
-      reference.from.kind === 'shipped'
-        ? `yoe ships no module "${reference.name}"`
-        : `module "${reference.name}": there is no folder ${reference.from.folder}`
-    this.#declarations.fail('MODULE_NOT_FOUND', what, { at: reference.at })
-    return undefined
+  /**
+   * What a MODULE.star asks for, read by itself: which of a module's versions counts, and what it may load from, is not
+   * known yet.
+   */
+  async #peek(
+    name: string,
+    root: string,
+  ): Promise<Pick<Declarations, 'errors'> & { deps: readonly ModuleReference[] }> {
+    const files = new ProjectFiles()
+    files.addRoot(name, root)
+    const manifest: Place = { module: name, path: 'MODULE.star' }
+    const says = files.kindOf(manifest) === 'file' ? Buffer.from(files.read(manifest)).toString() : ''
+    // Most ask for nothing: then there is nothing to evaluate.
+    if (!/\bdeps\b|\bload\b/.test(says)) return { deps: [], errors: [] }
+    const alone = new Evaluation(this.#request, await openEvaluator(this.#request))
+    alone.#star.files.addRoot(name, root)
+    await alone.#manifest(name)
+    const { errors, moduleInfo } = alone.#declarations
+    return { errors, deps: moduleInfo?.deps ?? [] }
   }
 
-  #machine(declared: ProjectDeclaration): Machine | undefined {
+  async #manifest(name: string): Promise<void> {
+    this.#declarations.moduleInfo = undefined
+    this.#star.moduleName = name.replace(/^module-/, '')
+    const manifest: Place = { module: name, path: 'MODULE.star' }
+    if (this.#star.files.kindOf(manifest) === 'file') await this.#star.evaluate('module', [manifest], this.#star.base)
+  }
+
+  #machine(declared: ProjectDeclaration, modules: readonly ModuleInfo[]): Machine | undefined {
     const wanted = this.#request.machine ?? declared.defaults.machine
     const { machines } = this.#declarations
     if (wanted === undefined) return machines.length === 1 ? machines[0] : undefined
     const rank = (candidate: Machine): number =>
-      candidate.module === ''
-        ? declared.modules.length
-        : declared.modules.findIndex((known) => known.name === candidate.module)
+      candidate.module === '' ? modules.length : modules.findIndex((known) => known.name === candidate.module)
     const [chosen] = machines.filter((candidate) => candidate.name === wanted).sort((a, b) => rank(b) - rank(a))
     if (chosen === undefined) {
       const names = machines.map((candidate) => candidate.name)
@@ -229,41 +189,28 @@ class Evaluation {
     }
     return chosen
   }
-
-  /** What units see of the build they are declared for. @see seed, Naming and Resolution: `ctx` */
-  #withContext(declared: ProjectDeclaration, chosen: Machine | undefined): Environment {
-    const provides = new Map<StarlarkInput, StarlarkInput>()
-    if (chosen?.kernel?.provides !== undefined) provides.set(chosen.kernel.provides, chosen.kernel.unit)
-    const ctx = new StarlarkStruct<StarlarkInput>(
-      new Map<string, StarlarkInput>([
-        ['arch', chosen?.arch ?? null],
-        ['machine', chosen?.name ?? null],
-        ['machine_config', machineStruct(chosen)],
-        ['project_version', declared.version],
-        ['provides', provides],
-      ]),
-    )
-    return this.#session.environment({ extends: this.#base, predeclared: { ctx } })
-  }
-
-  #throwErrors(): void {
-    const { errors } = this.#declarations
-    if (errors.length > 0) throw new YoeErrors(errors)
-  }
 }
 
-function moduleDescription(info: { readonly description: string } | undefined): string {
-  return info?.description ?? ''
+function openEvaluator({ formatBuiltins }: EvaluateRequest): Promise<Evaluator> {
+  return Evaluator.open({ ...builtins, ...formatBuiltins })
 }
 
-function machineStruct(chosen: Machine | undefined): StarlarkInput {
-  if (chosen === undefined) return null
-  return new StarlarkStruct<StarlarkInput>(
-    new Map<string, StarlarkInput>([
-      ['name', chosen.name],
-      ['arch', chosen.arch],
-      ['packages', [...chosen.packages]],
-      ['cmdline', chosen.kernel?.cmdline ?? ''],
-    ]),
-  )
+function moduleInfoOf(module: ResolvedModule<PresentModule>, description: string): ModuleInfo {
+  const { reference, listed, opened, requires } = module
+  const { name, from, at } = reference
+  const origin: ModuleOrigin = from.kind === 'git' ? { ...from, commit: opened.commit ?? from.ref } : from
+  return {
+    name,
+    description,
+    root: opened.root,
+    at,
+    origin,
+    listed,
+    requires: requires.map(({ reference: dep, met }) => ({
+      name: dep.name,
+      wanted: shownPlace(dep.name, dep.from),
+      met,
+      at: dep.at,
+    })),
+  }
 }

@@ -1,6 +1,7 @@
 import type { Arch } from '../arch.ts'
 import type { Alternatives, Dependency, Provided } from '../catalog/package.ts'
 import type { Position } from '../errors.ts'
+import type { GitModule } from '../modules/reference.ts'
 
 /** Plain data that survives JSON: what templates see and what hashes are made of. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
@@ -47,6 +48,9 @@ export type Step =
       readonly name: string
       /** Identity of all that the function can see and do: its body, helpers that it calls, values that it captured. */
       readonly digest: string
+      /** Folders beside the files of these, when it may install from there: their content decides, too. */
+      readonly reads: readonly Place[]
+      /** Of the task; its file is the one that is evaluated for the function. */
       readonly at: Position
     }
 
@@ -135,6 +139,14 @@ export interface PackageUnit extends UnitBase {
   readonly tests: readonly Check[]
   /** Extra keyword arguments: template context. */
   readonly extra: Readonly<Record<string, Json>>
+  /** The `extend(…)` calls whose additions are in the fields above. */
+  readonly extensions: readonly Extension[]
+}
+
+/** A call that added to a unit, and the class functions between it and the builtin, outermost first. */
+export interface Extension {
+  readonly at: Position
+  readonly via: readonly string[]
 }
 
 /** A unit whose result is a root file system to run tasks in: packages of the distro's own feed. */
@@ -254,6 +266,28 @@ export interface ModuleInfo {
   readonly description: string
   /** Absolute folder that holds MODULE.star. */
   readonly root: string
+  /** The `module(…)` that brought it: of the project, or of another module. */
+  readonly at: Position
+  readonly origin: ModuleOrigin
+  /** Listed by the project, as opposed to asked for by a module. */
+  readonly listed: boolean
+  readonly requires: readonly ModuleRequirement[]
+}
+
+/** Where a module's files come from. */
+export type ModuleOrigin =
+  | { readonly kind: 'shipped' }
+  /** Absolute. */
+  | { readonly kind: 'local'; readonly folder: string }
+  | (GitModule & { readonly commit: string })
+
+/** A module that another one asks for. */
+export interface ModuleRequirement {
+  readonly name: string
+  /** What it asks for: `https://github.com/vendor/hal at v1.3.0`. */
+  readonly wanted: string
+  /** What it gets: `same`, what the `project` says instead, or a `newer` version that another module wants. */
+  readonly met: 'same' | 'project' | 'newer'
   readonly at: Position
 }
 
@@ -265,6 +299,23 @@ export interface ModulePin {
   /** Undefined: for every distro. */
   readonly distro?: string
   readonly at: Position
+}
+
+/** `cache(…)` of a project: where results are kept where nobody says otherwise, and how long `yoe cache gc` spares them. */
+export interface CacheSettings {
+  /** Absolute, or relative to the project's root. */
+  readonly path?: string
+  readonly retentionDays?: number
+}
+
+/** `sources(…)` of a project: where things are fetched from, never what, so no part of any key. */
+export interface Sources {
+  /** Addresses that start with a key are asked for at its value first. */
+  readonly mirrors: Readonly<Record<string, string>>
+  /** What tasks with a network find in GOPROXY, npm_config_registry and PIP_INDEX_URL. */
+  readonly goProxy?: string
+  readonly npmRegistry?: string
+  readonly pipIndex?: string
 }
 
 /**
@@ -279,6 +330,8 @@ export interface Project {
   readonly root: string
   readonly at: Position
   readonly defaults: { readonly machine?: string; readonly image?: string; readonly distro?: string }
+  readonly cache: CacheSettings
+  readonly sources: Sources
   readonly pins: readonly ModulePin[]
   readonly modules: readonly ModuleInfo[]
   readonly machines: readonly Machine[]

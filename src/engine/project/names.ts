@@ -93,3 +93,29 @@ export const gitUrl: Grammar = {
 
 /** Where sources are fetched from. */
 export const sourceUrl: Grammar = gitUrl
+
+/** What addresses of mirrors begin with. */
+export const mirrorUrl: Grammar = {
+  pattern: /^(https?|file|git|ssh):\/\/[^\s"'<>\\`,\u0000-\u001f]{1,2000}$/,
+  says: 'an address such as "https://example.org/pool/"',
+}
+
+const registry = `https?:\\/\\/[^\\s"'<>\\\\\`@,|\\u0000-\\u001f]{1,2000}`
+
+/** A package registry, which tasks see: nothing secret is in its address. */
+export const registryUrl: Grammar = {
+  pattern: new RegExp(`^${registry}$`),
+  says: 'an http or https address without a user or password',
+}
+
+/** GOPROXY. */
+export const goProxies: Grammar = {
+  pattern: new RegExp(`^(${registry}|direct|off)([,|](${registry}|direct|off))*$`),
+  says: 'an http or https address without a user or password, or several and "direct" with commas between',
+}
+
+/** A folder on the machine that builds. */
+export const folderText: Grammar = {
+  pattern: /^[^\u0000-\u001f\u007f]{1,1000}$/,
+  says: 'the path of a folder',
+}

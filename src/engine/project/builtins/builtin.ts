@@ -1,5 +1,6 @@
-import type { StarlarkInput } from 'starlark-wasm'
+import type { StarlarkInput, StarlarkStruct } from 'starlark-wasm'
 import type { Handle } from '../../starlark/value.ts'
+import type { TaskActions } from '../actions.ts'
 import type { Call, Fields, Parsed, Signature } from '../arguments.ts'
 import { parseArguments } from '../arguments.ts'
 import type { Declarations, Phase } from '../declarations.ts'
@@ -25,16 +26,18 @@ export interface Files {
   kindOf(place: Place): 'file' | 'folder' | 'missing' | 'outside'
 }
 
-/** What a builtin returns to Starlark: nothing, or a handle that other builtins take. */
-export type Result = Handle<unknown> | undefined
+/** What a builtin returns to Starlark: nothing, a handle that other builtins take, or plain data. */
+export type Result = Handle<unknown> | StarlarkStruct<StarlarkInput> | readonly string[] | undefined
 
 export interface Context {
   readonly declarations: Declarations
   readonly files: Files
+  /** Set while a task runs: the call is made by one of its functions. */
+  readonly task: TaskActions | undefined
 }
 
 export interface Builtin {
-  (invocation: Invocation, context: Context): Result
+  (invocation: Invocation, context: Context): Result | Promise<Result>
   /** Its keyword arguments, where a table has them: what the documentation is held against. */
   readonly fields?: Fields
 }
@@ -44,6 +47,7 @@ const phaseOf: Readonly<Record<Phase, string>> = {
   module: 'MODULE.star',
   machines: 'files under machines/',
   units: 'files under units/, images/ and containers/',
+  task: 'functions of tasks',
 }
 
 /**

@@ -1,4 +1,7 @@
-import { defaulting, optional, required } from '../arguments.ts'
+import { StarlarkFunction } from 'starlark-wasm'
+import { describe } from '../../starlark/value.ts'
+import type { Parsed } from '../arguments.ts'
+import { defaulting, optional, parseArguments, required } from '../arguments.ts'
 import type { Check, Place, Step, Task } from '../model.ts'
 import { title, unitName } from '../names.ts'
 import { filesFolder, follow, placeLabel } from '../place.ts'
@@ -28,7 +31,9 @@ export const taskKind = handleKind<TaskData>('task')
 export const testKind = handleKind<Check>('test')
 export const pathKind = handleKind<Place>('path')
 export const filesKind = handleKind<readonly string[]>('files')
-const installKind = handleKind<Extract<Step, { kind: 'install' }>>('install step')
+type InstallStep = Extract<Step, { kind: 'install' }>
+
+const installKind = handleKind<InstallStep>('install step')
 
 /** Paths that a subpackage takes. */
 export const pathPattern: Reader<string> = named({
@@ -37,21 +42,33 @@ export const pathPattern: Reader<string> = named({
 })
 
 /** What a shell runs; anything but NUL. */
-const command: Reader<string> = (value) => {
+export const command: Reader<string> = (value) => {
   const found = text(value)
   if (found.trim() === '' || found.includes('\0')) throw new Mismatch('must be a shell command')
   return found
 }
 
-const step: Reader<Step> = either(made(installKind), (value) => ({ kind: 'run', command: command(value) }))
+const callable: Reader<StarlarkFunction> = (value) => {
+  if (!(value instanceof StarlarkFunction)) throw new Mismatch(`must be a function, not ${describe(value)}`)
+  return value
+}
 
-/** `task(name, run, steps, network, remove)`: `run` is one command, `steps` several and install steps. */
+const step: Reader<Step | StarlarkFunction> = (value) => {
+  if (value instanceof StarlarkFunction) return value
+  if (typeof value === 'string') return { kind: 'run', command: command(value) }
+  if (installKind.is(value)) return value.data
+  if (value instanceof Spoilt) throw new AlreadyTold('could not be made')
+  throw new Mismatch(`must be a command, an install step or a function, not ${describe(value)}`)
+}
+
+/** `task(name, run, fn, steps, …)`: `run` is one command, `fn` one function, `steps` several, and install steps. */
 export const task: Builtin = making(
   taskKind,
   {
     fields: {
       name: required(named(title)),
       run: optional(command),
+      fn: optional(callable),
       steps: defaulting(list(step), []),
       container: optional(named(unitName)),
       network: defaulting(flag, false),
@@ -60,12 +77,16 @@ export const task: Builtin = making(
     positional: ['name'],
   },
   (fields, { at }, { declarations }) => {
-    const steps: readonly Step[] =
-      fields.run === undefined ? fields.steps : [{ kind: 'run', command: fields.run }, ...fields.steps]
+    const { run, fn } = fields
+    const steps = [
+      ...(run === undefined ? [] : [{ kind: 'run', command: run } as const]),
+      ...(fn === undefined ? [] : [fn]),
+      ...fields.steps,
+    ].map((each) => (each instanceof StarlarkFunction ? declarations.functionStep(each, at) : each))
     if (steps.length === 0 && !fields.remove) {
       declarations.fail('BAD_FIELD', `task("${fields.name}") does nothing`, {
         at,
-        hint: 'give it run = "…" or steps = […]',
+        hint: 'give it run = "…", fn = … or steps = […]',
       })
       return undefined
     }
@@ -153,44 +174,46 @@ const destination = named({
   says: 'a path under a variable, such as "$DESTDIR/etc/app.conf"',
 })
 
+const installSignature = {
+  fields: { src: required(text), dest: required(destination), mode: defaulting(integer(0, 0o7777), 0o644) },
+  positional: ['src', 'dest', 'mode'],
+} as const
+
+/** Looks for the file beside the file that makes the call, not the unit: a class brings its own templates along. */
+function installStepOf(
+  template: boolean,
+  { src, dest, mode }: Parsed<typeof installSignature.fields>,
+  invocation: Invocation,
+  context: Context,
+): InstallStep | undefined {
+  const folder: Place = { module: invocation.calledFrom.module, path: filesFolder(invocation.calledFrom) }
+  const from: Place = { module: folder.module, path: `${folder.path}/x` }
+  const place = follow(src, from)
+  if (place === undefined || /^[/@]/.test(src) || !place.path.startsWith(`${folder.path}/`)) {
+    const problem = `${JSON.stringify(src)} must lie in ${placeLabel(folder)}/`
+    context.declarations.fail('BAD_FIELD', `${invocation.builtin}(): ${problem}`, { at: invocation.at })
+    return undefined
+  }
+  const source = existing(src, from, 'file', invocation, context)
+  return source === undefined ? undefined : { kind: 'install', template, source, dest, mode, at: invocation.at }
+}
+
+/** Makes a step; called by a function of a running task, it installs at once. */
 function installing(template: boolean): Builtin {
-  return making(
+  const declared = making(
     installKind,
-    {
-      fields: { src: required(text), dest: required(destination), mode: defaulting(integer(0, 0o7777), 0o644) },
-      positional: ['src', 'dest', 'mode'],
-    },
-    (fields, invocation, context) => {
-      // Beside the file that makes the call, not the unit: a class brings its own templates along.
-      const folder: Place = { module: invocation.calledFrom.module, path: filesFolder(invocation.calledFrom) }
-      const place = follow(fields.src, { module: folder.module, path: `${folder.path}/x` })
-      if (
-        place === undefined ||
-        fields.src.startsWith('/') ||
-        fields.src.startsWith('@') ||
-        !place.path.startsWith(`${folder.path}/`)
-      ) {
-        context.declarations.fail(
-          'BAD_FIELD',
-          `${invocation.builtin}(): ${JSON.stringify(fields.src)} must lie in ${placeLabel(folder)}/`,
-          {
-            at: invocation.at,
-          },
-        )
-        return undefined
-      }
-      const found = existing(
-        fields.src,
-        { module: folder.module, path: `${folder.path}/x` },
-        'file',
-        invocation,
-        context,
-      )
-      if (found === undefined) return undefined
-      return { kind: 'install', template, source: found, dest: fields.dest, mode: fields.mode, at: invocation.at }
-    },
+    installSignature,
+    (fields, invocation, context) => installStepOf(template, fields, invocation, context),
     (data) => ({ label: JSON.stringify(data.dest) }),
   )
+  const builtin: Builtin = (invocation, context) => {
+    if (context.task === undefined) return declared(invocation, context)
+    const parsed = parseArguments(installSignature, invocation)
+    if (!parsed.ok) context.declarations.errors.push(...parsed.errors)
+    const step = parsed.ok ? installStepOf(template, parsed.fields, invocation, context) : undefined
+    return step === undefined ? undefined : context.task.install(step).then(() => undefined)
+  }
+  return Object.assign(builtin, { fields: installSignature.fields })
 }
 
 /** `install_file(src, dest, mode)`: copies a file of the folder that is named like the calling `.star` file. */

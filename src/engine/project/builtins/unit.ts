@@ -55,6 +55,15 @@ export const identityFields = {
   distros: optional(set(named(plainName))),
 } as const satisfies Fields
 
+/** Fields of a unit that `extend()` may add to. */
+export const addableFields = {
+  deps: defaulting(dependencies, []),
+  runtime_deps: defaulting(requirements, []),
+  services: defaulting(set(named(serviceName)), []),
+  conffiles: defaulting(set(named(devicePath)), []),
+  environment: defaulting(dict(named(variableName), text), {}),
+} as const satisfies Fields
+
 /** `distro` and `distros` say the same for one and for several. */
 export function distrosOf(
   fields: {
@@ -109,9 +118,8 @@ export const unit: Builtin = declaring(
       tag: optional(named(gitRef)),
       branch: optional(named(gitRef)),
       patches: defaulting(list(text), []),
-      deps: defaulting(dependencies, []),
+      ...addableFields,
       distro_deps: defaulting(byDistro(dependencies), {}),
-      runtime_deps: defaulting(requirements, []),
       distro_runtime_deps: defaulting(byDistro(requirements), {}),
       provides: defaulting(
         distinct(provided, ({ name }) => name),
@@ -119,9 +127,6 @@ export const unit: Builtin = declaring(
       ),
       replaces: defaulting(dependencies, []),
       conflicts: defaulting(dependencies, []),
-      services: defaulting(set(named(serviceName)), []),
-      conffiles: defaulting(set(named(devicePath)), []),
-      environment: defaulting(dict(named(variableName), text), {}),
       public_config: optional(publicConfig),
       container: defaulting(named(unitName), 'toolchain'),
       container_arch: defaulting(oneOf('target', 'host'), 'target'),
@@ -200,6 +205,7 @@ export const unit: Builtin = declaring(
       qaSkip: fields.qa_skip,
       tests: fields.tests,
       extra: Object.fromEntries(extra),
+      extensions: [],
     }
     declarations.addUnit(declared)
   },

@@ -1,0 +1,39 @@
+import type { Builtin } from './builtin.ts'
+import { resolveClosure } from './closure.ts'
+import { extend } from './extend.ts'
+import { container, image, user } from './image.ts'
+import { kernel, machine, partition, qemuConfig, uboot } from './machine.ts'
+import { module, moduleInfo } from './module.ts'
+import { defaults, project } from './project.ts'
+import { run } from './run.ts'
+import { cache, sources } from './sources.ts'
+import { files, installFile, installTemplate, path, task, test } from './task.ts'
+import { unit } from './unit.ts'
+
+/** Everything that `.star` files may call, beside what package formats add. */
+export const builtins: Readonly<Record<string, Builtin>> = {
+  cache,
+  container,
+  defaults,
+  extend,
+  files,
+  image,
+  install_file: installFile,
+  install_template: installTemplate,
+  kernel,
+  machine,
+  module,
+  module_info: moduleInfo,
+  partition,
+  path,
+  project,
+  qemu_config: qemuConfig,
+  resolve_closure: resolveClosure,
+  run,
+  sources,
+  task,
+  test,
+  uboot,
+  unit,
+  user,
+}

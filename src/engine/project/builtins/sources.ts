@@ -1,0 +1,33 @@
+import { defaulting, optional } from '../arguments.ts'
+import type { CacheSettings, Sources } from '../model.ts'
+import { folderText, goProxies, mirrorUrl, registryUrl } from '../names.ts'
+import { dict, handleKind, integer, named } from '../readers.ts'
+import type { Builtin } from './builtin.ts'
+import { defined, making } from './builtin.ts'
+
+export const cacheKind = handleKind<CacheSettings>('cache')
+export const sourcesKind = handleKind<Sources>('sources')
+
+/** `cache(path, retention_days)` of a project. */
+export const cache: Builtin = making(
+  cacheKind,
+  { fields: { path: optional(named(folderText)), retention_days: optional(integer(1, 36_500)) } },
+  ({ path, retention_days: retentionDays }) => defined<CacheSettings>({ path, retentionDays }),
+  () => ({ label: '' }),
+)
+
+/** `sources(mirrors, go_proxy, npm_registry, pip_index)` of a project. */
+export const sources: Builtin = making(
+  sourcesKind,
+  {
+    fields: {
+      mirrors: defaulting(dict(named(mirrorUrl), named(mirrorUrl)), {}),
+      go_proxy: optional(named(goProxies)),
+      npm_registry: optional(named(registryUrl)),
+      pip_index: optional(named(registryUrl)),
+    },
+  },
+  ({ mirrors, go_proxy: goProxy, npm_registry: npmRegistry, pip_index: pipIndex }) =>
+    defined<Sources>({ mirrors, goProxy, npmRegistry, pipIndex }),
+  () => ({ label: '' }),
+)
