@@ -1,9 +1,34 @@
 import type { Arch } from './arch.ts'
 import type { Worker } from './build/worker.ts'
 import type { Alternatives, Feed, PackageRecord, VersionScheme } from './catalog/package.ts'
+import type { Position } from './errors.ts'
 import type { Reporter } from './events.ts'
 import type { FeedDeclaration, PackageUnit } from './project/model.ts'
 import type { Fetcher } from './source/fetcher.ts'
+
+/** One file of a feed's index. */
+export interface IndexFile {
+  /** As the upstream calls it: `main/binary-amd64/Packages.xz`. */
+  readonly path: string
+  /** Bytes. */
+  readonly size: number
+  readonly sha256: string
+}
+
+/** An index that was verified once, and is known by its digests since. */
+export interface LockedIndex {
+  readonly files: readonly IndexFile[]
+  /** Where that is written. */
+  readonly at: Position
+}
+
+/** The index that a feed's upstream has now, verified. */
+export interface LatestIndex {
+  readonly suite: string
+  /** Of the release that names it; milliseconds since 1970. */
+  readonly date: number
+  readonly files: readonly IndexFile[]
+}
 
 /** What opening a feed needs from the outside. */
 export interface FeedEnvironment {
@@ -17,6 +42,10 @@ export interface FeedEnvironment {
   readonly offline: boolean
   /** Ask the upstream for a newer index even though a verified one is at hand. */
   readonly refresh: boolean
+  /** The index to use, whatever the upstream has by now; not when `refresh` is set. */
+  readonly index?: LockedIndex | undefined
+  /** Without `index` it is an error, unless the feed has nothing for the architecture. */
+  readonly mustBeLocked?: boolean
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly report: Reporter
@@ -140,6 +169,8 @@ export interface PackageFormat {
   /** The version of the package that a unit becomes. @throws {YoeError} BAD_FIELD when the unit's is none of this format */
   packageVersion(unit: PackageUnit): string
   openFeed(feed: FeedDeclaration, environment: FeedEnvironment): Promise<Feed>
+  /** Asks for the index of an architecture, without the packages that it lists; undefined when the feed has none for it. */
+  latestIndex(feed: FeedDeclaration, environment: FeedEnvironment): Promise<LatestIndex | undefined>
   /** Fetches (or finds) one package of an opened feed, verified by its signed digest; returns its absolute path. */
   fetchPackage(feed: FeedDeclaration, record: PackageRecord, environment: FeedEnvironment): Promise<string>
   pack(input: PackInput): Promise<readonly PackedPackage[]>

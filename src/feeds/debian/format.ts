@@ -18,6 +18,7 @@ export const debianFormat: PackageFormat = {
   archName: debianArch,
   packageVersion: debianVersion,
   openFeed: async (feed, environment) => (await import('./feed.ts')).openAptFeed(feed, environment),
+  latestIndex: async (feed, environment) => (await import('./feed.ts')).latestAptIndex(feed, environment),
   fetchPackage: async (feed, record, environment) =>
     (await import('./fetch-deb.ts')).fetchDeb(feed, record, environment),
   pack: async (input) => (await import('./pack.ts')).packDeb(input),
