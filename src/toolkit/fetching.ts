@@ -22,11 +22,12 @@ export function fetcherOf(workspace: Workspace, project: Project): Fetcher {
 }
 
 /**
- * Where addresses are really asked for: YOE_MIRRORS, then `mirrors` of local.star, then what this machine's own apt uses
- * for a feed's distribution (whose sources lie there, too).
+ * Where addresses are really asked for: YOE_MIRRORS, then `mirrors` of local.star and of the project, then what this
+ * machine's own apt uses for a feed's distribution (whose sources lie there, too).
  */
 function mirrorsOf(workspace: Workspace, project: Project): Mirrors {
-  const declared = parseMirrors(workspace.env['YOE_MIRRORS'], workspace.local.settings.mirrors)
+  const { env, local } = workspace
+  const declared = parseMirrors(env['YOE_MIRRORS'], local.settings.mirrors, project.sources.mirrors)
   const ofHost = project.feeds.flatMap(({ distro, options }) => {
     const { url } = options
     return typeof url === 'string' ? hostMirrors(url, distro).map((to) => ({ from: url, to })) : []

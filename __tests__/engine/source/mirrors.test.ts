@@ -61,9 +61,24 @@ for (const { name, mirrors, urls, want } of rows) {
   })
 }
 
-test('mirrors: what the environment says comes before what the project says', () => {
-  const mirrors = parseMirrors('http://a=http://env', { 'http://a': 'http://project' })
-  assert.deepEqual(candidates(['http://a/x'], mirrors), ['http://env/x', 'http://project/x', 'http://a/x'])
+test('mirrors: the environment comes before local.star, and that before the project', () => {
+  const mirrors = parseMirrors('http://a=http://env', { 'http://a': 'http://local' }, { 'http://a': 'http://project' })
+  assert.deepEqual(candidates(['http://a/x'], mirrors), [
+    'http://env/x',
+    'http://local/x',
+    'http://project/x',
+    'http://a/x',
+  ])
+})
+
+test('mirrors: what somebody named comes before what this machine is set up with, however short', () => {
+  const named = parseMirrors(undefined, undefined, { 'http://a/': 'http://project/' })
+  const mirrors = { ...named, near: [{ from: 'http://a/debian', to: 'http://apt' }] }
+  assert.deepEqual(candidates(['http://a/debian/x'], mirrors), [
+    'http://project/debian/x',
+    'http://apt/x',
+    'http://a/debian/x',
+  ])
 })
 
 test('mirrors: what the machine is set up with comes after what was named, and not at all with only', () => {

@@ -20,13 +20,17 @@ export const noMirrors: Mirrors = { rules: [], only: false }
 const scheme = /^[a-z][a-z0-9+.-]*:\/\/./i
 
 /**
- * Mirrors from `YOE_MIRRORS` and from `mirrors = {...}` of `local.star`; the environment's come first.
+ * Mirrors from `YOE_MIRRORS`, and from `mirrors = {...}` of `local.star` and of the project: where several say the same
+ * prefix, the first counts most.
  *
  * @param text `from=to` prefixes with commas between them; the word `only` among them sets {@link Mirrors.only}.
  *   Undefined or '' adds none.
  * @throws {YoeError} USAGE when an entry is not two addresses
  */
-export function parseMirrors(text: string | undefined, declared: Readonly<Record<string, string>> = {}): Mirrors {
+export function parseMirrors(
+  text: string | undefined,
+  ...declared: readonly (Readonly<Record<string, string>> | undefined)[]
+): Mirrors {
   const rules: MirrorRule[] = []
   let only = false
   for (const entry of (text ?? '').split(',').map((part) => part.trim())) {
@@ -39,7 +43,9 @@ export function parseMirrors(text: string | undefined, declared: Readonly<Record
     const split = /^(.+?)=([a-z][a-z0-9+.-]*:\/\/.+)$/i.exec(entry)
     rules.push(rule(split?.[1] ?? '', split?.[2] ?? '', `YOE_MIRRORS has "${entry}"`))
   }
-  for (const [from, to] of Object.entries(declared)) rules.push(rule(from, to, `mirrors has "${from}"`))
+  for (const [from, to] of declared.flatMap((each) => Object.entries(each ?? {}))) {
+    rules.push(rule(from, to, `mirrors has "${from}"`))
+  }
   return { rules, only }
 }
 
