@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { commandData, commandProperty, neutralise } from '#github/neutral.ts'
+import { commandData, commandProperty, neutralText } from '#github/neutral.ts'
 import { commandLines } from '../support/runner-commands.ts'
 
 /** faults.md H1: how a build may try to talk to the runner. */
@@ -44,13 +44,13 @@ for (const command of commands)
   test(`::${command} is inert after anything that the runner looks past`, () => {
     for (const prefix of before) {
       const text = `${prefix}::${command}`
-      assert.deepEqual(commandLines(neutralise(text)), [], JSON.stringify(text))
+      assert.deepEqual(commandLines(neutralText(text)), [], JSON.stringify(text))
       assert.notDeepEqual(commandLines(text), [], `the naive log is caught: ${JSON.stringify(text)}`)
     }
   })
 
 test('##[command] is inert anywhere in a line', () => {
-  for (const text of hash) assert.deepEqual(commandLines(neutralise(text)), [], JSON.stringify(text))
+  for (const text of hash) assert.deepEqual(commandLines(neutralText(text)), [], JSON.stringify(text))
 })
 
 for (const [name, text, want] of [
@@ -67,7 +67,7 @@ for (const [name, text, want] of [
   ['C1 controls and text direction are shown', 'a\x9bb\u202ec', 'a\\x9bb\\x202ec'],
   ['one colon, or colons later, are no command', ':a ::b', ':a ::b'],
 ] as const)
-  test(`neutralise: ${name}`, () => assert.equal(neutralise(text), want))
+  test(`neutralText: ${name}`, () => assert.equal(neutralText(text), want))
 
 test('what we say as a command holds no second one', () => {
   assert.equal(commandData('a%b\r\nc'), 'a%25b%0D%0Ac')

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { YoeError } from '#engine/errors.ts'
 import { zstdFrames } from '#engine/image/zstd.ts'
-import { commandData, neutralise } from './neutral.ts'
+import { commandData, neutralText } from './neutral.ts'
 
 export interface Uploaded {
   readonly name: string
@@ -87,7 +87,7 @@ export class Artifacts {
         ...options,
         ...(this.#days === undefined ? {} : { retentionDays: this.#days }),
       })
-    this.#write(`::group::Upload ${commandData(neutralise(name))}\n`)
+    this.#write(`::group::Upload ${commandData(neutralText(name))}\n`)
     try {
       const { id } = await upload().catch(async (failure: unknown) => {
         if (!/already[ _]exists|\(409\)/i.test(String(failure))) throw failure

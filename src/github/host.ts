@@ -2,7 +2,7 @@ import { appendFileSync } from 'node:fs'
 import { type YoeError as Failure, userErrors, YoeError } from '#engine/errors.ts'
 import { currentContext, type RunContext } from './context.ts'
 import type { GetInput } from './inputs.ts'
-import { neutralise } from './neutral.ts'
+import { neutralText } from './neutral.ts'
 
 /** What an action gets to see of the runner. */
 export interface Host {
@@ -50,8 +50,8 @@ export async function runAction(action: (host: Host) => Promise<void>): Promise<
     process.exitCode = 1
     if (failure instanceof Told) return
     const errors = userErrors(failure)
-    if (errors === undefined) core.error(neutralise(bug(failure)), { title: 'a bug in yoe' })
-    for (const error of errors ?? []) core.error(neutralise(wording(error)), { title: error.code })
+    if (errors === undefined) core.error(neutralText(bug(failure)), { title: 'a bug in yoe' })
+    for (const error of errors ?? []) core.error(neutralText(wording(error)), { title: error.code })
   } finally {
     process.off('SIGINT', cancel).off('SIGTERM', cancel)
   }

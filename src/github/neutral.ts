@@ -1,25 +1,15 @@
+import { neutralise } from '#engine/build/log.ts'
+
 /**
- * Makes text that a build printed harmless in the log of a job. The runner trims Unicode space and splits at a bare CR
- * before it looks for `::command::`, compares by culture (so that characters without a shape do not count), and finds
- * `##[command]` anywhere in a line; terminals obey far more escapes than colour.
- *
- * @see actions/runner src/Runner.Common/ActionCommand.cs
+ * Makes text that a build printed harmless in the log of a job: commands of the runner, which splits at a bare CR too,
+ * and whatever terminals obey but colour.
  */
-export function neutralise(text: string): string {
+export function neutralText(text: string): string {
   return text
     .replaceAll(/\r\n?/g, '\n')
     .split('\n')
-    .map((line) => neutraliseLine(line))
+    .map((line) => neutralise(plain(line)))
     .join('\n')
-}
-
-/** Characters without a shape of their own, colours included: what may stand before or within a command unseen. */
-const unseen = String.raw`(?:\x1b\[[0-9;]*m|[^\p{L}\p{N}\p{P}\p{S}])*`
-const colonCommand = new RegExp(`^(${unseen}):(${unseen}:)`, 'u')
-const hashCommand = new RegExp(`#(${unseen}#${unseen}\\[)`, 'gu')
-
-function neutraliseLine(line: string): string {
-  return plain(line).replace(colonCommand, '$1: $2').replaceAll(hashCommand, '# $1')
 }
 
 const colour = /^\x1b\[[0-9;]*m/

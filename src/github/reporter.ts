@@ -3,7 +3,7 @@ import { posix } from 'node:path'
 import type { Position, YoeError } from '#engine/errors.ts'
 import type { Event, UnitOutcome } from '#engine/events.ts'
 import { LogExcerpt } from './excerpt.ts'
-import { commandData, commandProperty, neutralise } from './neutral.ts'
+import { commandData, commandProperty, neutralText } from './neutral.ts'
 
 /** What a unit's turn came to, as the events told it. */
 export interface UnitRecord {
@@ -119,7 +119,9 @@ export class ActionsReporter {
     const properties = Object.entries({ title, file, line })
       .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${commandProperty(String(value))}`]))
       .join(',')
-    this.#options.write(`::${level}${properties === '' ? '' : ` ${properties}`}::${commandData(neutralise(message))}\n`)
+    this.#options.write(
+      `::${level}${properties === '' ? '' : ` ${properties}`}::${commandData(neutralText(message))}\n`,
+    )
   }
 
   /** One annotation for each thing that went wrong, at the line of the `.star` file that caused it. */
@@ -154,8 +156,8 @@ export class ActionsReporter {
     const log = this.#logs.get(id)
     this.#logs.delete(id)
     const before = this.#units.get(id)
-    const text = neutralise(log?.toString() ?? '')
-    const tail = text === '' ? (error?.log?.tail ?? []).map(neutralise) : text.replace(/\n$/, '').split('\n')
+    const text = neutralText(log?.toString() ?? '')
+    const tail = text === '' ? (error?.log?.tail ?? []).map(neutralText) : text.replace(/\n$/, '').split('\n')
     this.#units.set(id, {
       name,
       why: before?.why ?? '',
@@ -194,20 +196,20 @@ export class ActionsReporter {
   }
 
   #group(title: string, text: string): void {
-    this.#options.write(`::group::${commandData(neutralise(title))}\n`)
+    this.#options.write(`::group::${commandData(neutralText(title))}\n`)
     this.#raw(text === '' ? '(it printed nothing)' : text)
     this.#options.write('::endgroup::\n')
   }
 
   #line(text: string): void {
-    this.#options.write(`${neutralise(text)}\n`)
+    this.#options.write(`${neutralText(text)}\n`)
   }
 
   /** What a build printed: made harmless, and with the runner told not to listen. */
   #raw(text: string): void {
     if (text === '') return
     const token = (this.#options.token ?? (() => randomBytes(16).toString('hex')))()
-    const body = neutralise(text)
+    const body = neutralText(text)
     this.#options.write(`::stop-commands::${token}\n${body}${body.endsWith('\n') ? '' : '\n'}::${token}::\n`)
   }
 

@@ -54,19 +54,21 @@ export function cleanLine(line: Uint8Array | string, colour = false): string {
   return coloured ? `${clean}\x1b[0m` : clean
 }
 
-/** What .NET's Trim takes off a line before the runner looks for a command. */
-const blank = '[\\s\\x85\\xa0\\u1680\\u180e\\u2000-\\u200b\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff]*'
-const command = new RegExp(`^(${blank}):(?=:)`)
+/** Colours, and characters without a shape of their own: what may stand within a command unseen. */
+const unseen = String.raw`\x1b\[[0-9;]*m|[^\p{L}\p{N}\p{P}\p{S}\p{Zs}\t]`
+const colonCommand = new RegExp(`^((?:${unseen}|\\p{Zs}|\\t)*):((?:${unseen})*:)`, 'u')
+const hashCommand = new RegExp(`#((?:${unseen})*#(?:${unseen})*\\[)`, 'gu')
 
 /**
- * A line that says the same to people and nothing to the runner of GitHub Actions: `::command` where a line begins,
- * `##[command]` anywhere.
+ * A line that says the same to people and nothing to the runner of GitHub Actions, which looks for `::command` where a
+ * line begins, Unicode space trimmed, and for `##[command]` anywhere, and compares by culture, so that characters
+ * without a shape do not count.
  *
- * @param line as {@link cleanLine} returns it: a bare CR, which the runner takes for a line's end, is gone
+ * @param line without a bare CR, which the runner takes for a line's end
  * @see actions/runner src/Runner.Common/ActionCommand.cs
  */
 export function neutralise(line: string): string {
-  return line.replace(command, '$1: ').replaceAll('##[', '# #[')
+  return line.replace(colonCommand, '$1: $2').replaceAll(hashCommand, '# $1')
 }
 
 /** Turns the bytes of a run, as they come, into clean lines. */
