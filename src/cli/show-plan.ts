@@ -5,13 +5,21 @@ import { table } from './output.ts'
 
 const styles: Readonly<Record<NodeState['state'], Style>> = { cached: 'green', 'to build': 'yellow', unneeded: 'dim' }
 
-/** What a build would do: a line for every unit, dependencies first, and the counts. */
-export function showPlan(plan: Plan, states: readonly NodeState[], output: Output): void {
+/** A plan, and what a build would find for each of its nodes. */
+export interface Shown {
+  readonly plan: Plan
+  readonly states: readonly NodeState[]
+}
+
+/** What a build would do: a line for every unit, dependencies first, and the counts. As JSON: the distro is that of the first plan. */
+export function showPlans(plans: readonly Shown[], output: Output): void {
+  const all = plans.flatMap(({ states }) => states)
   if (output.json) {
+    const [first] = plans
     output.printJson({
-      machine: plan.machine.name,
-      distro: plan.distro,
-      units: states.map(({ node, hash, state, why, target }) => ({
+      machine: first?.plan.machine.name,
+      distro: first?.plan.distro,
+      units: all.map(({ node, hash, state, why, target }) => ({
         unit: node.unit.name,
         id: node.id,
         kind: node.kind,
@@ -25,13 +33,13 @@ export function showPlan(plan: Plan, states: readonly NodeState[], output: Outpu
     })
     return
   }
-  const rows = states.map(({ node, hash, state, why }) => [
+  const rows = all.map(({ node, hash, state, why }) => [
     output.paint(styles[state], state),
     node.id,
     output.paint('dim', hash.slice(0, 12)),
     state === 'cached' ? '' : why,
   ])
   for (const line of table(rows)) output.print(line)
-  const count = (state: NodeState['state']): number => states.filter((entry) => entry.state === state).length
+  const count = (state: NodeState['state']): number => all.filter((entry) => entry.state === state).length
   output.print(`${count('to build')} to build, ${count('cached')} cached, ${count('unneeded')} not needed`)
 }

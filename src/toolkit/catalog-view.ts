@@ -1,3 +1,5 @@
+import type { Arch } from '#engine/arch.ts'
+import { hostArch } from '#engine/arch.ts'
 import type { Feed } from '#engine/catalog/package.ts'
 import { View } from '#engine/catalog/view.ts'
 import { YoeError } from '#engine/errors.ts'
@@ -5,6 +7,7 @@ import type { FeedEnvironment, PackageFormat } from '#engine/formats.ts'
 import type { Evaluated } from '#engine/project/evaluate.ts'
 import type { FeedDeclaration, Machine, Project } from '#engine/project/model.ts'
 import { distroChoice, imageChoice } from './choices.ts'
+import { feedLocks } from './feed-locks.ts'
 import { fetcherOf } from './fetching.ts'
 import { formatOf } from './formats.ts'
 import type { Workspace } from './workspace.ts'
@@ -37,6 +40,8 @@ export interface Catalog {
   readonly view: View
   /** The distro's feeds, opened once; feeds of other distros are never. */
   feeds(): Promise<readonly OpenFeed[]>
+  /** The same feeds for the architecture of this machine, opened only when something is built in a root of it. */
+  hostFeeds(): Promise<readonly OpenFeed[]>
 }
 
 /** Opens one declared feed. */
@@ -84,18 +89,25 @@ function catalogOf(
   const { project } = evaluated
   const format = formatOf(distro)
   const view = new View(project, machine, distro)
-  let opened: Promise<readonly OpenFeed[]> | undefined
-  const openAll = async (): Promise<readonly OpenFeed[]> => {
+  const opened = new Map<Arch, Promise<readonly OpenFeed[]>>()
+  const openAll = async (arch: Arch): Promise<readonly OpenFeed[]> => {
     const { cacheRoot, offline, report, signal } = workspace
     const fetcher = fetcherOf(workspace, project)
+    const locks = feedLocks(workspace, refresh)
     const all: OpenFeed[] = []
     for (const declaration of project.feeds.filter((feed) => feed.distro === distro)) {
       const moduleRoot = project.modules.find((module) => module.name === declaration.module)?.root ?? project.root
-      const { arch } = machine
-      const environment = { arch, moduleRoot, cacheRoot, fetcher, offline, refresh, now: Date.now, report, signal }
+      const locked = { index: locks.indexOf(declaration, format.archName(arch)), mustBeLocked: locks.mustBeLocked }
+      const base = { arch, moduleRoot, cacheRoot, fetcher, offline, refresh, now: Date.now, report, signal }
+      const environment = { ...base, ...locked }
       all.push({ feed: await open(format, declaration, environment), declaration, environment })
     }
     return all
+  }
+  const openFor = (arch: Arch): Promise<readonly OpenFeed[]> => {
+    const opening = opened.get(arch) ?? openAll(arch)
+    opened.set(arch, opening)
+    return opening
   }
   return {
     workspace,
@@ -105,9 +117,7 @@ function catalogOf(
     distro,
     format,
     view,
-    feeds() {
-      opened ??= openAll()
-      return opened
-    },
+    feeds: () => openFor(machine.arch),
+    hostFeeds: () => openFor(hostArch() ?? machine.arch),
   }
 }

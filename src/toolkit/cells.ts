@@ -1,17 +1,20 @@
+import { existsSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { isAbsolute, join, matchesGlob, relative } from 'node:path'
 import type { BootReport } from '#bsp/boot-report.ts'
 import type { Arch } from '#engine/arch.ts'
 import type { NodeReport } from '#engine/build/executor.ts'
 import { foldersOf } from '#engine/build/folders.ts'
+import { inertError, inertReason } from '#engine/catalog/inert.ts'
 import type { Position } from '#engine/errors.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import type { UnitOutcome } from '#engine/events.ts'
+import { lockFile } from '#engine/modules/lock.ts'
 import { didYouMean } from '#engine/nearest.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { inOrder } from '#engine/plan/graph.ts'
 import { placesOf } from '#engine/plan/hash.ts'
-import type { Machine, Project } from '#engine/project/model.ts'
+import type { ImageUnit, Machine, Project } from '#engine/project/model.ts'
 import type { RemoteStore } from '#engine/store/remote.ts'
 import { bootTestPlan } from './booting.ts'
 import { buildPlan, buildTargets } from './building.ts'
@@ -95,6 +98,7 @@ export async function listCells(workspace: Workspace, patterns: readonly string[
       ({ cell, distro }) => matchesGlob(cell, pattern) || matchesGlob(`${cell}/${distro}`, pattern),
     )
     if (matching.length === 0) {
+      throwInert(project, pattern)
       throw new YoeError('USAGE', `no cell matches "${pattern}"`, {
         hint:
           didYouMean(
@@ -108,16 +112,35 @@ export async function listCells(workspace: Workspace, patterns: readonly string[
   return [...chosen]
 }
 
+/** @throws {YoeErrors} when the pattern means images that their machine can't serve */
+function throwInert(project: Project, pattern: string): void {
+  const errors = project.machines.flatMap((machine) =>
+    project.units.flatMap((image) => {
+      if (image.kind !== 'image' || !matchesGlob(`${machine.name}/${image.name}`, pattern)) return []
+      const reason = inertReason(project, machine, image, project.defaults.distro)
+      return reason === undefined ? [] : [inertError(machine, image, reason)]
+    }),
+  )
+  if (errors.length > 0) throw new YoeErrors(errors)
+}
+
+/** An image that this machine can't serve is no cell. */
 function cellsOf(project: Project, machine: Machine): readonly Cell[] {
-  return project.units
-    .filter((unit) => unit.kind === 'image')
-    .map((image) => ({
-      cell: `${machine.name}/${image.name}`,
-      machine: machine.name,
-      image: image.name,
-      distro: image.distros?.[0] ?? project.defaults.distro ?? project.feeds[0]?.distro ?? '',
-      arch: machine.arch,
-    }))
+  return project.units.flatMap((image): readonly Cell[] => {
+    if (image.kind !== 'image') return []
+    const distro = cellDistro(project, machine, image)
+    if (distro === undefined) return []
+    const { name, arch } = machine
+    return [{ cell: `${name}/${image.name}`, machine: name, image: image.name, distro, arch }]
+  })
+}
+
+/** What an image is built for: the project's default where the image allows it, else the first that can be served. */
+function cellDistro(project: Project, machine: Machine, image: ImageUnit): string | undefined {
+  const usual = project.defaults.distro ?? project.feeds[0]?.distro
+  const own = image.distros ?? (usual === undefined ? [] : [usual])
+  const inOrder = own.toSorted((a, b) => Number(b === usual) - Number(a === usual))
+  return inOrder.find((distro) => inertReason(project, machine, { ...image, distros: [distro] }) === undefined)
 }
 
 /** Cells with what each depends on, resolved and checked. @throws {YoeErrors} */
@@ -126,7 +149,12 @@ export async function planCells(workspace: Workspace, patterns: readonly string[
   for (const cell of await listCells(workspace, patterns)) {
     const plan = await planOf(workspace, cell)
     const { facts } = await loadProject(workspace, cell.machine)
-    const files = [...Object.keys(facts), ...placesOf(plan.targets).map(plan.absolute)]
+    const lock = join(workspace.root, lockFile)
+    const files = [
+      ...Object.keys(facts),
+      ...placesOf(plan.targets).map(plan.absolute),
+      ...(existsSync(lock) ? [lock] : []),
+    ]
       .map((path) => relative(workspace.root, path))
       .filter((path) => path !== '' && !path.startsWith('..') && !isAbsolute(path))
     // Folders that were only listed for .star files change with those files, which are in here by themselves.

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { hostArch } from '#engine/arch.ts'
 import type { PackageRecord } from '#engine/catalog/package.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { PackageFormat } from '#engine/formats.ts'
@@ -7,14 +8,17 @@ import type { NodeKey } from '#engine/plan/hash.ts'
 import { hashNodes, placesOf } from '#engine/plan/hash.ts'
 import type { Universe } from '#engine/plan/resolve.ts'
 import { resolveGraph } from '#engine/plan/resolve.ts'
+import { HostFeedsNeeded } from '#engine/plan/universe.ts'
 import type { Machine, Project } from '#engine/project/model.ts'
-import type { Catalog } from './catalog-view.ts'
-import { openCatalog } from './catalog-view.ts'
-import { imageChoice } from './choices.ts'
+import type { Catalog, OpenFeed } from './catalog-view.ts'
+import { openCatalog, withProject } from './catalog-view.ts'
+import { distroChoice, imageChoice } from './choices.ts'
 import { readContents } from './contents.ts'
 import { knownClosures } from './known-closures.ts'
+import { readLock } from './lock-file.ts'
+import { pinNow, unpinned } from './pins.ts'
 import type { Workspace } from './workspace.ts'
-import { placeResolver } from './workspace.ts'
+import { loadProject, placeResolver } from './workspace.ts'
 
 export interface PlanOptions {
   readonly machine: string | undefined
@@ -47,27 +51,61 @@ export interface Plan {
  * @throws {YoeErrors} everything that is wrong
  */
 export async function makePlan(workspace: Workspace, options: PlanOptions): Promise<Plan> {
-  const catalog = await openCatalog(workspace, options)
-  return planCatalog(catalog, targetNames(catalog, options.targets))
+  const [group, ...others] = await byDistro(workspace, options)
+  if (others.length > 0) {
+    const groups = [group, ...others].map((targets) => targets?.join(', '))
+    throw new YoeError('USAGE', `this takes targets of one distro; of different ones are: ${groups.join(' and ')}`, {
+      hint: 'name those of one distro at a time',
+    })
+  }
+  return planGroup(workspace, options, group ?? [])
 }
 
 /**
- * Resolves and hashes what `names` mean in an open catalog. Writes nothing but what is kept to save time.
+ * Plans for what `options` names, one for each distro that it is built for, in the order of names. What is built for one
+ * distro opens no feed of another.
+ * @throws {YoeErrors} everything that is wrong
+ */
+export async function makePlans(workspace: Workspace, options: PlanOptions): Promise<readonly Plan[]> {
+  const plans: Plan[] = []
+  for (const targets of await byDistro(workspace, options)) plans.push(await planGroup(workspace, options, targets))
+  return plans
+}
+
+async function planGroup(workspace: Workspace, options: PlanOptions, targets: readonly string[]): Promise<Plan> {
+  const catalog = await openCatalog(workspace, { ...options, targets })
+  return planCatalog(catalog, targetNames(catalog, targets))
+}
+
+/** Targets by the distro that they are built for; at least one group. */
+async function byDistro(opened: Workspace, options: PlanOptions): Promise<readonly (readonly string[])[]> {
+  const { targets, distro: asked } = options
+  if (targets.length < 2) return [targets]
+  const { project, workspace } = await loadProject(opened, options.machine)
+  const groups = Map.groupBy(targets, (name) => distroChoice(project, workspace.local, asked, [name]).value)
+  return [...groups.values()]
+}
+
+/**
+ * Resolves and hashes what `names` mean in an open catalog. Writes nothing but what is kept to save time, and yoe.lock
+ * where a source names a tag or branch that nothing locked yet.
  * @throws {YoeErrors} everything that is wrong
  */
 export async function planCatalog(catalog: Catalog, names: readonly string[]): Promise<Plan> {
-  const { workspace, project, machine, distro, format } = catalog
-  const feeds = await catalog.feeds()
-  const universe = await universeOf(catalog)
-  const targets = resolveGraph(universe, names)
+  const { workspace, project, distro, format, view } = catalog
+  const { universe, targets, feeds } = await resolveIn(catalog, names)
+  const missing = unpinned(targets)
+  if (missing.length > 0) {
+    const pinned = await pinNow(workspace, readLock(workspace), project, missing)
+    return planCatalog(withProject(catalog, pinned), names)
+  }
   const absolute = placeResolver(catalog.evaluated)
   const contents = readContents(placesOf(targets), absolute, workspace.cacheRoot)
   const keys = hashNodes(targets, contents, project.name)
-  const byId = new Map(feeds.map((entry) => [entry.feed.id, entry]))
   return {
     workspace,
     project,
-    machine,
+    machine: view.machine,
     distro,
     format,
     universe,
@@ -76,15 +114,36 @@ export async function planCatalog(catalog: Catalog, names: readonly string[]): P
     keys,
     absolute,
     fetchPackage: (record) => {
-      const entry = record.origin.kind === 'feed' ? byId.get(record.origin.feed) : undefined
+      const { origin, arch } = record
+      const open = feeds.filter(({ feed }) => origin.kind === 'feed' && feed.id === origin.feed)
+      // A feed may be open for two architectures, whose packages may lie at different places.
+      const entry = open.find(({ environment }) => format.archName(environment.arch) === arch) ?? open[0]
       if (entry === undefined) throw new TypeError(`${record.name} comes from no open feed`)
       return format.fetchPackage(entry.declaration, record, entry.environment)
     },
   }
 }
 
+/** Resolves names; feeds for the machine that builds are only opened when something that is reached needs them. */
+export async function resolveIn(
+  catalog: Catalog,
+  names: readonly string[],
+): Promise<{ readonly universe: Universe; readonly targets: readonly Node[]; readonly feeds: readonly OpenFeed[] }> {
+  const universe = await universeOf(catalog)
+  const feeds = await catalog.feeds()
+  try {
+    return { universe, targets: resolveGraph(universe, names), feeds }
+  } catch (failure) {
+    if (!(failure instanceof HostFeedsNeeded) || universe.host === undefined) throw failure
+    const ofHost = await catalog.hostFeeds()
+    const withHost = { ...universe, host: { ...universe.host, feeds: ofHost.map(({ feed }) => feed) } }
+    return { universe: withHost, targets: resolveGraph(withHost, names), feeds: [...feeds, ...ofHost] }
+  }
+}
+
 /** What the names of a catalog and of its feeds mean together. Opens the feeds. */
 export async function universeOf({ workspace, machine, distro, format, view, feeds }: Catalog): Promise<Universe> {
+  const host = hostArch() ?? machine.arch
   return {
     view,
     arch: machine.arch,
@@ -93,6 +152,7 @@ export async function universeOf({ workspace, machine, distro, format, view, fee
     versions: format.versions,
     packageVersion: (unit) => format.packageVersion(unit),
     known: knownClosures(workspace.cacheRoot, [workspace.root, machine.name, distro]),
+    host: { arch: host, packageArch: format.archName(host), feeds: undefined },
   }
 }
 

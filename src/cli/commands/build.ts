@@ -1,13 +1,13 @@
 import type { NodeReport } from '#engine/build/executor.ts'
 import { YoeError } from '#engine/errors.ts'
-import { defaultJobs, makePlan } from '#toolkit/planning.ts'
+import { defaultJobs, makePlans } from '#toolkit/planning.ts'
 import type { Workspace } from '#toolkit/workspace.ts'
 import { command, projectOptions, refreshOption } from '../command.ts'
 import type { Output } from '../output.ts'
 import { duration } from '../output.ts'
 import { workspaceOf } from '../project.ts'
 import { remember } from '../remember.ts'
-import { showPlan } from '../show-plan.ts'
+import { showPlans } from '../show-plan.ts'
 
 export const buildOptions = {
   ...projectOptions,
@@ -32,13 +32,14 @@ taken from the cache.
     'dry-run': { type: 'boolean', help: 'say what would be built, and why' },
   },
   positionals: [0, Number.POSITIVE_INFINITY],
+  completes: ['target'],
   async run(invocation) {
     const { values, positionals, output } = invocation
     const start = performance.now()
     const workspace = workspaceOf(invocation)
     const jobs = jobCount(values.jobs, workspace)
     if (values.jobs !== undefined) await remember(workspace, 'parallel_builds', jobs)
-    const plan = await makePlan(workspace, {
+    const plans = await makePlans(workspace, {
       machine: values.machine,
       distro: values.distro,
       targets: positionals,
@@ -46,22 +47,29 @@ taken from the cache.
     })
     if (values['dry-run']) {
       const { inspectPlan } = await import('#toolkit/inspect.ts')
-      showPlan(plan, await inspectPlan(plan), output)
+      showPlans(await Promise.all(plans.map(async (plan) => ({ plan, states: await inspectPlan(plan) }))), output)
       return 0
     }
     const { outputsOf } = await import('#toolkit/outputs.ts')
-    const there = values.force ? undefined : await outputsOf(plan)
-    if (there !== undefined) {
-      summarize(output, [], there, performance.now() - start)
-      return 0
+    const done: {
+      readonly reports: readonly NodeReport[]
+      readonly outputs: readonly { unit: string; path: string }[]
+    }[] = []
+    for (const plan of plans) {
+      const there = values.force ? undefined : await outputsOf(plan)
+      if (there !== undefined) {
+        done.push({ reports: [], outputs: there })
+        continue
+      }
+      const { buildTargets } = await import('#toolkit/building.ts')
+      done.push(await buildTargets(plan, { jobs, keepGoing: values['keep-going'], force: values.force }))
     }
-    const { buildTargets } = await import('#toolkit/building.ts')
-    const { reports, outputs } = await buildTargets(plan, {
-      jobs,
-      keepGoing: values['keep-going'],
-      force: values.force,
-    })
-    summarize(output, reports, outputs, performance.now() - start)
+    summarize(
+      output,
+      done.flatMap(({ reports }) => reports),
+      done.flatMap(({ outputs }) => outputs),
+      performance.now() - start,
+    )
     return 0
   },
 })

@@ -1,8 +1,8 @@
 import { inspectPlan } from '#toolkit/inspect.ts'
-import { makePlan } from '#toolkit/planning.ts'
+import { makePlans } from '#toolkit/planning.ts'
 import { command, projectOptions, refreshOption } from '../command.ts'
 import { workspaceOf } from '../project.ts'
-import { showPlan } from '../show-plan.ts'
+import { showPlans } from '../show-plan.ts'
 
 export const plan = command({
   usage: 'plan [UNIT…]',
@@ -15,15 +15,16 @@ built, and what changed. Builds nothing.
   yoe plan --refresh      what newer packages of the distro would change`,
   options: { ...projectOptions, ...refreshOption },
   positionals: [0, Number.POSITIVE_INFINITY],
+  completes: ['target'],
   async run(invocation) {
     const { values, positionals, output } = invocation
-    const made = await makePlan(workspaceOf(invocation), {
+    const plans = await makePlans(workspaceOf(invocation), {
       machine: values.machine,
       distro: values.distro,
       targets: positionals,
       refresh: values.refresh,
     })
-    showPlan(made, await inspectPlan(made), output)
+    showPlans(await Promise.all(plans.map(async (made) => ({ plan: made, states: await inspectPlan(made) }))), output)
     return 0
   },
 })
