@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { bwrapWorker } from '#engine/build/bwrap.ts'
 import type { BuildContext } from '#engine/build/context.ts'
+import { registryEnvironment } from '#engine/build/environment.ts'
 import type { BuildNode, NodeReport, Results } from '#engine/build/executor.ts'
 import { execute } from '#engine/build/executor.ts'
 import { buildPackage } from '#engine/build/package-build.ts'
@@ -15,6 +16,7 @@ import { parseCacheKey, parseCacheSigner } from '#engine/store/signing.ts'
 import { Store } from '#engine/store/store.ts'
 import { loadKey } from '#feeds/keys/project-keys.ts'
 import { fetcherOf } from './fetching.ts'
+import { openFunctions } from './functions.ts'
 import { buildImageNode } from './image-building.ts'
 import type { Output } from './outputs.ts'
 import { placeOutputs } from './outputs.ts'
@@ -63,11 +65,10 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
       case 'toolchain':
         return buildToolchain(context, node, results, roots, log)
       case 'package': {
-        const toolchain = node.toolchain === undefined ? undefined : await roots.folder(node.toolchain, results)
         const packages = await buildPackage(
           context,
           node,
-          toolchain,
+          (toolchain) => roots.folder(toolchain, results),
           (dependency) => packagesOf(context, dependency, results),
           log,
         )
@@ -173,7 +174,9 @@ async function openContext(plan: Plan, scope: Scope): Promise<BuildContext> {
     keys: plan.keys,
     fetchPackage: plan.fetchPackage,
     absolute: plan.absolute,
+    functions: ({ unit }) => openFunctions(plan, unit),
     fetcher: fetcherOf(workspace, project),
+    networkEnvironment: registryEnvironment(project.sources),
     offline,
     processors: processorCount(),
     maintainer: `${project.name} <${project.name}@localhost>`,

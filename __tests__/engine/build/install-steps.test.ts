@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { BuildContext } from '#engine/build/context.ts'
-import { stageInstallSteps } from '#engine/build/install-steps.ts'
+import { StagedSteps } from '#engine/build/install-steps.ts'
 import { userErrors } from '#engine/errors.ts'
 import { silent } from '#engine/events.ts'
 import type { PackageNode } from '#engine/plan/graph.ts'
@@ -39,9 +39,12 @@ async function stage(t: TestContext, unit: string, files: Texts) {
     fetchPackage: never,
     absolute: ({ path }) => join(root, path),
     fetcher: { fetch: never },
+    networkEnvironment: {},
     offline: true,
     processors: 1,
     maintainer: '',
+    functions: never,
+    networkEnvironment: {},
     sourceDateEpoch: 0,
     builder: '',
     report: silent,
@@ -49,10 +52,12 @@ async function stage(t: TestContext, unit: string, files: Texts) {
   }
   const folder = join(root, 'staged')
   mkdirSync(folder)
-  const staged = await stageInstallSteps(context, node, folder)
-  const commands = node.unit.tasks.flatMap(({ steps }) =>
-    steps.flatMap((step) => (step.kind === 'install' ? [staged.commandFor(step)] : [])),
-  )
+  const staged = new StagedSteps(context, node, folder)
+  await staged.stageDeclared()
+  const commands: string[] = []
+  for (const { steps } of node.unit.tasks) {
+    for (const step of steps) if (step.kind === 'install') commands.push(await staged.commandFor(step))
+  }
   return { folder, commands }
 }
 
@@ -67,12 +72,12 @@ test('templates see the unit and its extra arguments, which win; files stay as t
       'port = 1502, listeners = ["a", "b"], arch = "mine", nested = {"x": {"y": True}}',
     ),
     {
-      conf: '{{.name}} {{.version}} {{.release}} {{.arch}} {{.project}} {{.port}}{{range .listeners}} {{.}}{{end}} {{if .nested.x.y}}yes{{end}}\n',
+      conf: '{{.name}} {{.version}} {{.release}} {{.arch}} {{.project}} {{.project_version}} {{.port}}{{range .listeners}} {{.}}{{end}} {{if .nested.x.y}}yes{{end}}\n',
       raw: '{{.name}}\n',
     },
   )
   const contents = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
-  assert.deepEqual(contents.toSorted(), ['app 1.2 3 mine demo 1502 a b yes\n', '{{.name}}\n'])
+  assert.deepEqual(contents.toSorted(), ['app 1.2 3 mine demo 1 1502 a b yes\n', '{{.name}}\n'])
 })
 
 test('the machine is seen by units whose scope it is, and by no other', async (t) => {

@@ -1,9 +1,10 @@
 import type { PackageRecord } from '../catalog/package.ts'
 import type { Reporter } from '../events.ts'
 import type { PackageFormat } from '../formats.ts'
-import type { Node } from '../plan/graph.ts'
+import type { Node, PackageNode } from '../plan/graph.ts'
 import type { NodeKey } from '../plan/hash.ts'
 import type { Place } from '../project/model.ts'
+import type { TaskFunctions } from '../project/task-functions.ts'
 import type { Fetcher } from '../source/fetcher.ts'
 import type { Store } from '../store/store.ts'
 import type { Worker } from './worker.ts'
@@ -21,7 +22,11 @@ export interface BuildContext {
   readonly fetchPackage: (record: PackageRecord) => Promise<string>
   /** Absolute path of a place, checked to be inside its root. */
   readonly absolute: (place: Place) => string
+  /** The functions of a package's tasks; asked for only when some are to be called. */
+  readonly functions: (node: PackageNode) => Promise<TaskFunctions>
   readonly fetcher: Fetcher
+  /** What tasks that may reach the network see beside their environment: where registries are, in no key. */
+  readonly networkEnvironment: Readonly<Record<string, string>>
   readonly offline: boolean
   /** Parallel jobs of one unit's tasks: `$NPROC`. */
   readonly processors: number

@@ -4,36 +4,49 @@ import { YoeError } from '../errors.ts'
 import type { PackageNode } from '../plan/graph.ts'
 import type { Json, Step } from '../project/model.ts'
 import { placeLabel } from '../project/place.ts'
+import { starlarkOf } from '../starlark/json.ts'
 import type { BuildContext } from './context.ts'
 import { inside } from './environment.ts'
 
 type InstallStep = Extract<Step, { kind: 'install' }>
 
-/** Install steps, ready to be run in the sandbox: the destination is a build's to shape, so nothing of it is written from outside. */
-export interface StagedSteps {
-  /** The command that puts a step's file where it belongs. */
-  commandFor(step: InstallStep): string
-}
+/**
+ * The files of a unit's install steps, ready to be put where they belong in the sandbox: the destination is a build's to
+ * shape, so nothing of it is written from outside.
+ */
+export class StagedSteps {
+  readonly #context: BuildContext
+  readonly #node: PackageNode
+  readonly #folder: string
+  readonly #names = new Map<InstallStep, string>()
 
-/** Copies or renders the files of all install steps of a unit into `folder`. */
-export async function stageInstallSteps(
-  context: BuildContext,
-  node: PackageNode,
-  folder: string,
-): Promise<StagedSteps> {
-  const steps = node.unit.tasks.flatMap((task) => task.steps).filter((step) => step.kind === 'install')
-  const names = new Map<InstallStep, string>(steps.map((step, index) => [step, String(index)]))
-  for (const [step, name] of names) {
-    const source = context.absolute(step.source)
-    if (step.template) await writeFile(join(folder, name), await render(context, node, step, source))
-    else await copyFile(source, join(folder, name))
+  /** @param folder what tasks see as {@link inside}`.install` */
+  constructor(context: BuildContext, node: PackageNode, folder: string) {
+    this.#context = context
+    this.#node = node
+    this.#folder = folder
   }
-  return {
-    commandFor(step) {
-      // -D makes missing folders. Variables in the destination are the task's; all else in it is only text.
-      const dest = `"${step.dest.replaceAll(/["\\`]|\$(?![A-Za-z_{])/g, '\\$&')}"`
-      return `install -D -m ${step.mode.toString(8)} ${inside.install}/${names.get(step) ?? ''} ${dest}`
-    },
+
+  /** Copies or renders the files of all steps that the unit declares: what is wrong with them is known before a task runs. */
+  async stageDeclared(): Promise<void> {
+    for (const task of this.#node.unit.tasks) {
+      for (const step of task.steps) if (step.kind === 'install') await this.commandFor(step)
+    }
+  }
+
+  /** The command that puts a step's file where it belongs; the file is staged if it is not yet. */
+  async commandFor(step: InstallStep): Promise<string> {
+    const name = this.#names.get(step) ?? String(this.#names.size)
+    if (!this.#names.has(step)) {
+      this.#names.set(step, name)
+      const source = this.#context.absolute(step.source)
+      if (step.template)
+        await writeFile(join(this.#folder, name), await render(this.#context, this.#node, step, source))
+      else await copyFile(source, join(this.#folder, name))
+    }
+    // -D makes missing folders. Variables in the destination are the task's; all else in it is only text.
+    const dest = `"${step.dest.replaceAll(/["\\`]|\$(?![A-Za-z_{])/g, '\\$&')}"`
+    return `install -D -m ${step.mode.toString(8)} ${inside.install}/${name} ${dest}`
   }
 }
 
@@ -50,6 +63,7 @@ export function templateContext(context: BuildContext, node: PackageNode): Reado
     ['release', unit.release],
     ['arch', node.arch],
     ['project', context.project.name],
+    ['project_version', context.project.version],
     ...(machine === undefined
       ? []
       : ([
@@ -68,7 +82,7 @@ async function render(context: BuildContext, node: PackageNode, step: InstallSte
     return await session.renderTemplate(
       label,
       await readFile(source, 'utf8'),
-      toStarlark(Object.fromEntries(templateContext(context, node))),
+      starlarkOf(Object.fromEntries(templateContext(context, node))),
     )
   } catch (failure) {
     if (!(failure instanceof StarlarkError)) throw failure
@@ -80,12 +94,4 @@ async function render(context: BuildContext, node: PackageNode, step: InstallSte
       cause: failure,
     })
   }
-}
-
-type StarlarkInput = import('starlark-wasm').StarlarkInput
-
-function toStarlark(value: Json): StarlarkInput {
-  if (value === null || typeof value !== 'object') return value
-  if (Array.isArray(value)) return value.map(toStarlark)
-  return new Map(Object.entries(value).map(([key, member]): [string, StarlarkInput] => [key, toStarlark(member)]))
 }

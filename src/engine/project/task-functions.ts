@@ -128,10 +128,15 @@ function told(failure: StarlarkError): unknown {
   const cause = failure.cause instanceof YoeError ? failure.cause : undefined
   // Anything else that was thrown in a builtin is a bug of ours, or a full disk.
   if (cause === undefined && failure.cause !== undefined) return failure.cause
-  const way = failure.frames
+  const frames = failure.frames
     .flatMap(({ name, position }) => (position === undefined ? [] : [`${position.file}:${position.line} in ${name}`]))
     .reverse()
-  const at = way.length === 0 ? '' : ` (${way.join(', ')})`
+  const way = frames.length === 0 ? '' : ` (${frames.join(', ')})`
   const code = cause?.code ?? (failure.kind === 'limit' || failure.kind === 'internal' ? 'STAR_LIMIT' : 'TASK_FAILED')
-  return new YoeError(code, `${cause?.message ?? failure.message}${at}`, { hint: cause?.hint, cause: failure })
+  return new YoeError(code, `${cause?.message ?? failure.message}${way}`, {
+    at: cause?.at,
+    unit: cause?.unit,
+    hint: cause?.hint,
+    cause: failure,
+  })
 }

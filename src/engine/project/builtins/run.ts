@@ -31,7 +31,7 @@ export const run: Builtin = Object.assign(
     const { command: text, check } = parsed.fields
     return task.run(text).then(({ status, output, truncated }) => {
       if (check && status !== 0) {
-        throw new YoeError('TASK_FAILED', `run(${shown(text)}) failed with exit code ${status}`, { at })
+        throw new YoeError('TASK_FAILED', `run(${shown(text)}) failed with exit code ${status}`)
       }
       return new StarlarkStruct(
         new Map<string, string | number | boolean>(Object.entries({ status, output, truncated })),

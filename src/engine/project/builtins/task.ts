@@ -6,19 +6,7 @@ import type { Check, Place, Step, Task } from '../model.ts'
 import { title, unitName } from '../names.ts'
 import { filesFolder, follow, placeLabel } from '../place.ts'
 import type { Reader } from '../readers.ts'
-import {
-  AlreadyTold,
-  either,
-  flag,
-  handleKind,
-  integer,
-  list,
-  Mismatch,
-  made,
-  named,
-  Spoilt,
-  text,
-} from '../readers.ts'
+import { AlreadyTold, flag, handleKind, integer, list, Mismatch, named, Spoilt, text } from '../readers.ts'
 import type { Builtin, Context, Invocation } from './builtin.ts'
 import { making } from './builtin.ts'
 
@@ -175,18 +163,27 @@ const destination = named({
 })
 
 const installSignature = {
-  fields: { src: required(text), dest: required(destination), mode: defaulting(integer(0, 0o7777), 0o644) },
+  fields: {
+    src: required(text),
+    dest: required(destination),
+    mode: defaulting(integer(0, 0o7777), 0o644),
+    from_unit: defaulting(flag, false),
+  },
   positional: ['src', 'dest', 'mode'],
 } as const
 
-/** Looks for the file beside the file that makes the call, not the unit: a class brings its own templates along. */
+/**
+ * Looks for the file beside the file that makes the call, so that a class brings its own templates along; with `from_unit`
+ * beside the file that is evaluated, for classes that install what each unit brings.
+ */
 function installStepOf(
   template: boolean,
-  { src, dest, mode }: Parsed<typeof installSignature.fields>,
+  { src, dest, mode, from_unit: fromUnit }: Parsed<typeof installSignature.fields>,
   invocation: Invocation,
   context: Context,
 ): InstallStep | undefined {
-  const folder: Place = { module: invocation.calledFrom.module, path: filesFolder(invocation.calledFrom) }
+  const star = fromUnit ? invocation.file : invocation.calledFrom
+  const folder: Place = { module: star.module, path: filesFolder(star) }
   const from: Place = { module: folder.module, path: `${folder.path}/x` }
   const place = follow(src, from)
   if (place === undefined || /^[/@]/.test(src) || !place.path.startsWith(`${folder.path}/`)) {

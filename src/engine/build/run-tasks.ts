@@ -1,0 +1,194 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { userErrors, YoeError } from '../errors.ts'
+import type { PackageNode, ToolchainNode } from '../plan/graph.ts'
+import type { TaskActions } from '../project/actions.ts'
+import { callsFunction } from '../project/calls.ts'
+import type { PackageUnit, Step, Task } from '../project/model.ts'
+import type { TaskFunctions } from '../project/task-functions.ts'
+import { openCacheFolders } from './cache-folders.ts'
+import { Capture } from './capture.ts'
+import type { BuildContext } from './context.ts'
+import { tasksOf } from './debug-info.ts'
+import { inside, taskEnvironment } from './environment.ts'
+import type { NodeFolders } from './folders.ts'
+import { functionContext } from './function-context.ts'
+import { StagedSteps } from './install-steps.ts'
+import type { UnitLog } from './unit-log.ts'
+import type { Mount, Run, RunResult } from './worker.ts'
+import { defaultLimits } from './worker.ts'
+
+/** Absolute folder of the unpacked root of a toolchain, made where it is missing. */
+export type RootOf = (toolchain: ToolchainNode) => Promise<string>
+
+/**
+ * Runs the tasks of a unit, in order, each in the root of its container; the first step that fails ends it.
+ * @throws {YoeError} TASK_FAILED with the end of the log, or what a function failed at
+ */
+export async function runTasks(
+  context: BuildContext,
+  node: PackageNode,
+  rootOf: RootOf,
+  folders: NodeFolders,
+  log: UnitLog,
+): Promise<void> {
+  const tasks = tasksOf(node.unit)
+  const staged = new StagedSteps(context, node, folders.install)
+  await staged.stageDeclared()
+  const functions = tasks.some(callsFunction) ? await context.functions(node) : undefined
+  // Before anything is locked: a root may have to be built first.
+  const roots = new Map<Task, string>()
+  for (const task of tasks) roots.set(task, await rootOf(toolchainOf(node, task)))
+  const home = join(folders.root, 'home')
+  await rm(home, { recursive: true, force: true })
+  await mkdir(home)
+  for (const folder of [folders.source, folders.destdir, home]) await context.worker.prepareWritable(folder)
+  const toolchains = new Set(tasks.map((task) => toolchainOf(node, task)))
+  await using caches = await openCacheFolders(context, node, [...toolchains], log)
+  const mounts: readonly Mount[] = [
+    { source: folders.source, target: inside.source, writable: true },
+    { source: folders.destdir, target: inside.destdir, writable: true },
+    { source: home, target: inside.home, writable: true },
+    { source: folders.sysroot, target: inside.sysroot, writable: false },
+    { source: folders.install, target: inside.install, writable: false },
+    ...caches.mounts,
+  ]
+  const { processors, sourceDateEpoch, format } = context
+  const env = taskEnvironment(node, format.searchFolders(node.arch), processors, sourceDateEpoch)
+  for (const task of tasks) {
+    const root = roots.get(task) ?? ''
+    await new TaskRun({ context, node, task, run: { root, mounts, env }, staged, functions, log }).steps()
+  }
+}
+
+/** The container that a task names, else the unit's. */
+export function toolchainOf({ unit, toolchain, containers }: PackageNode, { name, container }: Task): ToolchainNode {
+  const found = container === undefined ? toolchain : containers.get(container)
+  if (found === undefined) throw new TypeError(`unit "${unit.name}": task "${name}" has no root`)
+  return found
+}
+
+/** What a unit's shell is given before a command. */
+export function shellOf({ shell }: Pick<PackageUnit, 'shell'>): readonly string[] {
+  return shell === 'sh' ? ['/bin/sh', '-e', '-c'] : ['/bin/bash', '-e', '-o', 'pipefail', '-c']
+}
+
+interface TaskRunOptions {
+  readonly context: BuildContext
+  readonly node: PackageNode
+  readonly task: Task
+  readonly run: Pick<Run, 'root' | 'mounts' | 'env'>
+  readonly staged: StagedSteps
+  /** Undefined when no task of the unit calls a function. */
+  readonly functions: TaskFunctions | undefined
+  readonly log: UnitLog
+}
+
+/** One task of a unit under way. */
+class TaskRun {
+  readonly #options: TaskRunOptions
+
+  constructor(options: TaskRunOptions) {
+    this.#options = options
+  }
+
+  async steps(): Promise<void> {
+    const { task, log } = this.#options
+    log.note(`task ${task.name}`)
+    for (const [index, step] of task.steps.entries()) {
+      const which = task.steps.length > 1 ? ` (step ${index + 1})` : ''
+      await this.#step(step, which)
+    }
+  }
+
+  async #step(step: Step, which: string): Promise<void> {
+    switch (step.kind) {
+      case 'run':
+        return this.#must(which, step.command, step.command)
+      case 'install':
+        return this.#must(which, await this.#options.staged.commandFor(step), `install ${step.dest}`)
+      case 'call':
+        return this.#call(step, which)
+      default:
+        return step satisfies never
+    }
+  }
+
+  async #call(step: Extract<Step, { kind: 'call' }>, which: string): Promise<void> {
+    const { context, node, task, run, staged, functions, log } = this.#options
+    if (functions === undefined) throw new TypeError(`nobody opened the functions of ${node.id}`)
+    log.line(`+ ${step.name}()`)
+    const actions: TaskActions = {
+      run: async (command) => {
+        const capture = new Capture()
+        const result = await this.#command(command, command, capture)
+        if (result.kind === 'killed') throw new YoeError('TASK_FAILED', `a command was ended: ${result.why}`)
+        return { status: result.code, ...capture.end() }
+      },
+      install: async (install) => {
+        const result = await this.#command(await staged.commandFor(install), `install ${install.dest}`)
+        if (result.kind === 'exited' && result.code === 0) return
+        throw new YoeError('TASK_FAILED', `${install.dest} can't be installed: ${ended(result)}`)
+      },
+      log: (text) => log.line(text),
+    }
+    try {
+      await functions.call(step, functionContext(context, node, run.env), actions, context.signal)
+    } catch (failure) {
+      const [error] = userErrors(failure) ?? []
+      if (error === undefined || error.code === 'CANCELLED') throw failure
+      const { code, message, hint } = error
+      const said =
+        error.unit === undefined ? `unit "${node.unit.name}": task "${task.name}"${which}: ${message}` : message
+      throw new YoeError(code, said, {
+        at: error.at ?? step.at,
+        unit: node.unit.name,
+        log: log.excerpt(),
+        hint: hint ?? this.#hint(),
+        cause: failure,
+      })
+    }
+  }
+
+  /** Runs a command that has to succeed. */
+  async #must(which: string, command: string, shown: string): Promise<void> {
+    const result = await this.#command(command, shown)
+    if (result.kind === 'exited' && result.code === 0) return
+    const { node, task, log } = this.#options
+    throw new YoeError('TASK_FAILED', `unit "${node.unit.name}": task "${task.name}"${which} ${ended(result)}`, {
+      at: node.unit.at,
+      unit: node.unit.name,
+      log: log.excerpt(),
+      hint: this.#hint(),
+    })
+  }
+
+  async #command(command: string, shown: string, capture?: Capture): Promise<RunResult> {
+    const { context, node, task, run, log } = this.#options
+    log.line(`+ ${shown}`)
+    return context.worker.run({
+      ...run,
+      argv: [...shellOf(node.unit), command],
+      // Where from, not what: so it is in no key, and nothing that works offline sees it.
+      env: task.network ? { ...context.networkEnvironment, ...run.env } : run.env,
+      cwd: inside.source,
+      network: task.network,
+      identity: 'user',
+      limits: defaultLimits,
+      output: (chunk) => {
+        capture?.add(chunk)
+        log.write(chunk)
+      },
+      signal: context.signal,
+    })
+  }
+
+  #hint(): string {
+    const { name } = this.#options.node.unit
+    return `yoe log ${name} shows all of it; yoe build ${name} tries again`
+  }
+}
+
+function ended(result: RunResult): string {
+  return result.kind === 'exited' ? `failed with exit code ${result.code}` : `was ended: ${result.why}`
+}
