@@ -32,15 +32,6 @@ export class UnitCache {
     this.#options = options
   }
 
-  /** Whether this machine has the result, by a look at names and not at contents: for plans. */
-  async isLocal(arch: string, hash: string): Promise<UnitManifest | undefined> {
-    const { store } = this.#options
-    const manifest = (await store.manifest(arch, hash))?.manifest
-    if (manifest === undefined) return undefined
-    const there = await Promise.all(manifest.files.map(({ sha256 }) => store.objects.has(sha256)))
-    return there.every(Boolean) ? manifest : undefined
-  }
-
   /**
    * A unit's result with every one of its objects verified and in the local store; undefined: it must be built. What a
    * shared store has but may not be believed is a warning and a miss; one that can't be asked is a warning, and is left
