@@ -10,7 +10,21 @@ export interface Option {
   /** What a value looks like in the help: `NAME`. */
   readonly value?: string
   readonly help: string
+  /** What its value may be, for completion in shells. */
+  readonly completes?: Completes
 }
+
+/** What an argument may be: words, or names of a kind that the project has. `target`: units and images. */
+export type Completes =
+  | readonly string[]
+  | 'unit'
+  | 'image'
+  | 'target'
+  | 'machine'
+  | 'distro'
+  | 'module'
+  | 'cell'
+  | 'file'
 
 export type Options = { readonly [name: string]: Option }
 
@@ -46,6 +60,8 @@ export interface Command<O extends Options = Options> {
   readonly helpOnly?: boolean
   /** Fewest and most positional arguments. */
   readonly positionals: readonly [number, number]
+  /** What each positional argument may be; the last stands for those that follow, too. */
+  readonly completes?: readonly Completes[]
   /** @returns the exit code */
   run(invocation: Invocation<O>): Promise<number>
 }
@@ -68,10 +84,21 @@ export const projectOptions = {
   project: {
     type: 'string',
     value: 'FILE_OR_DIR',
+    completes: 'file',
     help: 'the project: its file, or a folder with a PROJECT.star (default: found upwards from here)',
   },
-  machine: { type: 'string', value: 'NAME', help: "build for this machine instead of the project's default" },
-  distro: { type: 'string', value: 'NAME', help: "use this distro instead of the project's default" },
+  machine: {
+    type: 'string',
+    value: 'NAME',
+    completes: 'machine',
+    help: "build for this machine instead of the project's default",
+  },
+  distro: {
+    type: 'string',
+    value: 'NAME',
+    completes: 'distro',
+    help: "use this distro instead of the project's default",
+  },
   offline: { type: 'boolean', help: 'never touch the network' },
   locked: { type: 'boolean', help: 'take only what yoe.lock has (default under CI, where there is one)' },
   'no-locked': { type: 'boolean', help: 'not so' },

@@ -41,6 +41,14 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'say what a change would rebuild and what images would gain',
     load: async () => (await import('./commands/what-if.ts')).whatIf,
   },
+  module: {
+    summary: 'fetch, list and update the modules of a project',
+    load: async () => (await import('./commands/module.ts')).module,
+  },
+  update: {
+    summary: 'move yoe.lock to what refs and feeds mean now',
+    load: async () => (await import('./commands/update.ts')).update,
+  },
   log: { summary: 'show a build log', load: async () => (await import('./commands/log.ts')).log },
   config: {
     summary: 'show the configuration in effect',
@@ -48,6 +56,10 @@ export const commands: Readonly<Record<string, Entry>> = {
   },
   key: { summary: 'make and show the keys of a project', load: async () => (await import('./commands/key.ts')).key },
   clean: { summary: 'remove what builds left', load: async () => (await import('./commands/clean.ts')).clean },
+  completion: {
+    summary: 'print a script that completes command lines in a shell',
+    load: async () => (await import('./commands/completion.ts')).completion,
+  },
   doctor: {
     summary: 'check that this machine can build',
     load: async () => (await import('./commands/doctor.ts')).doctor,

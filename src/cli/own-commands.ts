@@ -8,14 +8,15 @@ import type { ListedCommand } from '#toolkit/custom/listing.ts'
 import type { ArgumentValue } from '#toolkit/custom/run.ts'
 import type { Loaded, Workspace } from '#toolkit/workspace.ts'
 import { loadProject, openWorkspace } from '#toolkit/workspace.ts'
-import type { Command, Invocation, Options } from './command.ts'
+import type { Command, Invocation, Option, Options } from './command.ts'
 import { projectOptions } from './command.ts'
 import { commands } from './commands.ts'
 import type { Output } from './output.ts'
 import { table } from './output.ts'
 import { shown } from './shown.ts'
 
-const reach = { project: projectOptions.project, machine: projectOptions.machine } as const
+/** Options that every command of a project has. */
+export const reach = { project: projectOptions.project, machine: projectOptions.machine } as const
 
 /**
  * A command that the project, or one of its modules, declares in `commands/NAME.star`. Only that file is evaluated.
@@ -55,13 +56,14 @@ async function projectAround(name: string, argv: readonly string[]): Promise<Loa
   }
 }
 
-function workspaceFor(project: string | undefined): Workspace {
+/** The workspace of a line, without anybody to tell. */
+export function workspaceFor(project: string | undefined): Workspace {
   const quiet = { report: () => {}, signal: new AbortController().signal }
   return openWorkspace({ cwd: process.cwd(), project, env: process.env, offline: false, locked: undefined, ...quiet })
 }
 
 /** `--project` and `--machine` of a line whose other options are not known yet. */
-function reachOf(argv: readonly string[]): { readonly project?: string; readonly machine?: string } {
+export function reachOf(argv: readonly string[]): { readonly project?: string; readonly machine?: string } {
   const options = { project: { type: 'string' }, machine: { type: 'string' } } as const
   const { values } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: false })
   const { project, machine } = values
@@ -130,7 +132,8 @@ function flagUsage(argument: Argument): string {
 
 const valueName = ({ type, name }: Argument): string => (type === 'int' ? 'N' : name.toUpperCase())
 
-function optionOf(argument: Argument): Options[string] {
+/** How an argument with `--` in front is given. */
+export function optionOf(argument: Argument): Option {
   const { help, type } = argument
   if (type === 'bool') return { type: 'boolean', help }
   return { type: 'string', value: valueName(argument), help: helpOf(argument) }

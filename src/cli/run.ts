@@ -3,6 +3,7 @@ import { exitCodes, userErrors, YoeError } from '#engine/errors.ts'
 import { version } from '#engine/version.ts'
 import type { Command, Invocation, Options } from './command.ts'
 import { commands } from './commands.ts'
+import { askVerb } from './completion/scripts.ts'
 import { optionsOf, printHelp, printOverview } from './help.ts'
 import { Output } from './output.ts'
 import { count, parse } from './parse.ts'
@@ -65,6 +66,7 @@ async function dispatch(argv: readonly string[], output: Output): Promise<number
     printOverview(await listOwn(argv, output), output)
     return 0
   }
+  if (name === askVerb) return (await import('./completion/complete.ts')).complete(rest, output)
   if (name === 'help') {
     printHelp(await definitionOf(rest[0] ?? '', rest.slice(1)), output)
     return 0

@@ -8,8 +8,11 @@ import { openKept, packKept } from './kept-file.ts'
 
 const kind = 'yoe-project/1'
 
-/** What was kept under a name that stands for the request, if it is whole and all that the evaluation saw is still so. */
-export function readKeptProject(path: string): Evaluated | undefined {
+/**
+ * What was kept under a name that stands for the request, if it is whole and all that the evaluation saw is still so.
+ * @param stale take it, too, when it is not
+ */
+export function readKeptProject(path: string, stale = false): Evaluated | undefined {
   let file: Buffer
   try {
     file = readFileSync(path)
@@ -17,7 +20,7 @@ export function readKeptProject(path: string): Evaluated | undefined {
     return undefined
   }
   const kept = decodeProject(file)
-  return kept !== undefined && stillTrue(kept.facts) ? kept.open() : undefined
+  return kept !== undefined && (stale || stillTrue(kept.facts)) ? kept.open() : undefined
 }
 
 /** An accelerator: a folder that can't be written to (a read-only checkout) is no failure. */

@@ -85,10 +85,7 @@ function cacheFolder(
 export async function loadProject(workspace: Workspace, machine: string | undefined): Promise<Loaded> {
   const { root, entry, local } = workspace
   const request = { root, entry, machine: machine ?? local.settings.machine, shippedModules: shippedModules() }
-  const input = { ...request, engine: engineState(), machine: request.machine ?? '' }
-  // Not in the cache: where that is, the project itself may say.
-  const kept = (lock: Lock): string =>
-    join(root, 'build', evaluatedFolder, digestOf('yoe-evaluated/1', { ...input, modules: lockedModules(lock) }))
+  const kept = (lock: Lock): string => keptPath(workspace, request.machine, lock)
   const state = readLock(workspace)
   const known = readKeptProject(kept(state.lock))
   if (known !== undefined && !(state.locked && lacksModules(state.lock, known.project))) {
@@ -102,6 +99,20 @@ export async function loadProject(workspace: Workspace, machine: string | undefi
   const lock = (await sync?.finish()) ?? state.lock
   await keepProject(kept(lock), evaluated)
   return loaded(workspace, evaluated, lock)
+}
+
+/** Not in the cache: where that is, the project itself may say. */
+function keptPath({ root, entry }: Workspace, machine: string | undefined, lock: Lock): string {
+  const request = { root, entry, machine: machine ?? '', shippedModules: shippedModules() }
+  const key = digestOf('yoe-evaluated/1', { ...request, engine: engineState(), modules: lockedModules(lock) })
+  return join(root, 'build', evaluatedFolder, key)
+}
+
+/** The project as it was when a command last evaluated it, though files may have changed since: for suggestions. */
+export function knownProject(workspace: Workspace, machine: string | undefined): Project | undefined {
+  const { lock } = readLock(workspace)
+  const path = keptPath(workspace, machine ?? workspace.local.settings.machine, lock)
+  return readKeptProject(path, true)?.project
 }
 
 function loaded(workspace: Workspace, evaluated: Evaluated, lock: Lock): Loaded {

@@ -17,8 +17,13 @@ Without --cell it lists the cells.
   options: {
     project: projectOptions.project,
     offline: projectOptions.offline,
-    cell: { type: 'string', value: 'CELL', help: 'the cell: a machine, a slash and an image' },
-    through: { type: 'string', value: 'PHASE', help: 'stop after: units, image or boot-test (default)' },
+    cell: { type: 'string', value: 'CELL', completes: 'cell', help: 'the cell: a machine, a slash and an image' },
+    through: {
+      type: 'string',
+      value: 'PHASE',
+      completes: cellPhases,
+      help: 'stop after: units, image or boot-test (default)',
+    },
     jobs: {
       type: 'string',
       short: 'j',

@@ -24,6 +24,7 @@ With --all the cache and the repository go, too.
     all: { type: 'boolean', help: 'remove the cache and the package repository, too' },
   },
   positionals: [0, Number.POSITIVE_INFINITY],
+  completes: ['target'],
   async run(invocation) {
     const { values, positionals, output } = invocation
     const workspace = workspaceOf(invocation)

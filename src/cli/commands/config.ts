@@ -1,6 +1,7 @@
 import { YoeError } from '#engine/errors.ts'
 import type { Json } from '#engine/project/model.ts'
-import { configuration } from '#toolkit/configuration.ts'
+import { configuration, dashed } from '#toolkit/configuration.ts'
+import { localKeyNames } from '#toolkit/local/settings.ts'
 import type { Invocation } from '../command.ts'
 import { command, projectOptions } from '../command.ts'
 import { table } from '../output.ts'
@@ -8,7 +9,12 @@ import { projectOf, workspaceOf } from '../project.ts'
 
 const options = {
   ...projectOptions,
-  image: { type: 'string', value: 'NAME', help: 'resolve: for this image instead of the default one' },
+  image: {
+    type: 'string',
+    value: 'NAME',
+    completes: 'image',
+    help: 'resolve: for this image instead of the default one',
+  },
 } as const
 
 type ConfigInvocation = Invocation<typeof options>
@@ -26,6 +32,7 @@ resolve   what a build of an image on a machine would use: distro, kernel, parti
   yoe config resolve --machine qemu-arm64 --image dev-image`,
   options,
   positionals: [1, 3],
+  completes: [['show', 'set', 'resolve'], localKeyNames.map(dashed)],
   async run(invocation) {
     const [verb = '', key, value, ...rest] = invocation.positionals
     if (verb === 'set') {

@@ -25,6 +25,7 @@ result is cached; a machine; a package of a feed.
     config: { type: 'boolean', help: 'print what public_config comes to, and whose it is' },
   },
   positionals: [1, 1],
+  completes: ['target'],
   async run(invocation) {
     const { values, positionals, output } = invocation
     const [name = ''] = positionals

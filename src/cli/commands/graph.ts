@@ -27,6 +27,7 @@ with …; the containers that tasks run in are in dot and json.
     stale: { type: 'boolean', help: 'only what would be built anew, and what leads there' },
   },
   positionals: [0, Number.POSITIVE_INFINITY],
+  completes: ['target'],
   async run(invocation) {
     const { values, positionals, output } = invocation
     const wanted = values.format ?? (output.json ? 'json' : 'text')

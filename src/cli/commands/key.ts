@@ -17,6 +17,10 @@ $XDG_CONFIG_HOME/yoe/keys, never in the project; in CI they come from YOE_SIGNIN
   yoe key export feed     the public key, for devices`,
   options: { project: projectOptions.project, offline: projectOptions.offline },
   positionals: [1, 2],
+  completes: [
+    ['generate', 'show', 'export'],
+    ['feed', 'cache'],
+  ],
   async run(invocation) {
     const { output, positionals, env } = invocation
     const [verb = '', named] = positionals

@@ -18,6 +18,7 @@ export const log = command({
   yoe log sensord -e`,
   options: { project: projectOptions.project, edit: { type: 'boolean', short: 'e', help: 'open it in $EDITOR' } },
   positionals: [0, 1],
+  completes: ['target'],
   async run(invocation) {
     const { values, positionals, output, env } = invocation
     const { buildRoot } = workspaceOf(invocation)

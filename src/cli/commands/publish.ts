@@ -21,6 +21,7 @@ What is published there already stays on offer. A publish that is stopped leaves
     url: { type: 'string', value: 'URL', help: 'the address that the folder is served at, for the page' },
   },
   positionals: [0, Number.POSITIVE_INFINITY],
+  completes: ['target'],
   async run(invocation) {
     const { values, positionals, output, cwd } = invocation
     if (values.to === undefined) throw new YoeError('USAGE', 'say where to publish', { hint: 'yoe publish --to DIR' })

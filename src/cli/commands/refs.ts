@@ -22,6 +22,7 @@ export const refs = command({
     tree: { type: 'boolean', help: 'as a tree, with every step' },
   },
   positionals: [1, 1],
+  completes: ['target'],
   async run(invocation) {
     const { values, positionals, output } = invocation
     const { refsOf, refsTree } = await import('#toolkit/introspect/refs.ts')

@@ -31,6 +31,7 @@ tests and powers off: exit 0 only if all of it succeeds.
     daemon: { type: 'boolean', help: 'run in the background' },
   },
   positionals: [0, 1],
+  completes: ['image'],
   async run(invocation) {
     const { values, positionals, output, report, signal } = invocation
     const asked = values.memory === undefined ? undefined : readSize(values.memory)

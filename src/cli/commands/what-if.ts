@@ -20,6 +20,7 @@ the image would gain or lose. A change that can't be is explained; that is an an
   yoe what-if remove webui --image gateway-image --json`,
   options: { ...projectOptions, image: { type: 'string', value: 'NAME', help: 'look at this image only' } },
   positionals: [2, 3],
+  completes: [['bump', 'remove', 'add'], 'target'],
   async run(invocation) {
     const { values, positionals, output } = invocation
     const proposal = proposalOf(positionals)

@@ -16,6 +16,7 @@ it is built with down to whatever changed by itself.
   yoe why-rebuild gateway-image --machine qemu-arm64 --json`,
   options: projectOptions,
   positionals: [0, 1],
+  completes: ['target'],
   async run(invocation) {
     const { values, positionals, output } = invocation
     const { makePlan } = await import('#toolkit/planning.ts')
