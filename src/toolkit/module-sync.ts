@@ -82,7 +82,7 @@ export class ModuleSync implements ModuleSource {
       fetched = await step(report, title, () => this.#fetch(name, module, commit, kept))
     }
     this.#synced.set(keyOf(moduleEntry(module, commit)), { name, module, commit, asked: kind, fetched })
-    if (kind === 'branch' && locked === undefined) {
+    if (kind === 'branch' && locked === undefined && this.#options.move === undefined) {
       report({
         type: 'warning',
         message: `module "${name}" follows the branch ${module.ref}, which nothing locked: it is at ${commit.slice(0, 12)} now`,

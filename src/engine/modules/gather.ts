@@ -71,7 +71,8 @@ async function find(demand: Demand, gathering: Gathering): Promise<Found | undef
     for (const error of userErrors(failure) ?? [failure]) {
       if (!(error instanceof YoeError) || error.code === 'CANCELLED' || error.fault === 'environment') throw failure
       const { code, message, hint, cause } = error
-      gathering.fail(new YoeError(code, `${message}${why}`, { hint, cause, at: error.at ?? at }))
+      const [first = '', ...more] = message.split('\n')
+      gathering.fail(new YoeError(code, [`${first}${why}`, ...more].join('\n'), { hint, cause, at: error.at ?? at }))
     }
     return undefined
   }

@@ -1,0 +1,281 @@
+import { hostArch } from '#engine/arch.ts'
+import { userErrors, YoeError } from '#engine/errors.ts'
+import type { FeedLock, Lock, LockEntry, ModuleLock, SourceLock } from '#engine/modules/lock.ts'
+import { emptyLock, entriesOf, keyOf, moduleEntry } from '#engine/modules/lock.ts'
+import { isCommit } from '#engine/modules/reference.ts'
+import { didYouMean } from '#engine/nearest.ts'
+import type { Project } from '#engine/project/model.ts'
+import { listCells } from './cells.ts'
+import { fetcherOf } from './fetching.ts'
+import { formatOf } from './formats.ts'
+import type { ImageChange } from './image-changes.ts'
+import { imageChanges, imageContents } from './image-changes.ts'
+import { editLock, readLock } from './lock-file.ts'
+import { moduleAddresses } from './module-sync.ts'
+import { syncWith } from './modules.ts'
+import { movingSource, sourceEntry } from './pins.ts'
+import { askSources } from './source-sync.ts'
+import type { Workspace } from './workspace.ts'
+import { loadProject } from './workspace.ts'
+
+export interface UpdateOptions {
+  /** `modules`, `feeds`, `sources`, or the name of a module, feed or unit; undefined: everything. */
+  readonly asked: string | undefined
+  /** A machine whose feeds are locked, too, beside those that the project is built for. */
+  readonly machine: string | undefined
+  /** Take entries out that this project does not use. */
+  readonly prune: boolean
+}
+
+/** An entry of yoe.lock that is not what it was. */
+export type LockChange =
+  | {
+      readonly kind: 'module' | 'source'
+      /** Module, or units. */
+      readonly name: string
+      readonly from: string
+      readonly ref: string
+      readonly before?: string
+      readonly after?: string
+      /** A tag that was at another commit before: those are not meant to move. */
+      readonly tagMoved: boolean
+      /** Commits between both, where that can be told. */
+      readonly commits?: number
+    }
+  | {
+      readonly kind: 'feed'
+      readonly name: string
+      readonly arch: string
+      /** Dates of the release; RFC 3339. */
+      readonly before?: string
+      readonly after?: string
+    }
+
+export interface Updated {
+  readonly changes: readonly LockChange[]
+  /** What images gain and lose by it; those that stay as they are, or that nobody could resolve before, are left out. */
+  readonly images: readonly ImageChange[]
+}
+
+/**
+ * Moves yoe.lock to what refs and feeds mean now, and says what that changes.
+ * @throws {YoeErrors} FETCH_FAILED, and everything that is wrong with the project; USAGE for a name that means nothing
+ */
+export async function updateLock(opened: Workspace, options: UpdateOptions): Promise<Updated> {
+  // It is for writing the lock, wherever it runs.
+  const workspace: Workspace = {
+    ...opened,
+    locked: false,
+    env: { ...opened.env, CI: undefined, YOE_LOCKED: undefined },
+  }
+  const before = readOld(workspace, options)
+  const images = await imageContents({ ...workspace, offline: true, report: () => {} }).catch(() => undefined)
+  const asked = options.asked?.replace(/^@/, '')
+  const wants = (kind: 'modules' | 'sources' | 'feeds', name: string): boolean =>
+    asked === undefined || asked === kind || asked === name
+
+  const state = { lock: before, exists: true, locked: false, writable: false }
+  const { modules, synced } = await syncWith(workspace, { move: (name) => wants('modules', name) }, state)
+  const used = synced
+    .filter(({ module }) => !isCommit(module.ref))
+    .map(({ module, commit, name }) => ({ name, entry: moduleEntry(module, commit) }))
+  await editLock(workspace, () =>
+    withModules(
+      before,
+      used.map(({ entry }) => entry),
+      options,
+    ),
+  )
+
+  const loaded = await loadProject(workspace, undefined)
+  const { project } = loaded
+  const kinds = ['modules', 'feeds', 'sources']
+  const units = project.units.flatMap((unit) => movingSource(unit) ?? [])
+  const names = [
+    ...modules.map(({ name }) => name),
+    ...project.feeds.map(({ id }) => id),
+    ...units.map(({ unit }) => unit.name),
+  ]
+  if (asked !== undefined && ![...kinds, ...names].includes(asked)) {
+    throw new YoeError('USAGE', `nothing that yoe.lock keeps is called "${asked}"`, {
+      hint:
+        didYouMean(asked, [...kinds, ...names]) ?? `yoe update takes ${kinds.join(', ')}, or a module, feed or unit`,
+    })
+  }
+  const known = new Set(before.sources.map(keyOf))
+  const moving = units.filter(
+    ({ unit, source }) =>
+      wants('sources', unit.name) && (unit.name === asked || known.has(keyOf(sourceEntry(source, '')))),
+  )
+  const sources = await askSources(loaded.workspace, project, moving)
+  const feeds = await latestFeeds(loaded.workspace, project, before, options.machine, (id) => wants('feeds', id))
+  await editLock(workspace, (lock) =>
+    withFeeds(
+      withSources(
+        lock,
+        sources,
+        units.map((one) => sourceEntry(one.source, '')),
+        options,
+      ),
+      feeds,
+    ),
+  )
+
+  // Planning pins what no lock had yet, and fetches the lists that the next build needs anyway.
+  const contents = await imageContents(workspace)
+  const after = readLock(workspace).lock
+  const nameOf = (entry: ModuleLock | SourceLock): string =>
+    entry.kind === 'module'
+      ? (used.find((one) => keyOf(one.entry) === keyOf(entry))?.name ?? '')
+      : units
+          .filter((one) => keyOf(sourceEntry(one.source, '')) === keyOf(entry))
+          .map(({ unit }) => unit.name)
+          .join(', ')
+  const tags = new Set(synced.filter((one) => one.asked === 'tag').map(({ name }) => name))
+  const changes = await Promise.all(
+    changed(before, after).map((change) => told(loaded.workspace, change, nameOf, tags)),
+  )
+  return { changes: changes.flat(), images: images === undefined ? [] : imageChanges(images, contents) }
+}
+
+/** A lock that can't be read is no reason not to write it anew. */
+function readOld(workspace: Workspace, { asked }: UpdateOptions): Lock {
+  try {
+    return readLock(workspace).lock
+  } catch (failure) {
+    if (asked !== undefined || userErrors(failure)?.every(({ code }) => code === 'LOCK_INVALID') !== true) throw failure
+    workspace.report({ type: 'warning', message: 'yoe.lock could not be read, and is written anew' })
+    return emptyLock
+  }
+}
+
+/** The lock with what modules mean now; a module that is used at another ref than before loses the old one. */
+function withModules(lock: Lock, used: readonly ModuleLock[], { prune }: UpdateOptions): readonly LockEntry[] {
+  const kept = entriesOf(lock).filter((entry) => {
+    if (entry.kind !== 'module') return true
+    return !prune && !used.some((one) => one.url === entry.url && one.path === entry.path)
+  })
+  return [...kept, ...used]
+}
+
+function withSources(
+  lock: Lock,
+  moved: readonly SourceLock[],
+  declared: readonly SourceLock[],
+  { prune }: UpdateOptions,
+): readonly LockEntry[] {
+  const now = new Set(moved.map(keyOf))
+  const used = new Set(declared.map(keyOf))
+  const kept = entriesOf(lock).filter((entry) => {
+    if (entry.kind !== 'source') return true
+    const stale = !used.has(keyOf(entry)) && (prune || declared.some(({ url }) => url === entry.url))
+    return !now.has(keyOf(entry)) && !stale
+  })
+  return [...kept, ...moved]
+}
+
+function withFeeds(entries: readonly LockEntry[], feeds: readonly FeedLock[]): readonly LockEntry[] {
+  const now = new Set(feeds.map(({ id, arch }) => `${id} ${arch}`))
+  return [...entries.filter((entry) => entry.kind !== 'feed' || !now.has(`${entry.id} ${entry.arch}`)), ...feeds]
+}
+
+/** The indices that the feeds of what the project is built for have now. */
+async function latestFeeds(
+  workspace: Workspace,
+  project: Project,
+  before: Lock,
+  machine: string | undefined,
+  wanted: (id: string) => boolean,
+): Promise<readonly FeedLock[]> {
+  const cells = await listCells(workspace, [])
+  const distros = new Set(cells.map(({ distro }) => distro))
+  const own = project.machines.find(({ name }) => name === machine)?.arch
+  const host = project.units.some((unit) => unit.kind === 'package' && unit.containerArch === 'host')
+    ? hostArch()
+    : undefined
+  const arches = new Set([...cells.map(({ arch }) => arch), ...[own, host].flatMap((arch) => arch ?? [])])
+  const { cacheRoot, offline, report, signal } = workspace
+  const found: FeedLock[] = []
+  for (const feed of project.feeds) {
+    const locked = before.feeds.some(({ id }) => id === feed.id)
+    if (!wanted(feed.id) || !(locked || distros.size === 0 || distros.has(feed.distro))) continue
+    const format = formatOf(feed.distro)
+    const moduleRoot = project.modules.find(({ name }) => name === feed.module)?.root ?? project.root
+    for (const arch of arches) {
+      const fetcher = fetcherOf(workspace, project)
+      const base = { arch, moduleRoot, cacheRoot, fetcher, offline, refresh: true, now: Date.now, report, signal }
+      const latest = await format.latestIndex(feed, base)
+      if (latest === undefined) continue
+      const date = new Date(latest.date).toISOString().replace(/\.\d+Z$/, 'Z')
+      const entry = { kind: 'feed', id: feed.id, arch: format.archName(arch), suite: latest.suite, date } as const
+      found.push(...latest.files.map((file) => ({ ...entry, ...file })))
+    }
+  }
+  return found
+}
+
+interface Difference {
+  readonly before: LockEntry | undefined
+  readonly after: LockEntry | undefined
+}
+
+function changed(before: Lock, after: Lock): readonly Difference[] {
+  const old = new Map(entriesOf(before).map((entry) => [keyOf(entry), entry]))
+  const now = new Map(entriesOf(after).map((entry) => [keyOf(entry), entry]))
+  const said = (entry: LockEntry | undefined): string | undefined =>
+    entry?.kind === 'feed' ? entry.sha256 : entry?.commit
+  return [...new Set([...old.keys(), ...now.keys()])]
+    .sort()
+    .map((key) => ({ before: old.get(key), after: now.get(key) }))
+    .filter((one) => said(one.before) !== said(one.after))
+}
+
+async function told(
+  workspace: Workspace,
+  { before, after }: Difference,
+  nameOf: (entry: ModuleLock | SourceLock) => string,
+  tags: ReadonlySet<string>,
+): Promise<readonly LockChange[]> {
+  const entry = after ?? before
+  if (entry === undefined) return []
+  if (entry.kind === 'feed') {
+    const [was, is] = [before, after].map((one) => (one?.kind === 'feed' ? one.date : undefined))
+    return [{ kind: 'feed', name: entry.id, arch: entry.arch, ...only({ before: was, after: is }) }]
+  }
+  const [was, is] = [before, after].map((one) => (one === undefined || one.kind === 'feed' ? undefined : one.commit))
+  const name = nameOf(entry)
+  const isTag = entry.kind === 'source' ? entry.refKind === 'tag' : tags.has(name)
+  const moved = was !== undefined && is !== undefined
+  const commits = entry.kind === 'module' && moved ? await countBetween(workspace, entry, was, is) : undefined
+  const from = entry.kind === 'module' && entry.path !== '' ? `${entry.url}//${entry.path}` : entry.url
+  return [
+    {
+      kind: entry.kind,
+      name,
+      from,
+      ref: entry.ref,
+      tagMoved: isTag && moved,
+      ...only({ before: was, after: is, commits }),
+    },
+  ]
+}
+
+async function countBetween(
+  workspace: Workspace,
+  { url }: ModuleLock,
+  since: string,
+  commit: string,
+): Promise<number | undefined> {
+  const [{ countCommits }, { Store }] = await Promise.all([
+    import('#engine/modules/checkout.ts'),
+    import('#engine/store/store.ts'),
+  ])
+  const { cacheRoot, offline, signal } = workspace
+  const store = await Store.open(cacheRoot)
+  return countCommits({ store, url, candidates: moduleAddresses(workspace, url), commit, since, offline, signal })
+}
+
+/** Leaves out what is undefined. */
+function only<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never
+}
