@@ -89,35 +89,46 @@ export interface Asked {
 
 /** All that is declared, backwards: answers who needs a name without going through all units again. */
 export class DeclaredGraph {
-  /** Whether a feed could mean something else by a name than the view does. */
-  readonly uncertain: boolean
+  #doubtful = false
+  readonly #certain: boolean
   readonly #needs = new Map<Unit, readonly Need[]>()
   readonly #ofUnit = new Map<Unit, Asked[]>()
   readonly #ofName = new Map<string, Asked[]>()
 
   /** @param names what names mean where feeds are open; without it, as far as units go */
   constructor(view: View, names?: Names) {
-    let uncertain = false
+    this.#certain = names !== undefined
     for (const unit of view.units()) {
       const needs = needsOf(view, unit, names === undefined ? undefined : (name) => unitOf(names, name))
       this.#needs.set(unit, needs)
       for (const need of needs) {
-        uncertain ||= need.virtual && names === undefined
         const asked: Asked = { by: unit, need }
         if (need.unit === undefined) append(this.#ofName, need.name, asked)
         else append(this.#ofUnit, need.unit, asked)
       }
     }
-    this.uncertain = uncertain
+  }
+
+  /** Whether it told something, since it was made, that feeds could contradict. */
+  get doubtful(): boolean {
+    return this.#doubtful
   }
 
   needs(unit: Unit): readonly Need[] {
-    return this.#needs.get(unit) ?? []
+    const found = this.#needs.get(unit) ?? []
+    this.#doubt(found)
+    return found
+  }
+
+  #doubt(needs: readonly Need[]): void {
+    this.#doubtful ||= !this.#certain && needs.some((need) => need.virtual)
   }
 
   /** Who names it; a text is the name of a feed package. */
   askers(target: Unit | string): readonly Asked[] {
-    return (typeof target === 'string' ? this.#ofName.get(target) : this.#ofUnit.get(target)) ?? []
+    const found = (typeof target === 'string' ? this.#ofName.get(target) : this.#ofUnit.get(target)) ?? []
+    this.#doubt(found.map(({ need }) => need))
+    return found
   }
 
   /** Names that only feeds can have. */

@@ -6,7 +6,7 @@ import { inspectPlan } from '../inspect.ts'
 import { planCatalog } from '../planning.ts'
 import { unknownName } from './naming.ts'
 import { classOf, kindOf } from './query.ts'
-import { declaredGraph } from './refs.ts'
+import { askDeclared } from './refs.ts'
 
 export interface GraphNode {
   readonly name: string
@@ -37,18 +37,14 @@ export interface Graph {
  * @throws {YoeError} UNIT_NOT_FOUND for a name that no unit has or provides
  */
 export async function graphOf(catalog: Catalog, names: readonly string[]): Promise<Graph> {
-  const declared = await declaredGraph(catalog)
   const roots = names.map((name) => {
     const unit = catalog.view.find(name)
     if (unit === undefined) throw unknownName(catalog, name)
     return unit
   })
-  return walk(
-    declared,
-    [...new Set(roots)],
-    () => true,
-    () => undefined,
-  )
+  const all = (): boolean => true
+  const why = (): undefined => undefined
+  return askDeclared(catalog, (declared) => walk(declared, [...new Set(roots)], all, why))
 }
 
 /**
@@ -63,13 +59,8 @@ export async function staleGraph(catalog: Catalog, names: readonly string[]): Pr
       .map(({ node, why }) => [node.unit, why] as const),
   )
   const roots = plan.targets.map(({ unit }) => unit).filter((unit) => stale.has(unit))
-  const declared = await declaredGraph(catalog)
-  const graph = walk(
-    declared,
-    roots,
-    (need) => need.unit !== undefined && stale.has(need.unit),
-    (unit) => stale.get(unit),
-  )
+  const isStale = ({ unit }: Need): boolean => unit !== undefined && stale.has(unit)
+  const graph = await askDeclared(catalog, (declared) => walk(declared, roots, isStale, (unit) => stale.get(unit)))
   // What only feed packages lead to is built, too.
   const seen = new Set(graph.nodes.map(({ name }) => name))
   const apart = [...stale.keys()].filter((unit) => !seen.has(unit.name))

@@ -6,12 +6,10 @@ import type { Position, YoeError } from '#engine/errors.ts'
 import { userErrors, YoeErrors } from '#engine/errors.ts'
 import { Closures } from '#engine/plan/closures.ts'
 import type { ImageNode, Node, ToolchainNode } from '#engine/plan/graph.ts'
-import { resolveGraph } from '#engine/plan/resolve.ts'
 import { UnitRecords } from '#engine/plan/unit-records.ts'
-import type { Universe } from '#engine/plan/universe.ts'
 import type { Unit } from '#engine/project/model.ts'
 import type { Catalog } from '../catalog-view.ts'
-import { universeOf } from '../planning.ts'
+import { resolveIn, universeOf } from '../planning.ts'
 import { findName, namesOf } from './naming.ts'
 
 /** A name that an image installs for its own sake. */
@@ -50,7 +48,7 @@ export async function contentsOf(
 ): Promise<{ readonly contents: readonly Contents[]; readonly unresolved: readonly Unresolved[] }> {
   if (names.length === 0) return { contents: [], unresolved: [] }
   const universe = await universeOf(catalog)
-  const { nodes, unresolved } = resolveEach(catalog, universe, names)
+  const { nodes, unresolved } = await resolveEach(catalog, names)
   const essentials = universe.feeds.flatMap((feed) => feed.essentials())
   const contents = nodes.flatMap((node): readonly Contents[] => {
     if (node.kind === 'package') return []
@@ -62,13 +60,12 @@ export async function contentsOf(
 }
 
 /** All at once, which shares what they have in common; if that fails, one by one. */
-function resolveEach(
+async function resolveEach(
   catalog: Catalog,
-  universe: Universe,
   names: readonly string[],
-): { nodes: readonly Node[]; unresolved: readonly Unresolved[] } {
+): Promise<{ nodes: readonly Node[]; unresolved: readonly Unresolved[] }> {
   try {
-    return { nodes: resolveGraph(universe, names), unresolved: [] }
+    return { nodes: (await resolveIn(catalog, names)).targets, unresolved: [] }
   } catch (failure) {
     if (userErrors(failure) === undefined) throw failure
   }
@@ -76,7 +73,7 @@ function resolveEach(
   const unresolved: Unresolved[] = []
   for (const name of names) {
     try {
-      nodes.push(...resolveGraph(universe, [name]))
+      nodes.push(...(await resolveIn(catalog, [name])).targets)
     } catch (failure) {
       const errors = userErrors(failure)
       const unit = catalog.view.find(name)

@@ -1,6 +1,6 @@
 import { YoeError } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
-import type { Project, Unit } from '#engine/project/model.ts'
+import type { FeedDeclaration, ModuleInfo, Unit } from '#engine/project/model.ts'
 
 /** How a unit's last build went, and what a build would find now. */
 export const statuses = ['cached', 'stale', 'failed', 'building', 'never'] as const
@@ -26,6 +26,13 @@ export interface Query {
   readonly statuses: readonly Status[]
 }
 
+/** What of a project decides about the values of fields. */
+export interface Declared {
+  readonly units: readonly Pick<Unit, 'builtVia'>[]
+  readonly modules: readonly Pick<ModuleInfo, 'name'>[]
+  readonly feeds: readonly Pick<FeedDeclaration, 'id'>[]
+}
+
 const kinds = ['unit', 'image', 'container', 'feed'] as const
 
 /** What a unit is to people: `unit`, `image`, `container`. */
@@ -48,7 +55,7 @@ export const moduleTitle = (module: string): string => (module === '' ? 'project
  * @throws {YoeError} USAGE for a field or value that there is none of, with what was probably meant
  * @see seed, Search
  */
-export function parseQuery(words: readonly string[], project: Project): Query {
+export function parseQuery(words: readonly string[], project: Declared): Query {
   const query = {
     texts: [] as string[],
     types: [] as string[],
@@ -76,7 +83,7 @@ function add(
   query: { types: string[]; modules: string[]; within: string[]; statuses: Status[] },
   field: Field,
   value: string,
-  project: Project,
+  project: Declared,
 ): void {
   switch (field) {
     case 'type':
@@ -106,7 +113,7 @@ function known(field: Field, value: string, values: readonly string[]): string {
 }
 
 /** All that `module:` answers to. */
-function* moduleNames(project: Project): Generator<string> {
+function* moduleNames(project: Declared): Generator<string> {
   yield 'project'
   for (const { name } of project.modules) {
     yield name

@@ -55,13 +55,15 @@ export interface RefsOptions {
 /** Who needs `name`, in the whole project. @throws {YoeErrors} UNIT_NOT_FOUND */
 export async function refsOf(catalog: Catalog, name: string, { direct }: RefsOptions): Promise<Refs> {
   const found = await findName(catalog, name)
-  const graph = await declaredGraph(catalog)
   const target = found.kind === 'unit' ? found.unit : name
-  const units = dependents(graph, target).filter((one) => one.kind !== 'image' && (one.direct || !direct))
+  const { units, images } = await askDeclared(catalog, (graph) => ({
+    units: dependents(graph, target, direct).filter((one) => one.kind !== 'image'),
+    images: directImages(graph, target),
+  }))
   const base = { name, means: found.kind === 'unit' ? found.unit.name : (found.records[0]?.name ?? name) }
   const described = found.kind === 'unit' ? { kind: kindOf(found.unit), at: found.unit.at } : { kind: 'feed' as const }
   const list = units.map(({ kind, ...rest }): Reference => ({ ...rest, kind: kind === 'container' ? kind : 'unit' }))
-  if (direct) return { ...base, ...described, units: list, images: directImages(graph, target), unresolved: [] }
+  if (direct) return { ...base, ...described, units: list, images, unresolved: [] }
   const containers = found.kind === 'feed' ? catalog.view.units().filter((unit) => unit.kind === 'toolchain') : []
   const { contents, unresolved } = await contentsOf(catalog, [
     ...imagesOf(catalog),
@@ -98,7 +100,10 @@ export interface RefsTree {
 /** The same as a tree of what is declared, step by step. @throws {YoeErrors} UNIT_NOT_FOUND */
 export async function refsTree(catalog: Catalog, name: string): Promise<RefsTree> {
   const found = await findName(catalog, name)
-  const graph = await declaredGraph(catalog)
+  return askDeclared(catalog, (graph) => treeAbove(graph, found.kind === 'unit' ? found.unit : name))
+}
+
+function treeAbove(graph: DeclaredGraph, target: Unit | string): RefsTree {
   const shown = new Set<Unit | string>()
   const treeOf = (step: Unit | string, relations: readonly Relation[]): RefsTree => {
     const base =
@@ -110,7 +115,7 @@ export async function refsTree(catalog: Catalog, name: string): Promise<RefsTree
     const neededBy = repeated ? [] : [...askers].map(([by, all]) => treeOf(by, all))
     return { ...base, relations, neededBy, repeated }
   }
-  return treeOf(found.kind === 'unit' ? found.unit : name, [])
+  return treeOf(target, [])
 }
 
 /** Images of this distro that the machine can have, by name. */
@@ -121,10 +126,11 @@ export function imagesOf({ project, machine, view, distro }: Catalog): readonly 
     .map(({ name }) => name)
 }
 
-/** What is declared, with feeds asked only where they could change what a name means. */
-export async function declaredGraph(catalog: Catalog): Promise<DeclaredGraph> {
+/** Asks what is declared; with feeds open only if the answer hangs on what they have. */
+export async function askDeclared<T>(catalog: Catalog, ask: (graph: DeclaredGraph) => T): Promise<T> {
   const graph = new DeclaredGraph(catalog.view)
-  return graph.uncertain ? new DeclaredGraph(catalog.view, await namesOf(catalog)) : graph
+  const answer = ask(graph)
+  return graph.doubtful ? ask(new DeclaredGraph(catalog.view, await namesOf(catalog))) : answer
 }
 
 /** Whatever packages a name stands for. */
@@ -134,8 +140,11 @@ export function packageNamesOf(found: Found): readonly string[] {
 
 export type Dependent = Omit<Reference, 'kind'> & { readonly kind: 'unit' | 'image' | 'container' }
 
-/** Everything that leads to a target by what is declared, nearest first. */
-export function dependents(graph: DeclaredGraph, target: Unit | string): readonly Dependent[] {
+/**
+ * Everything that leads to a target by what is declared, nearest first.
+ * @param direct only what names it itself
+ */
+export function dependents(graph: DeclaredGraph, target: Unit | string, direct: boolean): readonly Dependent[] {
   const reached = new Map<Unit, Asked[]>()
   const queue: (Unit | string)[] = [target]
   for (const step of queue) {
@@ -144,8 +153,7 @@ export function dependents(graph: DeclaredGraph, target: Unit | string): readonl
       if (known !== undefined) known.push(asked)
       else {
         reached.set(asked.by, [asked])
-        // An image is nobody's dependency, and of a toolchain everything is built with it.
-        queue.push(asked.by)
+        if (!direct) queue.push(asked.by)
       }
     }
   }

@@ -10,7 +10,7 @@ import { inspectPlan } from '../inspect.ts'
 import type { Plan } from '../planning.ts'
 import { planCatalog } from '../planning.ts'
 import { findName } from './naming.ts'
-import { declaredGraph, dependents } from './refs.ts'
+import { askDeclared, dependents } from './refs.ts'
 import { whyOf } from './why.ts'
 
 /** What might be done to the project. */
@@ -85,7 +85,8 @@ export async function whatIf(catalog: Catalog, proposal: Proposal, images: reado
 async function targetsOf(catalog: Catalog, proposal: Proposal, images: readonly string[]): Promise<readonly string[]> {
   if (proposal.kind !== 'bump') return images
   const unit = await unitNamed(catalog, proposal.unit)
-  const units = dependents(await declaredGraph(catalog), unit).filter(({ kind }) => kind !== 'image')
+  const above = await askDeclared(catalog, (graph) => dependents(graph, unit, false))
+  const units = above.filter(({ kind }) => kind !== 'image')
   return [...new Set([unit.name, ...units.map(({ name }) => name), ...images])]
 }
 
