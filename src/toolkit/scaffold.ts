@@ -1,5 +1,10 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import type { WorkflowOptions } from './workflow.ts'
 import { workflowFile, workflowPath } from './workflow.ts'
+import type { WorkspaceOptions } from './workspace.ts'
+import { loadProject, openWorkspace } from './workspace.ts'
 
 export interface Scaffold {
   readonly name: string
@@ -12,7 +17,7 @@ export interface Scaffold {
 export function scaffold({ name, machine, workflow }: Scaffold): readonly (readonly [string, string])[] {
   return [
     ['PROJECT.star', project(name, machine)],
-    ['.gitignore', 'build/\ncache/\nrepo/\nlocal.star\n'],
+    ['.gitignore', 'build/\ncache/\nrepo/\nlocal.star*\n'],
     ['README.md', readme(name)],
     ['units/hello.star', unit],
     ['units/hello/hello.conf.tmpl', '# {{.name}} {{.version}}\ngreeting = {{.greeting}}\n'],
@@ -22,6 +27,27 @@ export function scaffold({ name, machine, workflow }: Scaffold): readonly (reado
     [`images/${name}-image.star`, image(name)],
     ...(workflow === undefined ? [] : ([[workflowPath, workflowFile(workflow)]] as const)),
   ]
+}
+
+/**
+ * Evaluates files of a new project, before they are written where they belong.
+ * @throws {YoeErrors} MACHINE_NOT_FOUND, with the machines that there are
+ */
+export async function checkScaffold(
+  files: readonly (readonly [string, string])[],
+  { env, report, signal }: Pick<WorkspaceOptions, 'env' | 'report' | 'signal'>,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'yoe-init-'))
+  try {
+    for (const [path, content] of files) {
+      await mkdir(dirname(join(folder, path)), { recursive: true })
+      await writeFile(join(folder, path), content)
+    }
+    const options = { cwd: folder, project: folder, offline: true, locked: undefined, env, report, signal }
+    await loadProject(openWorkspace(options), undefined)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 const project = (name: string, machine: string): string => `project(
