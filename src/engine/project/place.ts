@@ -1,6 +1,9 @@
 import { posix } from 'node:path'
 import type { Place } from './model.ts'
 
+/** Where a project or module keeps commands of the command line. */
+export const commandsFolder = 'commands'
+
 /** How a file is named to users and in load(): `units/app.star` in the project, `@module-core//classes/cmake.star` in a module. */
 export function placeLabel(place: Place): string {
   return place.module === '' ? place.path : `@${place.module}//${place.path}`

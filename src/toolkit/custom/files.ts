@@ -1,9 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Place, Project } from '#engine/project/model.ts'
-
-/** Where a project or module keeps its commands; what lies in subfolders is for them to load. */
-export const commandsFolder = 'commands'
+import { commandsFolder } from '#engine/project/place.ts'
 
 /** A file that is one command of the command line, called like the file. */
 export interface CommandFile {
@@ -15,7 +13,7 @@ export interface CommandFile {
 
 /**
  * The commands of a project and its modules, by name: the project's win over those of modules, those of later modules
- * over earlier ones. Looks at names of files only.
+ * over earlier ones. Looks at names of files only; subfolders are for what commands load.
  */
 export function commandFiles(project: Pick<Project, 'root' | 'modules'>): ReadonlyMap<string, CommandFile> {
   const owners = [...project.modules, { name: '', root: project.root }]
