@@ -83,7 +83,6 @@ async function world(
     processors: 1,
     maintainer: 'nobody',
     functions: never,
-    networkEnvironment: {},
     sourceDateEpoch: 0,
     builder: 'test',
     report: (event) => events.push(event),

@@ -44,7 +44,6 @@ async function stage(t: TestContext, unit: string, files: Texts) {
     processors: 1,
     maintainer: '',
     functions: never,
-    networkEnvironment: {},
     sourceDateEpoch: 0,
     builder: '',
     report: silent,
@@ -89,7 +88,7 @@ test('the machine is seen by units whose scope it is, and by no other', async (t
     assert.ok(error)
     assert.match(
       shown(error),
-      /^units\/u\/conf:2: BAD_FIELD unit "app": .*machine.* \| the template sees: name, version, release, arch, project \(machine and console with scope = "machine"\)$/,
+      /^units\/u\/conf:2: BAD_FIELD unit "app": .*machine.* \| the template sees: name, version, release, arch, project, project_version \(machine and console with scope = "machine"\)$/,
     )
     return true
   })

@@ -127,7 +127,7 @@ function told(failure: StarlarkError): unknown {
   if (failure.kind === 'cancelled') return new YoeError('CANCELLED', 'the task was cancelled', { cause: failure })
   const cause = failure.cause instanceof YoeError ? failure.cause : undefined
   // Anything else that was thrown in a builtin is a bug of ours, or a full disk.
-  if (cause === undefined && failure.cause !== undefined) return failure.cause
+  if (failure.kind === 'eval' && cause === undefined && failure.cause !== undefined) return failure.cause
   const frames = failure.frames
     .flatMap(({ name, position }) => (position === undefined ? [] : [`${position.file}:${position.line} in ${name}`]))
     .reverse()
