@@ -16,11 +16,19 @@ export function canonical(value: Json): string {
     if (!value.isWellFormed()) throw new TypeError('a key holds text that is not valid Unicode')
     return JSON.stringify(value)
   }
-  if (isArray(value)) return `[${value.map(canonical).join(',')}]`
-  const members = Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-    .map(([key, member]) => `${canonical(key)}:${canonical(member)}`)
-  return `{${members.join(',')}}`
+  if (value === undefined) throw new TypeError("a key can't hold undefined")
+  let text = ''
+  if (isArray(value)) {
+    for (const item of value) text += text === '' ? canonical(item) : `,${canonical(item)}`
+    return `[${text}]`
+  }
+  // The default order is that of code units.
+  for (const key of Object.keys(value).sort()) {
+    const member = value[key]
+    if (member === undefined) throw new TypeError("a key can't hold undefined")
+    text += `${text === '' ? '' : ','}${canonical(key)}:${canonical(member)}`
+  }
+  return `{${text}}`
 }
 
 function isArray(value: Json): value is readonly Json[] {

@@ -1,5 +1,16 @@
 import type { PackageRecord } from '../catalog/package.ts'
-import type { ImageUser, Json, Machine, Partition, Place, Source, Step, Task } from '../project/model.ts'
+import type {
+  ImageUser,
+  Json,
+  Machine,
+  PackageUnit,
+  Partition,
+  Place,
+  Project,
+  Source,
+  Step,
+  Task,
+} from '../project/model.ts'
 import { digestOf } from './canonical.ts'
 import type { ResolvedConfig, Setting } from './config.ts'
 import type { FieldPolicy } from './field-policy.ts'
@@ -50,12 +61,12 @@ export function placesOf(nodes: readonly Node[]): readonly Place[] {
  * Keys of all nodes reachable from `targets`: SHA-256 over canonical JSON of everything that can change the result,
  * free of absolute paths, users, times and declaration order.
  *
- * @param project its name, which packages and templates hold
+ * @param project its name is in packages and templates, its version in templates
  */
 export function hashNodes(
   targets: readonly Node[],
   contentOf: ContentDigests,
-  project: string,
+  project: ProjectIdentity,
 ): ReadonlyMap<Node, NodeKey> {
   const keys = new Map<Node, NodeKey>()
   const hashOf = (node: Node): string => {
@@ -72,17 +83,35 @@ export function hashNodes(
 
 type Document = { readonly [key: string]: Json }
 
-function documentOf(node: Node, contentOf: ContentDigests, project: string, hashOf: (node: Node) => string): Document {
+type ProjectIdentity = Pick<Project, 'name' | 'version'>
+
+function documentOf(
+  node: Node,
+  contentOf: ContentDigests,
+  { name, version }: ProjectIdentity,
+  hashOf: (node: Node) => string,
+): Document {
   switch (node.kind) {
     case 'toolchain':
       return toolchainDocument(node, hashOf)
     case 'package':
-      return { project, ...packageDocument(node, contentOf, hashOf) }
+      return {
+        project: name,
+        ...(mayRender(node.unit) ? { projectVersion: version } : {}),
+        ...packageDocument(node, contentOf, hashOf),
+      }
     case 'image':
       return imageDocument(node, contentOf, hashOf)
     default:
       return node satisfies never
   }
+}
+
+/** A function of a task can install templates, too. */
+function mayRender({ tasks }: PackageUnit): boolean {
+  return tasks.some(({ steps }) =>
+    steps.some((step) => step.kind === 'call' || (step.kind === 'install' && step.template)),
+  )
 }
 
 function toolchainDocument(node: ToolchainNode, hashOf: (node: Node) => string): Document {
@@ -258,9 +287,9 @@ function toJson(value: unknown): Json {
     return value
   if (Array.isArray(value)) return value.map(toJson)
   if (typeof value === 'object') {
-    return Object.fromEntries(
-      Object.entries(value).flatMap(([key, member]) => (member === undefined ? [] : [[key, toJson(member)]])),
-    )
+    const members: [string, Json][] = []
+    for (const [key, member] of Object.entries(value)) if (member !== undefined) members.push([key, toJson(member)])
+    return Object.fromEntries(members)
   }
   throw new TypeError(`a declaration holds a ${typeof value}`)
 }

@@ -63,8 +63,18 @@ function rootsFor(
 
 /** Whether a package is missing in some root that the unit's tasks run in: what all have is not unpacked again. */
 function besides(roots: readonly (ToolchainNode | undefined)[]): (record: PackageRecord) => boolean {
-  const there = roots.map((root) => new Set(root?.packages.map(identity)))
+  const there = roots.map(packagesOf)
   return (record) => !there.every((packages) => packages.has(identity(record)))
+}
+
+/** Many units are built in one root. */
+const packagesByRoot = new WeakMap<ToolchainNode, ReadonlySet<string>>()
+
+function packagesOf(root: ToolchainNode | undefined): ReadonlySet<string> {
+  if (root === undefined) return new Set()
+  const known = packagesByRoot.get(root) ?? new Set(root.packages.map(identity))
+  packagesByRoot.set(root, known)
+  return known
 }
 
 const identity = ({ name, version, arch }: PackageRecord): string => `${name}:${arch}=${version}`

@@ -1,4 +1,4 @@
-import { dependencyText } from '../catalog/explain.ts'
+import { dependencyText, versionHint } from '../catalog/explain.ts'
 import type { Alternatives, Dependency, PackageRecord } from '../catalog/package.ts'
 import type { Root } from '../catalog/solver.ts'
 import { YoeError } from '../errors.ts'
@@ -7,6 +7,14 @@ import { titleOf } from './closures.ts'
 import type { PackageNode } from './graph.ts'
 import { isMet, offerText } from './offers.ts'
 import type { Resolving } from './resolving.ts'
+
+/** What the packages of a unit need beside what it was built with: names that feeds answer to, and units. */
+interface Needs {
+  readonly groups: readonly Alternatives[]
+  readonly units: readonly PackageNode[]
+}
+
+const needsByNode = new WeakMap<PackageNode, Needs>()
 
 /**
  * What a unit's tasks see of others, while it is being found: the packages of its build dependencies and of all that
@@ -45,7 +53,7 @@ export class Sysroot {
         new YoeError(
           'UNSATISFIABLE',
           `${titleOf(this.#unit)} wants ${dependencyText(dependency)}; ${offerText(universe, found, dependency.name)}`,
-          { at, unit: name },
+          { at, unit: name, hint: versionHint('unit') },
         ),
       )
       return
@@ -81,27 +89,49 @@ export class Sysroot {
   #spread(node: PackageNode): void {
     if (this.#seen.has(node)) return
     this.#seen.add(node)
-    for (const inner of node.sysroot) this.#spread(inner)
-    for (const { name } of node.sysrootFeed) this.#ask([{ name }], node.unit)
-    this.#resolving.within(node.unit, () => {
-      for (const group of node.runtimeDeps) this.#need(group, node.unit)
-    })
+    // A sysroot holds all that its units need already, so it is not gone through again for each of them.
+    for (const inner of node.sysroot) {
+      if (this.#seen.has(inner)) continue
+      this.#seen.add(inner)
+      for (const group of this.#needs(inner).groups) this.#ask(group, inner.unit)
+      this.#units.add(inner)
+    }
+    const { groups, units } = this.#needs(node)
+    for (const group of groups) this.#ask(group, node.unit)
+    for (const unit of units) this.#spread(unit)
     this.#units.add(node)
   }
 
+  #needs(node: PackageNode): Needs {
+    const known = needsByNode.get(node)
+    if (known !== undefined) return known
+    const groups: Alternatives[] = node.sysrootFeed.map(({ name }) => [{ name }])
+    const units: PackageNode[] = []
+    this.#resolving.within(node.unit, () => {
+      for (const group of node.runtimeDeps) {
+        const unit = this.#unitFor(group, node.unit)
+        if (unit === undefined) groups.push(group)
+        else {
+          const needed = this.#resolving.node(unit)
+          if (needed?.kind === 'package') units.push(needed)
+        }
+      }
+    })
+    const needs = { groups, units }
+    needsByNode.set(node, needs)
+    return needs
+  }
+
   /** The first alternative that is a unit, where no package of a feed comes before it. */
-  #need(group: Alternatives, by: PackageUnit): void {
+  #unitFor(group: Alternatives, by: PackageUnit): PackageUnit | undefined {
     const { universe } = this.#resolving
     for (const dependency of group) {
       const found = this.#resolving.meaning(dependency.name, by.at, `unit "${by.name}"`)
       if (found === undefined) continue
-      if (found.kind === 'feed') break
-      if (!isMet(universe, found, dependency)) continue
-      const node = this.#resolving.node(found.unit)
-      if (node?.kind === 'package') this.#spread(node)
-      return
+      if (found.kind === 'feed') return undefined
+      if (isMet(universe, found, dependency)) return found.unit
     }
-    this.#ask(group, by)
+    return undefined
   }
 
   #ask(dependency: Alternatives, by: PackageUnit): void {
