@@ -2,39 +2,52 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Feed, PackageRecord } from '#engine/catalog/package.ts'
+import type { Dependency, Feed, PackageRecord } from '#engine/catalog/package.ts'
 import { View } from '#engine/catalog/view.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { hashNodes, type NodeKey, placesOf } from '#engine/plan/hash.ts'
 import { resolveGraph, type Universe } from '#engine/plan/resolve.ts'
 import type { Project } from '#engine/project/model.ts'
 import { treeDigest } from '#engine/source/tree.ts'
+import { debianVersions } from '#feeds/debian/version.ts'
 import { type Texts, writeTexts } from '../../support/project.ts'
 import { evaluateAt } from '../project/evaluating.ts'
 
-/** `name version: dependency dependency` (with `| provides name`) to a package. */
-export function fakeFeed(lines: readonly string[]): Feed {
+/** `b`, `b(>=2)` */
+function relation(text: string): Dependency {
+  const [, name = '', relation, version] = /^([^(]+)(?:\((<<|<=|=|>=|>>)([^)]+)\))?$/.exec(text) ?? []
+  const known = (['<<', '<=', '=', '>=', '>>'] as const).find((one) => one === relation)
+  return known === undefined || version === undefined ? { name } : { name, version: { relation: known, version } }
+}
+
+/** `name version: dependency other(>=2) one/another | provides versioned(=3) - conflicts` to a package. */
+export function fakeFeed(lines: readonly string[], id = 'fake.main', arch = 'amd64'): Feed {
   const records = lines.map((line): PackageRecord => {
-    const [, name = '', version = '', depends = '', provides = ''] =
-      /^(\S+) (\S+?):?(?: ([^|]*?))?(?: ?\| (.*))?$/.exec(line) ?? []
+    const [, name = '', version = '', depends = '', provides = '', conflicts = ''] =
+      /^(\S+) (\S+?):?(?: ([^|-]\S*(?: [^|-]\S*)*))?(?: ?\| ([^-]\S*(?: [^-]\S*)*))?(?: - (.*))?$/.exec(line) ?? []
     const words = (text: string): string[] => text.split(' ').filter(Boolean)
     return {
       name,
       version,
-      arch: 'amd64',
-      depends: words(depends).map((dependency) => [{ name: dependency }]),
-      provides: words(provides).map((provided) => ({ name: provided })),
-      conflicts: [],
+      arch,
+      depends: words(depends).map((group) => group.split('/').map(relation)),
+      provides: words(provides)
+        .map(relation)
+        .map(({ name: provided, version: of }) =>
+          of === undefined ? { name: provided } : { name: provided, version: of.version },
+        ),
+      conflicts: words(conflicts).map(relation),
       essential: false,
       priority: 'optional',
-      origin: { kind: 'feed', feed: 'fake.main', path: `pool/${name}.deb`, sha256: `${name}-${version}`, size: 1 },
+      origin: { kind: 'feed', feed: id, path: `pool/${name}.deb`, sha256: `${name}-${version}`, size: 1 },
     }
   })
+  const lookup = Map.groupBy(records, ({ name }) => name)
   return {
-    id: 'fake.main',
+    id,
     distro: 'debian',
-    digest: 'fake',
-    lookup: (name) => records.filter((record) => record.name === name),
+    digest: `${id} ${lines.join()}`,
+    lookup: (name) => lookup.get(name) ?? [],
     providers: (name) => records.filter((record) => record.provides.some((provided) => provided.name === name)),
     essentials: () => [],
     names: () => records.map(({ name }) => name),
@@ -69,11 +82,20 @@ export interface World {
   readonly hashes: Readonly<Record<string, string>>
 }
 
+export interface PlanOptions {
+  readonly feed?: Feed
+  /** After `feed`. */
+  readonly feeds?: readonly Feed[]
+  readonly distro?: string
+  readonly prepare?: (root: string) => void
+  readonly universe?: Partial<Universe>
+}
+
 /** Plans `targets` of a project that is written into a folder of its own. */
 export async function plan(
   texts: Texts,
   targets: readonly string[],
-  { feed = fakeFeed(packages), distro = 'debian', prepare = (_root: string): void => {} } = {},
+  { feed = fakeFeed(packages), prepare = (_root: string): void => {}, ...more }: PlanOptions = {},
 ): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'yoe-plan-'))
   try {
@@ -81,7 +103,7 @@ export async function plan(
     mkdirSync(root)
     writeTexts(root, { ...base, ...texts })
     prepare(root)
-    return await planAt(root, targets, feed, distro)
+    return await planAt(root, targets, feed, more)
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -91,7 +113,7 @@ export async function planAt(
   root: string,
   targets: readonly string[],
   feed: Feed = fakeFeed(packages),
-  distro = 'debian',
+  { distro = 'debian', ...more }: PlanOptions = {},
 ): Promise<World> {
   const { project, machine } = await evaluateAt(root)
   if (machine === undefined) throw new TypeError('the fake project has a machine')
@@ -99,15 +121,16 @@ export async function planAt(
     view: new View(project, machine, distro),
     arch: machine.arch,
     packageArch: 'amd64',
-    feeds: [feed],
-    versions: { compare: (a, b) => a.localeCompare(b, 'en', { numeric: true }) },
+    feeds: [feed, ...(more.feeds ?? [])],
+    versions: debianVersions,
     packageVersion: (unit) => `${unit.version}-r${unit.release}`,
+    ...more.universe,
   }
   const nodes = resolveGraph(universe, targets)
   const contents = new Map(
     placesOf(nodes).map((place) => [`${place.module}//${place.path}`, treeDigest(join(root, place.path), undefined)]),
   )
-  const keys = hashNodes(nodes, ({ module, path }) => contents.get(`${module}//${path}`) ?? '', project.name)
+  const keys = hashNodes(nodes, ({ module, path }) => contents.get(`${module}//${path}`) ?? '', project)
   return {
     project,
     targets: nodes,

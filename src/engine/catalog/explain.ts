@@ -113,13 +113,26 @@ function ending(
     const remark = known.remark?.(name)
     return [remark === undefined ? offer : `${offer} (${remark})`]
   })
-  if (there.length > 0) return new YoeError('UNSATISFIABLE', chain([...links, there.join(', ')]), { at })
+  if (there.length > 0) {
+    const [newest] = group.flatMap(({ name }) =>
+      exclude.has(name) ? [] : (newestOf(known, name) ?? known.providers(name)[0] ?? []),
+    )
+    const hint = newest === undefined ? undefined : versionHint(newest.origin.kind)
+    return new YoeError('UNSATISFIABLE', chain([...links, there.join(', ')]), { at, hint })
+  }
   const names = group.map((dependency) => clip(dependency.name)).join(' or ')
   const [first] = group
   return new YoeError('UNIT_NOT_FOUND', chain([...links, `no unit or feed has ${names}`]), {
     at,
     hint: first === undefined ? undefined : didYouMean(clip(first.name), known.names()),
   })
+}
+
+/** What to do about a version that is not the one that is wanted. */
+export function versionHint(origin: PackageRecord['origin']['kind']): string {
+  return origin === 'unit'
+    ? 'raise the version of that unit, or ask for one that is there'
+    : 'ask for a version that is there; yoe update looks for newer packages, prefer_modules takes it from elsewhere'
 }
 
 /** `debian.main has b 1.9`: what there is of a name, in its newest version. */

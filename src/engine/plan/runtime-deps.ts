@@ -1,4 +1,4 @@
-import { dependencyText } from '../catalog/explain.ts'
+import { dependencyText, versionHint } from '../catalog/explain.ts'
 import { YoeError } from '../errors.ts'
 import type { PackageUnit } from '../project/model.ts'
 import { titleOf } from './closures.ts'
@@ -21,7 +21,11 @@ export function checkRuntimeDeps(resolving: Resolving, unit: PackageUnit): void 
       new YoeError(
         'UNSATISFIABLE',
         `${titleOf(unit)} needs ${asked.map(dependencyText).join(' | ')}; ${offers.join(', ')}`,
-        { at: unit.at, unit: unit.name },
+        {
+          at: unit.at,
+          unit: unit.name,
+          hint: versionHint(found.some(({ means }) => means?.kind === 'unit') ? 'unit' : 'feed'),
+        },
       ),
     )
   }
