@@ -76,6 +76,7 @@ export const base: Texts = {
 
 export interface World {
   readonly project: Project
+  readonly universe: Universe
   readonly targets: readonly Node[]
   readonly keys: ReadonlyMap<Node, NodeKey>
   /** By the node's id. */
@@ -133,6 +134,7 @@ export async function planAt(
   const keys = hashNodes(nodes, ({ module, path }) => contents.get(`${module}//${path}`) ?? '', project)
   return {
     project,
+    universe,
     targets: nodes,
     keys,
     hashes: Object.fromEntries([...keys].map(([node, { hash }]) => [node.id, hash])),
