@@ -17,6 +17,7 @@ export function canonical(value: Json): string {
     return JSON.stringify(value)
   }
   if (value === undefined) throw new TypeError("a key can't hold undefined")
+  if (isSorted(value)) return JSON.stringify(value)
   let text = ''
   if (isArray(value)) {
     for (const item of value) text += text === '' ? canonical(item) : `,${canonical(item)}`
@@ -29,6 +30,24 @@ export function canonical(value: Json): string {
     text += `${text === '' ? '' : ','}${canonical(key)}:${canonical(member)}`
   }
   return `{${text}}`
+}
+
+/** Whether JSON.stringify, which is several times as quick, writes the same: all keys in order, nothing that it would change. */
+function isSorted(value: Json | undefined): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value === 'boolean' || value === null) return true
+  if (value === undefined) return false
+  if (isArray(value)) {
+    for (const item of value) if (!isSorted(item)) return false
+    return true
+  }
+  let before = ''
+  for (const key of Object.keys(value)) {
+    if (key < before || !key.isWellFormed() || !isSorted(value[key])) return false
+    before = key
+  }
+  return true
 }
 
 function isArray(value: Json): value is readonly Json[] {

@@ -274,7 +274,8 @@ function stepIdentity(step: Step, contentOf: ContentDigests): Json {
 /** The fields of a declaration that are in its key; absent ones stay absent, so that a new field rebuilds nobody. */
 function pick<T extends object>(value: T, policy: FieldPolicy<T>, which: 'in' | 'scoped' = 'in'): Document {
   const chosen: Record<string, Json> = {}
-  for (const field of Object.keys(policy) as (keyof T & string)[]) {
+  // In the order that the key has them: what is in order is written several times as quickly.
+  for (const field of (Object.keys(policy) as (keyof T & string)[]).sort()) {
     const member: unknown = value[field]
     if (policy[field] === which && member !== undefined) chosen[field] = toJson(member)
   }
@@ -289,7 +290,7 @@ function toJson(value: unknown): Json {
   if (typeof value === 'object') {
     const members: [string, Json][] = []
     for (const [key, member] of Object.entries(value)) if (member !== undefined) members.push([key, toJson(member)])
-    return Object.fromEntries(members)
+    return Object.fromEntries(byName(members))
   }
   throw new TypeError(`a declaration holds a ${typeof value}`)
 }
