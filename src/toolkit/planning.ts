@@ -101,7 +101,7 @@ export async function planCatalog(catalog: Catalog, names: readonly string[]): P
   }
   const absolute = placeResolver(catalog.evaluated)
   const contents = readContents(placesOf(targets), absolute, workspace.cacheRoot)
-  const keys = hashNodes(targets, contents, project.name)
+  const keys = hashNodes(targets, contents, project)
   return {
     workspace,
     project,

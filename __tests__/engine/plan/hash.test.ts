@@ -160,6 +160,10 @@ const changes: Readonly<Record<string, Change>> = {
     feed: packages.map((line) => line.replace('bash 5', 'bash 6')),
     changes: ['im'],
   },
+  'the version of the project, which templates hold': {
+    texts: edit('PROJECT.star', 'name = "demo"', 'name = "demo", version = "9"'),
+    changes: ['app', 'im'],
+  },
   'the name of the project, which packages and templates hold': {
     texts: edit('PROJECT.star', '"demo"', '"other"'),
     changes: built,
@@ -197,10 +201,6 @@ const changes: Readonly<Record<string, Change>> = {
     changes: [],
   },
   'the default image': { texts: edit('PROJECT.star', 'machine = "box"', 'machine = "box", image = "im"'), changes: [] },
-  'the version of the project': {
-    texts: edit('PROJECT.star', 'name = "demo"', 'name = "demo", version = "9"'),
-    changes: [],
-  },
   'times of files': { prepare: (root) => utimesSync(join(root, 'app/app.c'), 1, 1), changes: [] },
   'modes that are not the executable bit': {
     prepare: (root) => chmodSync(join(root, 'app/app.c'), 0o600),
@@ -217,11 +217,11 @@ const changes: Readonly<Record<string, Change>> = {
 }
 
 const golden = {
-  'debian/app.x86_64': '112708b8ae141a0117832c4a9573c8b8115b02cdb3ba49b40db6d5e0e513d872',
+  'debian/app.x86_64': 'f5e70172df6509f66cadc1ed8404e66ec71e0695eb2d36b12602f4c7d2c6cc98',
   'debian/board.box': 'ecdc303014b79e85bd676b7b318187078818425c6c87455d85ee95b7938ab4d5',
   'debian/cloned.x86_64': '3716c0854bfecf40f4579c4a5647c66d7af69e8a01dccf77778337f5596dac3a',
   'debian/got.x86_64': '7c17af7e803a9282c6fac7bac57ab4776006dae89fa6307f89f2eb458ad8b257',
-  'debian/im.box': 'fc9d564436dfdf71da350497305ebae0dcf18568eb60b1f204839044e599b6c9',
+  'debian/im.box': '5789ba2006f818ae88ac7c5cb15b647ef94014c21d0f2a33d4578c41a7475f65',
   'debian/lib.x86_64': '10f627eccf56cee17941fc4a0431453fc8390c631ba55434b77229f50b7503fa',
   'debian/toolchain-fake.x86_64': '93686f0806bd974f1fb097ee55031a97fa1328ab4901ccad9c8fb41506b67e58',
   'debian/tools-fake.x86_64': '25e2964ea5cdfc66374b1acc5b301a2741d0164344e7fb7fb4c39c442fc97c8f',

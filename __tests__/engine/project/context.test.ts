@@ -8,7 +8,7 @@ const feed = (distro: string): string =>
   `apt_feed(name = "${distro}", distro = "${distro}", url = "http://x.org/d", suite = "s", arches = ["amd64"], keyring = "k.gpg")\n`
 
 /** What an expression is in a file of units/ or images/: None, numbers, texts and lists of them. */
-async function valueOf(
+async function seenAs(
   expression: string,
   texts: Texts = {},
   { machine, file = 'units/zz.star' }: { machine?: string; file?: string } = {},
@@ -75,12 +75,12 @@ const seen: Readonly<Record<string, readonly [machine: string, expression: strin
 
 for (const [what, [machine, expression, value]] of Object.entries(seen)) {
   test(`ctx: ${what}`, async () => {
-    assert.deepEqual(await valueOf(expression, { 'machines/m.star': machines }, { machine }), value)
+    assert.deepEqual(await seenAs(expression, { 'machines/m.star': machines }, { machine }), value)
   })
 }
 
 test('ctx: without a machine nothing is made up', async () => {
-  assert.deepEqual(await valueOf('[ctx.arch, ctx.machine, ctx.machine_config, ctx.provides.get("linux")]'), [
+  assert.deepEqual(await seenAs('[ctx.arch, ctx.machine, ctx.machine_config, ctx.provides.get("linux")]'), [
     null,
     null,
     null,
@@ -89,7 +89,7 @@ test('ctx: without a machine nothing is made up', async () => {
 })
 
 test('ctx has no distro, and can’t be changed', async () => {
-  assert.match(String(await valueOf('ctx.distro')), /struct has no \.distro attribute/)
+  assert.match(String(await seenAs('ctx.distro')), /struct has no \.distro attribute/)
   const { errors } = await evaluate(
     { 'machines/m.star': machines, 'units/u.star': 'ctx.machine_config.packages.append(1)\n' },
     { machine: 'm1' },
@@ -104,7 +104,7 @@ test('ctx.provides takes a name', async () => {
     'ctx.provides.get("a", "b", "c")',
     'ctx.provides.get(name = "a")',
   ]) {
-    assert.match(String(await valueOf(bad)), /STAR_EVAL ctx\.provides\.get\(\) takes a name/)
+    assert.match(String(await seenAs(bad)), /STAR_EVAL ctx\.provides\.get\(\) takes a name/)
   }
 })
 
@@ -115,9 +115,9 @@ const providers = {
 
 test('ctx.provides: what units provide is known in images/, whatever the names of files', async () => {
   const both = '[ctx.provides.get("init"), ctx.provides.get("ssh")]'
-  assert.deepEqual(await valueOf(both, providers), [null, null])
+  assert.deepEqual(await seenAs(both, providers), [null, null])
   for (const file of ['images/a.star', 'images/z.star']) {
-    assert.deepEqual(await valueOf(both, providers, { file }), ['systemd', 'sshd'])
+    assert.deepEqual(await seenAs(both, providers, { file }), ['systemd', 'sshd'])
   }
 })
 
@@ -141,7 +141,7 @@ test('ctx.provides: of several modules the one with the last word, and the kerne
     'two/units/u.star': 'unit(name = "init-two", version = "1", provides = ["init"])\n',
   }
   const both = '[ctx.provides.get("init"), ctx.provides.get("linux")]'
-  assert.deepEqual(await valueOf(both, texts, { machine: 'm1', file: 'images/i.star' }), ['init-two', 'linux-x'])
+  assert.deepEqual(await seenAs(both, texts, { machine: 'm1', file: 'images/i.star' }), ['init-two', 'linux-x'])
 })
 
 test('ctx.provides: a name that distros mean differently is an error that says how', async () => {
@@ -151,11 +151,11 @@ test('ctx.provides: a name that distros mean differently is an error that says h
       'unit(name = "init-d", version = "1", provides = ["init"], distro = "debian")\nunit(name = "init-u", version = "1", provides = ["init"], distro = "ubuntu")\nunit(name = "one", version = "1", provides = ["both"])\nunit(name = "other", version = "1", provides = ["half"], distro = "debian")\n',
   }
   assert.equal(
-    await valueOf('ctx.provides.get("init")', texts, { file: 'images/i.star' }),
+    await seenAs('ctx.provides.get("init")', texts, { file: 'images/i.star' }),
     'images/i.star:1: STAR_EVAL ctx.provides: what "init" means depends on the distro (init-d for debian, init-u for ubuntu); use the distro_… fields',
   )
   assert.deepEqual(
-    await valueOf('[ctx.provides.get("both"), ctx.provides.get("half")]', texts, { file: 'images/i.star' }),
+    await seenAs('[ctx.provides.get("both"), ctx.provides.get("half")]', texts, { file: 'images/i.star' }),
     ['one', 'other'],
   )
 })

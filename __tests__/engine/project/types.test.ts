@@ -184,7 +184,10 @@ const combinations: Readonly<Record<string, readonly [fields: string, said: stri
     'tasks = [task("t", run = "x"), task("t", run = "y")]',
     'unit "uu" has two tasks called "t"',
   ],
-  'a task that does nothing': ['tasks = [task("t")]', 'task("t") does nothing | give it run = "…", fn = … or steps = […]'],
+  'a task that does nothing': [
+    'tasks = [task("t")]',
+    'task("t") does nothing | give it run = "…", fn = … or steps = […]',
+  ],
   'the network where nothing is fetched': [
     'tasks = [task("compile", run = "x", network = True)]',
     'task("compile"): only a task called "fetch" may use the network | move what downloads into task("fetch", network = True, …); builds then work offline',

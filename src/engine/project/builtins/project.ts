@@ -53,8 +53,8 @@ export const project: Builtin = declaring(
       defaults: defaulting(made(defaultsKind), {}),
       modules: defaulting(list(made(moduleKind)), []),
       prefer_modules: defaulting(modulePins, []),
-      cache: defaulting(made(cacheKind), {}),
-      sources: defaulting(made(sourcesKind), { mirrors: {} }),
+      cache: optional(made(cacheKind)),
+      sources: optional(made(sourcesKind)),
     },
   },
   (fields, { at }, { declarations }) => {
@@ -63,7 +63,7 @@ export const project: Builtin = declaring(
         declarations.fail('DUPLICATE', `module "${reference.name}" is listed twice`, { at: reference.at })
       }
     }
-    const { prefer_modules: pins, ...rest } = fields
-    declarations.projects.push({ ...rest, pins: pins.map((pin) => ({ ...pin, at })), at })
+    const { prefer_modules: pins, cache = {}, sources = { mirrors: {} }, ...rest } = fields
+    declarations.projects.push({ ...rest, cache, sources, pins: pins.map((pin) => ({ ...pin, at })), at })
   },
 )

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { PackageUnit } from '#engine/project/model.ts'
+import { evaluate, shown } from '../engine/project/evaluating.ts'
+import type { Texts } from '../support/project.ts'
+
+const core = 'project(name = "demo", version = "1.0", modules = [module("yoe:module-core")])\n'
+
+/** The unit `app` of a project that calls classes of module-core. */
+async function unitOf(calls: string, texts: Texts = {}): Promise<PackageUnit> {
+  const loads = [
+    ['autotools', 'autotools'],
+    ['cmake', 'cmake'],
+    ['make', 'make'],
+    ['meson', 'meson'],
+    ['systemd', 'systemd_service'],
+    ['tasks', 'merge_tasks'],
+  ].map(([file, name]) => `load("@module-core//classes/${file}.star", "${name}")\n`)
+  const { evaluated, errors } = await evaluate({
+    'PROJECT.star': core,
+    ...texts,
+    'units/app.star': `${loads.join('')}${calls}`,
+  })
+  assert.deepEqual(errors.map(shown), [])
+  const unit = evaluated?.project.units.find(({ name }) => name === 'app')
+  assert.ok(unit?.kind === 'package')
+  return unit
+}
+
+/** `task: step; step`, one line for each task but `strip`. */
+function tasks({ tasks: all }: PackageUnit): readonly string[] {
+  return all
+    .filter(({ name }) => name !== 'strip')
+    .map(({ name, steps }) => {
+      const shownSteps = steps.map((step) =>
+        step.kind === 'run' ? step.command : step.kind === 'install' ? `${step.source.path} > ${step.dest}` : step.name,
+      )
+      return `${name}: ${shownSteps.join('; ')}`
+    })
+}
+
+const classes: Readonly<Record<string, readonly [call: string, tasks: readonly string[]]>> = {
+  make: [
+    'make(name = "app", version = "1", make_args = ["V=1"], install_args = ["BINDIR=/usr/sbin"])',
+    [
+      'compile: make -j$NPROC V=1',
+      'install: make V=1 PREFIX=$PREFIX prefix=$PREFIX DESTDIR=$DESTDIR BINDIR=/usr/sbin install',
+    ],
+  ],
+  meson: [
+    'meson(name = "app", version = "1", meson_args = ["-Dtests=false"])',
+    [
+      'configure: meson setup _build --prefix=$PREFIX --libdir=lib --sysconfdir=/etc --localstatedir=/var --buildtype=plain --wrap-mode=nodownload -Dtests=false',
+      'compile: meson compile -C _build -j $NPROC',
+      'install: DESTDIR=$DESTDIR meson install -C _build --no-rebuild',
+    ],
+  ],
+  autotools: [
+    'autotools(name = "app", version = "1", configure_args = ["--with-x"], autoreconf = True)',
+    [
+      'configure: autoreconf --force --install && ./configure --prefix=$PREFIX --sysconfdir=/etc --localstatedir=/var --with-x',
+      'compile: make -j$NPROC',
+      'install: make DESTDIR=$DESTDIR install',
+    ],
+  ],
+  'tasks of a unit, merged into those of its class': [
+    'make(name = "app", version = "1", tasks = [task("last", run = "x"), task("compile", run = "mine"), task("install", remove = True)])',
+    ['compile: mine', 'last: x'],
+  ],
+  'a task that is not there to be removed': [
+    'make(name = "app", version = "1", tasks = [task("gone", remove = True)])',
+    ['compile: make -j$NPROC', 'install: make PREFIX=$PREFIX prefix=$PREFIX DESTDIR=$DESTDIR install'],
+  ],
+}
+
+for (const [what, [call, expected]] of Object.entries(classes)) {
+  test(`module-core: ${what}`, async () => {
+    assert.deepEqual(tasks(await unitOf(`${call}\n`)), expected)
+  })
+}
+
+test('module-core: every class passes on what it does not know, and is on record', async () => {
+  for (const name of ['autotools', 'cmake', 'make', 'meson']) {
+    const unit = await unitOf(`${name}(name = "app", version = "1", port = 80, deps = ["zlib"], keep_docs = True)\n`)
+    assert.deepEqual([unit.builtVia, unit.extra, unit.deps], [[name], { port: 80 }, [{ name: 'zlib' }]])
+    assert.equal(unit.tasks.at(-1)?.name, 'strip')
+    const cleaned = JSON.stringify(unit.tasks.at(-1)?.steps).includes('usr/share/doc')
+    assert.equal(cleaned, false)
+  }
+})
+
+test('module-core: a service beside the unit, installed and enabled once', async () => {
+  const unit = await unitOf(
+    'systemd_service(name = "app", unit = "app.service", conffiles = ["/etc/app.conf"])\nmake(name = "app", version = "1", services = ["app"])\n',
+    { 'units/app/app.service': '[Install]\n' },
+  )
+  assert.equal(
+    tasks(unit).at(-1),
+    'systemd app.service: units/app/app.service > $DESTDIR/usr/lib/systemd/system/app.service',
+  )
+  assert.deepEqual([unit.services, unit.conffiles], [['app'], ['/etc/app.conf']])
+  assert.deepEqual([unit.builtVia, unit.extensions.map(({ via }) => via)], [['make'], [['systemd_service']]])
+})
+
+test('module-core: a timer keeps its name', async () => {
+  const unit = await unitOf('make(name = "app", version = "1")\nsystemd_service(name = "app", unit = "app.timer")\n', {
+    'units/app/app.timer': '[Install]\n',
+  })
+  assert.deepEqual(unit.services, ['app.timer'])
+})
+
+test('module-core: a service without its file is an error at the line of the unit', async () => {
+  const { errors } = await evaluate({
+    'PROJECT.star': core,
+    'units/app.star':
+      'load("@module-core//classes/systemd.star", "systemd_service")\nunit(name = "app", version = "1")\nsystemd_service(name = "app", unit = "app.service")\n',
+  })
+  assert.deepEqual(errors.map(shown), ['units/app.star:3: BAD_FIELD install_file(): there is no units/app/app.service'])
+})
