@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { access, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -9,8 +9,12 @@ import { removeTree } from '../../../src/engine/build/tree.ts'
 import { YoeError } from '../../../src/engine/errors.ts'
 import { readTar } from '../../../src/engine/image/tar-read.ts'
 import { readZstd } from '../../../src/engine/image/zstd.ts'
+import { packDeb } from '../../../src/feeds/debian/pack.ts'
+import { packInput } from './making.ts'
 import {
   bootRoots,
+  engineArch,
+  entryOf,
   install,
   makeDeb,
   plainMmdebstrap,
@@ -282,3 +286,22 @@ for (const clash of clashes) {
     })
   }
 }
+
+test("a companion unit enables a service of a feed's package", { skip }, async (t) => {
+  const folder = await scratch(t)
+  const dest = join(folder, 'dest')
+  await mkdir(dest)
+  const unit = { name: 'enable-networkd', scope: 'noarch', tasks: [], services: ['systemd-networkd'] } as const
+  const runtimeDeps = [[{ name: 'systemd' }]]
+  const [packed] = await packDeb(packInput(dest, join(folder, 'out'), { unit, runtimeDeps, arch: engineArch }))
+  const companion = await entryOf(packed?.path ?? '', 'unit')
+  const base = await rootOf(bootRoots)
+  const output = join(folder, 'root.tar.zst')
+  await install(output, [companion], { tools: await toolsRoot(), base })
+  const link = 'etc/systemd/system/multi-user.target.wants/systemd-networkd.service'
+  assert.ok(!(await tree(base)).has(link))
+  assert.match(
+    (await tree(output)).get(link) ?? '',
+    /^symlink .* \/usr\/lib\/systemd\/system\/systemd-networkd\.service /,
+  )
+})
