@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { YoeError } from '../errors.ts'
@@ -34,6 +34,7 @@ export class GitRepository {
   static async open(folder: string, signal: AbortSignal | undefined): Promise<GitRepository> {
     try {
       await makeFolder(folder)
+      if (!statSync(folder).isDirectory()) throw new GitFailure(`${folder} is no folder`)
       removeLocks(folder)
       await git(['init', '--quiet', '--bare', '--template=', '--object-format=sha1', folder], { signal })
       await makeFolder(join(folder, 'info'))
@@ -69,11 +70,14 @@ export class GitRepository {
     return (await this.#find(`refs/yoe/${commit}`)) === commit
   }
 
-  /** The tree of a folder of a commit; undefined when there is no such folder. */
+  /**
+   * The tree of a folder of a commit that came; undefined when there is no such folder.
+   * @throws {GitFailure} when what came is damaged
+   */
   async tree(commit: string, path: string): Promise<string | undefined> {
-    const found = await this.#find(`${commit}:${path}`)
-    if (found === '' || (await this.run(['cat-file', '-t', found])).trim() !== 'tree') return undefined
-    return found
+    if (path === '') return (await this.run(['rev-parse', '--verify', `${commit}^{tree}`])).trim()
+    const listed = await this.run(['ls-tree', '-z', '--full-tree', commit, path])
+    return /^040000 tree ([0-9a-f]{40})\t/.exec(listed)?.[1]
   }
 
   /** Fetches one commit without its history, or everything where a server gives no single commits away. */
