@@ -63,7 +63,7 @@ const cases: Readonly<Record<string, Case>> = {
     '--quiet=1',
   ),
   'too many arguments': usage('yoe doctor takes no arguments, not 1\n  hint: yoe doctor', 'doctor', 'now'),
-  'too few arguments': usage('yoe desc takes 1 argument, not 0\n  hint: yoe desc UNIT [--inputs]', 'desc'),
+  'too few arguments': usage('yoe desc takes 1 argument, not 0\n  hint: yoe desc NAME [--inputs|--config]', 'desc'),
   'a number of jobs that is none': usage('"many" is no number of jobs\n  hint: say -j 4', 'build', '-j', 'many'),
   'a time that is none': usage(
     '"soon" is no time\n  hint: say --timeout 90s or --timeout 10m',
@@ -72,7 +72,11 @@ const cases: Readonly<Record<string, Case>> = {
     'soon',
   ),
   'a size that is none': usage('"big" is no size\n  hint: say --memory 2G', 'run', '--memory', 'big'),
-  'a kind of thing that is misspelt': usage('yoe list knows no "unit"\n  hint: did you mean "units"?', 'list', 'unit'),
+  'a field of a query that is misspelt': usage(
+    'a query knows no field "tpye"\n  hint: did you mean "type"?',
+    'list',
+    'tpye:unit',
+  ),
   'no place to publish to': usage('say where to publish\n  hint: yoe publish --to DIR', 'publish'),
   'no log': usage('nothing was built here yet\n  hint: yoe build makes logs', 'log'),
   'nothing to clean': usage(
@@ -272,7 +276,7 @@ test('what is kept of an evaluation is used, and deleted or damaged makes no dif
     assert.deepEqual(readFileSync(kept), whole, 'and it is kept anew')
   }
   project.write({ 'classes/c.star': 'v = "2"\n' })
-  assert.match(await listed(), /"detail": "2"/)
+  assert.match(await listed(), /"version": "2"/)
   project.write({ 'units/more.star': 'unit(name = "more", version = "1")\n' })
   assert.match(await listed(), /"more"/)
   project.write({ 'images/i.star': 'image(name = "first-image", artifacts = [])\n' })

@@ -14,7 +14,7 @@ import { didYouMean } from '#engine/nearest.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { inOrder } from '#engine/plan/graph.ts'
 import { placesOf } from '#engine/plan/hash.ts'
-import type { ImageUnit, Machine, Project } from '#engine/project/model.ts'
+import type { Machine, Project } from '#engine/project/model.ts'
 import type { RemoteStore } from '#engine/store/remote.ts'
 import { bootTestPlan } from './booting.ts'
 import { buildPlan, buildTargets } from './building.ts'
@@ -22,6 +22,7 @@ import { imageFiles } from './image-files.ts'
 import type { Plan } from './planning.ts'
 import { defaultJobs, makePlan } from './planning.ts'
 import { feedKeyOrThrowaway, plannedEntries, publishEntries, repositoryRoot } from './publishing.ts'
+import { servedDistro } from './targets.ts'
 import type { Workspace } from './workspace.ts'
 import { loadProject } from './workspace.ts'
 
@@ -128,19 +129,11 @@ function throwInert(project: Project, pattern: string): void {
 function cellsOf(project: Project, machine: Machine): readonly Cell[] {
   return project.units.flatMap((image): readonly Cell[] => {
     if (image.kind !== 'image') return []
-    const distro = cellDistro(project, machine, image)
+    const distro = servedDistro(project, machine, image)
     if (distro === undefined) return []
     const { name, arch } = machine
     return [{ cell: `${name}/${image.name}`, machine: name, image: image.name, distro, arch }]
   })
-}
-
-/** What an image is built for: the project's default where the image allows it, else the first that can be served. */
-function cellDistro(project: Project, machine: Machine, image: ImageUnit): string | undefined {
-  const usual = project.defaults.distro ?? project.feeds[0]?.distro
-  const own = image.distros ?? (usual === undefined ? [] : [usual])
-  const inOrder = own.toSorted((a, b) => Number(b === usual) - Number(a === usual))
-  return inOrder.find((distro) => inertReason(project, machine, { ...image, distros: [distro] }) === undefined)
 }
 
 /** Cells with what each depends on, resolved and checked. @throws {YoeErrors} */

@@ -2,12 +2,15 @@ import type { NodeReport } from '#engine/build/executor.ts'
 import { YoeError } from '#engine/errors.ts'
 import { defaultJobs, makePlans } from '#toolkit/planning.ts'
 import type { Workspace } from '#toolkit/workspace.ts'
+import { catalogOf, shadowOption, showShadows } from '../catalog.ts'
+import type { Invocation } from '../command.ts'
 import { command, projectOptions, refreshOption } from '../command.ts'
 import type { Output } from '../output.ts'
-import { duration } from '../output.ts'
-import { workspaceOf } from '../project.ts'
+import { duration, table } from '../output.ts'
+import { projectOf, workspaceOf } from '../project.ts'
 import { remember } from '../remember.ts'
 import { showPlans } from '../show-plan.ts'
+import { shown } from '../shown.ts'
 
 export const buildOptions = {
   ...projectOptions,
@@ -25,24 +28,36 @@ taken from the cache.
   yoe build
   yoe build sensord
   yoe build gateway-image --machine qemu-arm64
-  yoe build --dry-run`,
+  yoe build --dry-run
+  yoe build --all --class image     every image of the machine
+  yoe build --list-targets          every image with every machine`,
   options: {
     ...buildOptions,
     force: { type: 'boolean', help: 'build the named units although nothing changed' },
     'dry-run': { type: 'boolean', help: 'say what would be built, and why' },
+    all: { type: 'boolean', help: 'build everything that the machine can have' },
+    class: { type: 'string', value: 'CLASS', help: 'with --all: only unit, image, or what this class declared' },
+    'list-targets': { type: 'boolean', help: 'list every image with every machine, and build nothing' },
+    ...shadowOption,
   },
   positionals: [0, Number.POSITIVE_INFINITY],
   completes: ['target'],
   async run(invocation) {
-    const { values, positionals, output } = invocation
+    const { values, output } = invocation
     const start = performance.now()
     const workspace = workspaceOf(invocation)
+    if (values['list-targets']) {
+      await listTargets(invocation)
+      return 0
+    }
+    const targets = await targetsNamed(invocation)
+    if (values['show-shadows']) showShadows(await catalogOf(invocation, targets), output)
     const jobs = jobCount(values.jobs, workspace)
     if (values.jobs !== undefined) await remember(workspace, 'parallel_builds', jobs)
     const plans = await makePlans(workspace, {
       machine: values.machine,
       distro: values.distro,
-      targets: positionals,
+      targets,
       refresh: values.refresh,
     })
     if (values['dry-run']) {
@@ -73,6 +88,50 @@ taken from the cache.
     return 0
   },
 })
+
+type ProjectInvocation = Invocation<typeof projectOptions>
+
+type Targeted = ProjectInvocation & {
+  readonly values: { readonly all: boolean; readonly class: string | undefined }
+}
+
+/** The names that were given, or with `--all` every one. @throws {YoeError} USAGE */
+async function targetsNamed(invocation: Targeted): Promise<readonly string[]> {
+  const { values, positionals } = invocation
+  if (!values.all) {
+    if (values.class === undefined) return positionals
+    throw new YoeError('USAGE', '--class chooses among --all', { hint: `yoe build --all --class ${values.class}` })
+  }
+  if (positionals.length > 0)
+    throw new YoeError('USAGE', '--all takes no names', {
+      hint: `yoe build --all, or yoe build ${positionals.join(' ')}`,
+    })
+  const { everyTarget } = await import('#toolkit/targets.ts')
+  const names = everyTarget(await catalogOf(invocation), values.class)
+  if (names.length > 0) return names
+  throw new YoeError('USAGE', 'there is nothing to build', { hint: 'yoe list shows what the project has' })
+}
+
+async function listTargets(invocation: ProjectInvocation): Promise<void> {
+  const { values, output } = invocation
+  const { targetsOf } = await import('#toolkit/targets.ts')
+  const { project } = await projectOf(invocation)
+  const targets = targetsOf(project, values.distro).filter(
+    ({ machine }) => values.machine === undefined || machine === values.machine,
+  )
+  if (output.json) {
+    output.printJson({ targets })
+    return
+  }
+  const rows = targets.map(({ image, machine, arch, distro, inert }) => [
+    inert === undefined ? image : output.paint('dim', image),
+    machine,
+    arch,
+    distro ?? '',
+    inert === undefined ? '' : output.paint('dim', shown(inert)),
+  ])
+  for (const line of table(rows)) output.print(line)
+}
 
 /**
  * How many units are built at the same time: the option, YOE_JOBS, local.star, or 5.

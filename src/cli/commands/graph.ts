@@ -23,7 +23,7 @@ with …; the containers that tasks run in are in dot and json.
   yoe graph --format dot | dot -Tsvg > graph.svg`,
   options: {
     ...projectOptions,
-    format: { type: 'string', value: 'FORMAT', help: 'text (default), dot (for graphviz) or json' },
+    format: { type: 'string', value: 'FORMAT', completes: formats, help: 'text (default), dot (for graphviz) or json' },
     stale: { type: 'boolean', help: 'only what would be built anew, and what leads there' },
   },
   positionals: [0, Number.POSITIVE_INFINITY],

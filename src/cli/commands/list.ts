@@ -124,7 +124,10 @@ function showSection(
     }
     case 'modules': {
       const modules = project.modules.filter(({ name }) => named(name))
-      if (output.json) output.printJson({ modules })
+      if (output.json)
+        output.printJson({
+          modules: modules.map(({ name, description, root, at: place }) => ({ name, description, root, at: place })),
+        })
       else for (const line of table(modules.map((one) => [one.name, one.description, at(one.at)]))) output.print(line)
       break
     }

@@ -1,5 +1,6 @@
 import { inspectPlan } from '#toolkit/inspect.ts'
 import { makePlans } from '#toolkit/planning.ts'
+import { catalogOf, shadowOption, showShadows } from '../catalog.ts'
 import { command, projectOptions, refreshOption } from '../command.ts'
 import { workspaceOf } from '../project.ts'
 import { showPlans } from '../show-plan.ts'
@@ -13,11 +14,12 @@ built, and what changed. Builds nothing.
   yoe plan
   yoe plan sensord --json
   yoe plan --refresh      what newer packages of the distro would change`,
-  options: { ...projectOptions, ...refreshOption },
+  options: { ...projectOptions, ...refreshOption, ...shadowOption },
   positionals: [0, Number.POSITIVE_INFINITY],
   completes: ['target'],
   async run(invocation) {
     const { values, positionals, output } = invocation
+    if (values['show-shadows']) showShadows(await catalogOf(invocation, positionals), output)
     const plans = await makePlans(workspaceOf(invocation), {
       machine: values.machine,
       distro: values.distro,

@@ -18,7 +18,10 @@ the image would gain or lose. A change that can't be is explained; that is an an
   yoe what-if bump libmodbus 3.1.12       in all images of the machine and distro
   yoe what-if add gdb                     to the default image
   yoe what-if remove webui --image gateway-image --json`,
-  options: { ...projectOptions, image: { type: 'string', value: 'NAME', help: 'look at this image only' } },
+  options: {
+    ...projectOptions,
+    image: { type: 'string', value: 'NAME', completes: 'image', help: 'look at this image only' },
+  },
   positionals: [2, 3],
   completes: [['bump', 'remove', 'add'], 'target'],
   async run(invocation) {

@@ -19,7 +19,7 @@ for every image of the machine and distro. That nothing needs it is an answer, t
   yoe why zlib --all --json`,
   options: { ...projectOptions, all: { type: 'boolean', help: `every chain, not the ${few} shortest` } },
   positionals: [1, 2],
-  completes: ['target'],
+  completes: ['target', 'image'],
   async run(invocation) {
     const { values, positionals, output } = invocation
     const { whyOf } = await import('#toolkit/introspect/why.ts')

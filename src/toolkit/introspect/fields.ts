@@ -83,9 +83,10 @@ function fieldOf(node: Node, change: Change, before: Json): FieldChange {
     case 'deps':
     case 'units':
       return named(`unit ${rest.join('.')}`, {})
+    case 'runtimeDeps':
+      return named('runtime_deps', { before: groupText(change.before), after: groupText(change.after) })
     case 'toolchain':
     case 'tools':
-    case 'containers':
       return named('container', {})
     case 'unit':
       return named(unitField(node, rest, how === 'removed' ? before : undefined))
@@ -100,6 +101,13 @@ const shownValue = (value: Json | undefined): value is Json =>
 
 const versionOf = (entry: Json | undefined): Json | undefined =>
   typeof entry === 'string' ? entry.split(' ')[0] : undefined
+
+/** `[{"name": "a"}, {"name": "b"}]` as it is declared: `a | b`. */
+function groupText(group: Json | undefined): Json | undefined {
+  if (!Array.isArray(group)) return group
+  const names = group.map((one: Json) => (typeof one === 'object' && one !== null && 'name' in one ? one['name'] : one))
+  return names.every((name) => typeof name === 'string') ? names.join(' | ') : group
+}
 
 function unitField(node: Node, path: Change['path'], gone: Json | undefined): string {
   const [field = '', index, ...rest] = path

@@ -74,6 +74,7 @@ class Looker {
         changes.push(...fieldsOf(node, change, before, this.#plan.workspace.cacheRoot))
       else below.set(dependency, this.#known(dependency, change.before))
     }
+    changes.sort((a, b) => (a.field < b.field ? -1 : a.field > b.field ? 1 : 0))
     return { node, changes, below: await Promise.all(below.values()), forgotten: false }
   }
 

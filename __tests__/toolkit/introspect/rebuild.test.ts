@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { foldersOf } from '#engine/build/folders.ts'
+import { canonical } from '#engine/plan/canonical.ts'
+import type { Node } from '#engine/plan/graph.ts'
+import { inOrder, manifestArch } from '#engine/plan/graph.ts'
+import { encodeManifest, seal } from '#engine/store/manifest.ts'
+import { listUnits } from '#toolkit/introspect/listing.ts'
+import { parseQuery } from '#toolkit/introspect/query.ts'
+import { whyRebuild } from '#toolkit/introspect/rebuild.ts'
+import type { Plan } from '#toolkit/planning.ts'
+import { planCatalog } from '#toolkit/planning.ts'
+import type { Asked, Vendors } from './vendor.ts'
+import { vendors } from './vendor.ts'
+
+const plan = async ({ catalog }: Vendors, targets: readonly string[], asked: Asked = {}): Promise<Plan> =>
+  planCatalog(await catalog({ ...asked, targets }), targets)
+
+/** Leaves behind what a build leaves, but for packages; results are in the cache for the named units only. */
+function build({ workspace, targets, keys }: Plan, cached: (node: Node) => boolean = () => true): void {
+  for (const node of inOrder(targets)) {
+    const key = keys.get(node)
+    if (key === undefined) throw new TypeError(`${node.id} has no key`)
+    write(foldersOf(workspace.buildRoot, node).last, canonical(key.inputs))
+    if (!cached(node)) continue
+    const arch = manifestArch(node)
+    const facts = { builtAt: 0, ms: 1, builder: 'test' }
+    const { hash, inputs } = key
+    const manifest = { unit: node.unit.name, arch, distro: node.distro, hash, inputs, files: [], facts }
+    write(
+      join(workspace.cacheRoot, 'units', arch, `${hash}.json`),
+      encodeManifest(seal(manifest, 'trusted', undefined)),
+    )
+  }
+}
+
+function write(path: string, content: string | Uint8Array): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, content)
+}
+
+async function causes(made: Plan): Promise<readonly string[]> {
+  const { causes: found } = await whyRebuild(made)
+  return found.map(({ chain, changes, forgotten }) => {
+    const text = changes.map(({ field, how, before, after }) =>
+      before === undefined && after === undefined
+        ? `${field} ${how}`
+        : `${field} ${JSON.stringify(before) ?? '-'} -> ${JSON.stringify(after) ?? '-'}`,
+    )
+    return `${chain.join(' < ')}: ${forgotten ? 'forgotten' : text.join(', ')}`
+  })
+}
+
+test('a change is followed to its cause, file by file and field by field', async (t) => {
+  const world = await vendors(t)
+  const { root } = world.project
+  const edit = (path: string, from: string, to: string): void => {
+    const text = readFileSync(join(root, path), 'utf8')
+    assert.ok(text.includes(from), `${path} has no ${from}`)
+    writeFileSync(join(root, path), text.replace(from, to))
+  }
+  const target = ['gateway-image']
+  assert.deepEqual(await whyRebuild(await plan(world, target)), {
+    ...{ unit: 'gateway-image', id: 'debian/gateway-image.bench', state: 'to build', why: 'not built here before' },
+    causes: [],
+  })
+  build(await plan(world, target))
+  assert.equal((await whyRebuild(await plan(world, target))).state, 'cached')
+
+  const cases: readonly (readonly [name: string, change: () => void, want: readonly string[]])[] = [
+    [
+      'a patch',
+      () => appendFileSync(join(root, 'vendor/product-common/libmodbus/0001-timeout.patch'), '+b\n'),
+      ['gateway-image < sensord < libmodbus: libmodbus/0001-timeout.patch changed'],
+    ],
+    [
+      'a new source file',
+      () => writeFileSync(join(root, 'sensord/new.c'), ''),
+      ['gateway-image < sensord: sensord/new.c added'],
+    ],
+    [
+      'a removed and a changed one',
+      () => {
+        rmSync(join(root, 'sensord/new.c'))
+        appendFileSync(join(root, 'sensord/main.c'), '/* */')
+      },
+      ['gateway-image < sensord: sensord/main.c changed, sensord/new.c removed'],
+    ],
+    [
+      'an overlay and a field',
+      () => {
+        appendFileSync(join(root, 'overlays/gateway/etc/motd'), '!')
+        edit('images/gateway.star', 'hostname = "gateway"', 'hostname = "gate"')
+      },
+      ['gateway-image: hostname "gateway" -> "gate", overlays/gateway/etc/motd changed'],
+    ],
+    [
+      'a task and a version, in two units',
+      () => {
+        edit('units/netcfg.star', 'echo fleet', 'echo boats')
+        edit('units/netcfg.star', '"3"', '"4"')
+        edit('units/webui.star', '["sensord", "web-server"]', '["sensord"]')
+      },
+      [
+        'gateway-image: package nginx-light "1.26.3-3" -> -, unit tinyweb removed',
+        'gateway-image < netcfg: task install "mkdir -p $DESTDIR/etc/netcfg && echo fleet > $DESTDIR/etc/netcfg/name" -> "mkdir -p $DESTDIR/etc/netcfg && echo boats > $DESTDIR/etc/netcfg/name", version "3" -> "4"',
+        'gateway-image < webui: runtime_deps "tinyweb" -> -',
+      ],
+    ],
+  ]
+  for (const [name, change, want] of cases) {
+    change()
+    const made = await plan(world, target)
+    assert.deepEqual(await causes(made), want, name)
+    build(made)
+  }
+
+  appendFileSync(join(root, 'vendor/product-common/libmodbus/0001-timeout.patch'), '+c\n')
+  build(await plan(world, ['sensord']))
+  assert.deepEqual(
+    await causes(await plan(world, target)),
+    ['gateway-image < sensord < libmodbus: libmodbus/0001-timeout.patch changed'],
+    'units that were built since are compared with what the cache has of then',
+  )
+  rmSync(join(world.project.cache, 'units'), { recursive: true })
+  assert.deepEqual(await causes(await plan(world, target)), ['gateway-image < sensord: forgotten'])
+})
+
+test('status: compares with what a build would find', async (t) => {
+  const world = await vendors(t)
+  const { catalog, closed, project } = world
+  const found = async (status: string): Promise<string> => {
+    const opened = await catalog()
+    const rows = await listUnits(opened, parseQuery([`status:${status}`, 'type:unit'], opened.project))
+    return rows.map(({ name }) => name).join(' ')
+  }
+  const made = await plan(world, ['sensord', 'webui'])
+  build(made, (node) => node.unit.name !== 'webui')
+  assert.equal(await found('cached'), 'libmodbus sensord zlib')
+  assert.equal(await found('stale'), 'webui')
+  const sensord = made.targets.find(({ unit }) => unit.name === 'sensord')
+  if (sensord === undefined) throw new TypeError('no sensord')
+  appendFileSync(join(project.root, 'sensord/main.c'), '\n')
+  assert.equal(await found('stale'), 'sensord webui')
+  const { keys, workspace } = await plan(world, ['sensord'])
+  const [hash = ''] = [...keys].filter(([node]) => node.unit.name === 'sensord').map(([, key]) => key.hash)
+  write(foldersOf(workspace.buildRoot, sensord).failed, JSON.stringify({ hash, errors: [] }))
+  assert.equal(await found('failed'), 'sensord')
+  write(join(workspace.cacheRoot, 'locks', `unit-${hash}`), `process ${process.pid} on nowhere, since now`)
+  assert.equal(await found('building'), 'sensord')
+  const without = await closed()
+  const rows = await listUnits(without, parseQuery(['type:unit', 'module:project'], without.project))
+  assert.deepEqual(
+    rows.map(({ name, status }) => [name, status]),
+    [
+      ['netcfg', 'never'],
+      ['sensord', 'failed'],
+      ['webui', 'built'],
+    ],
+    'without feeds only the last build is known',
+  )
+})
