@@ -87,8 +87,8 @@ class Chooser {
 
   /** Packages that units make beside their main one: such a name is as real as a unit's. */
   #chooseSubpackages(): void {
-    for (const unit of [...this.#units.values()].sort(byName)) {
-      if (unit.kind !== 'package' || this.#units.get(unit.name) !== unit) continue
+    for (const unit of [...this.#units.values()].filter(isSplit).sort(byName)) {
+      if (this.#units.get(unit.name) !== unit) continue
       for (const name of packageNames(unit).slice(1)) {
         const other = this.#real(name)
         if (other?.module === unit.module) {
@@ -108,7 +108,8 @@ class Chooser {
     const { kernel } = this.#machine
     const absent = kernelsOfOthers(this.#project, this.#machine)
     const providing = [...this.#units.values()].flatMap((unit) => provided(unit).map((name) => [name, unit] as const))
-    for (const [name, all] of grouped(providing.filter(([name, unit]) => name !== unit.name))) {
+    const groups = grouped(providing.filter(([name, unit]) => name !== unit.name))
+    for (const [name, all] of [...groups].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const here = all.filter((unit) => !absent.has(unit.name))
       const units = here.length === 0 ? all : here
       const [first, second] = this.#ranked(units)
@@ -204,6 +205,8 @@ class Chooser {
     )
   }
 }
+
+const isSplit = (unit: Unit): unit is PackageUnit => unit.kind === 'package' && packageNames(unit).length > 1
 
 const byName = (a: Unit, b: Unit): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
 

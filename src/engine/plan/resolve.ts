@@ -45,8 +45,10 @@ export function resolveBuiltImage(
   return { closure: node.closure, units: node.units }
 }
 
+/** What many units run into, such as what is wrong with their machine, is told once. */
 function throwErrors({ errors }: Resolving): void {
-  if (errors.length > 0) throw new YoeErrors(errors)
+  const told = new Map(errors.map((error) => [`${error.at?.file}:${error.at?.line} ${error.message}`, error]))
+  if (told.size > 0) throw new YoeErrors([...told.values()])
 }
 
 function resolveTarget(resolving: Resolving, name: string): Node | undefined {
