@@ -38,7 +38,8 @@ export async function inspectPlan(plan: Plan): Promise<readonly NodeState[]> {
       const base = { node, hash: key.hash, target, manifest }
       if (manifest !== undefined) return { ...base, state: 'cached', why: 'nothing changed' }
       if (!needed.has(node)) return { ...base, state: 'unneeded', why: 'what needs it is cached' }
-      const last = await readLast(foldersOf(plan.workspace.buildRoot, node).last)
+      const { last: path } = foldersOf(plan.workspace.buildRoot, node)
+      const last = existsSync(path) ? await readLast(path) : undefined
       return { ...base, state: 'to build', why: whyChanged(last, key.inputs) }
     }),
   )
@@ -61,7 +62,9 @@ async function findManifest(plan: Plan, node: Node): Promise<UnitManifest | unde
   const { cacheRoot } = plan.workspace
   const hash = plan.keys.get(node)?.hash ?? ''
   const arch = manifestArch(node)
-  const bytes = await readFile(join(cacheRoot, 'units', arch, `${hash}.json`)).catch(() => undefined)
+  const path = join(cacheRoot, 'units', arch, `${hash}.json`)
+  // Most of a large plan is not there, and to be told so by a failed read takes longer.
+  const bytes = existsSync(path) ? await readFile(path).catch(() => undefined) : undefined
   const sealed = bytes === undefined ? 'missing' : decodeManifest(bytes, arch, hash)
   if (typeof sealed === 'string') return undefined
   const there = sealed.manifest.files.every(({ sha256 }) =>

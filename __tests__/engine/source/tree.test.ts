@@ -205,7 +205,7 @@ test('tree: what is remembered may be damaged or unwritable', async () => {
   Date.now = () => realNow() + 10_000
   treeDigest(root, cache)
   Date.now = realNow
-  const [name = ''] = readdirSync(join(cache, 'trees'))
+  const name = readdirSync(join(cache, 'trees')).find((entry) => !entry.endsWith('.list')) ?? ''
   const good = readFileSync(join(cache, 'trees', name), 'latin1')
   assert.ok(good.length > 300)
   for (let at = 0; at < good.length; at += 3) {

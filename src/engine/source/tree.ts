@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, statSync } from 'node:fs'
 import { chmod, copyFile, mkdir, symlink, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { writeFailure } from '../store/disk.ts'
@@ -18,6 +18,7 @@ import { type TreeEntry, walkTree } from './walk.ts'
  *   or link, BAD_NAME
  */
 export function treeDigest(path: string, cacheRoot: string | undefined): string {
+  if (cacheRoot !== undefined && isSmallFile(path)) return treeDigest(path, undefined)
   const before: Stamps = cacheRoot === undefined ? new Map() : loadStamps(cacheRoot, path)
   const after = new Map<string, string>()
   let hashed = 0
@@ -42,6 +43,12 @@ export function treeDigest(path: string, cacheRoot: string | undefined): string 
     saveListing(cacheRoot, digest, lines)
   }
   return digest
+}
+
+/** A template or patch is read in less time than what would be remembered of it. */
+function isSmallFile(path: string): boolean {
+  const info = statSync(path, { throwIfNoEntry: false })
+  return info?.isFile() === true && info.size <= 256 << 10
 }
 
 /**
