@@ -37,6 +37,7 @@ import {
 } from '../readers.ts'
 import type { Builtin, Context, Invocation } from './builtin.ts'
 import { declaring } from './builtin.ts'
+import { cacheDirs } from './cache-dirs.ts'
 import { publicConfig } from './public-config.ts'
 import { existing, filesKind, pathKind, pathPattern, taskKind, testKind } from './task.ts'
 
@@ -132,7 +133,7 @@ export const unit: Builtin = declaring(
       container_arch: defaulting(oneOf('target', 'host'), 'target'),
       shell: defaulting(oneOf('bash', 'sh'), 'bash'),
       sandbox: defaulting(sandboxed, true),
-      cache_dirs: defaulting(dict(named(devicePath), named(plainName)), {}),
+      cache_dirs: defaulting(cacheDirs, {}),
       tasks: defaulting(list(made(taskKind)), []),
       build: defaulting(list(text), []),
       subpackages: defaulting(set(oneOf('dev', 'dbg')), []),
@@ -235,7 +236,7 @@ function sourceOf(fields: SourceFields, { at }: Invocation, { declarations }: Co
     return { kind: 'path', place: fields.source }
   }
   const [first] = fields.source
-  if (first !== undefined && isGit(first)) {
+  if (first !== undefined && isGit(first, fields)) {
     if (fields.source.length > 1) return fail('a git source has one URL')
     if (fields.sha256 !== undefined) return fail('a git source is pinned by its commit, not by sha256')
     const { tag, branch } = fields
@@ -258,12 +259,13 @@ function sourceOf(fields: SourceFields, { at }: Invocation, { declarations }: Co
     }
   }
   if (fields.tag !== undefined || fields.branch !== undefined)
-    return fail('tag and branch belong to git sources, whose URL ends in .git')
+    return fail('tag and branch belong to git sources, and this is an archive')
   if (fields.sha256 === undefined) return fail('an archive needs its sha256', `curl -L ${first} | sha256sum prints it`)
   return { kind: 'archive', urls: fields.source, sha256: fields.sha256, at }
 }
 
-/** The scp form `git@host:path` is git's alone. */
-function isGit(url: string): boolean {
-  return /^(git|ssh):/.test(url) || /\.git$/.test(url) || !url.includes('://')
+/** The scp form `git@host:path` is git's alone; a tag or branch makes any address but an archive's a repository. */
+function isGit(url: string, { tag, branch }: SourceFields): boolean {
+  if (/^(git|ssh):/.test(url) || /\.git$/.test(url) || !url.includes('://')) return true
+  return (tag ?? branch) !== undefined && !/\.(zip|t[a-z0-9]{2,4}|tar\.[a-z0-9]{2,5})$/.test(url)
 }
