@@ -245,7 +245,7 @@ test(`killed ${killsEach} times in each of ${phases.length} phases, the results 
   t.diagnostic(kills.join(', '))
   await finish(project)
   assert.deepEqual(
-    globSync(['cache/tmp/*', '**/*.new', '**/*.tmp'], { cwd: killedFolder }).filter(
+    globSync(['cache/tmp/*', '**/*:*-*-*', '**/*.tmp'], { cwd: killedFolder }).filter(
       (path) => !path.includes('/roots/'),
     ),
     [],

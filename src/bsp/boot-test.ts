@@ -1,8 +1,9 @@
-import { mkdir, open, rename } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
 import type { Check, Machine } from '#engine/project/model.ts'
+import { replaceFile } from '#engine/store/replace-file.ts'
 import { type Attempt, type AttemptOptions, attemptBoot } from './boot-attempt.ts'
 import { type BootOutcome, type BootReport, junit } from './boot-report.ts'
 import { keyCredential, makeKey } from './guest-ssh.ts'
@@ -128,16 +129,8 @@ async function conclude(
 }
 
 async function replace(path: string, text: string): Promise<void> {
-  const temp = `${path}.tmp`
   try {
-    const file = await open(temp, 'w')
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temp, path)
+    await replaceFile(path, text)
   } catch (cause) {
     const full = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC'
     throw new YoeError(full ? 'DISK_FULL' : 'PERMISSION', `${path} can't be written`, {

@@ -1,4 +1,4 @@
-import { hostname } from 'node:os'
+import { availableParallelism, hostname } from 'node:os'
 import { bwrapWorker } from '#engine/build/bwrap.ts'
 import type { BuildContext } from '#engine/build/context.ts'
 import { registryEnvironment } from '#engine/build/environment.ts'
@@ -21,7 +21,6 @@ import { buildImageNode } from './image-building.ts'
 import type { Output } from './outputs.ts'
 import { placeOutputs } from './outputs.ts'
 import type { Plan } from './planning.ts'
-import { processorCount } from './planning.ts'
 
 export interface BuildOptions {
   readonly jobs: number
@@ -178,7 +177,7 @@ async function openContext(plan: Plan, scope: Scope): Promise<BuildContext> {
     fetcher: fetcherOf(workspace, project),
     networkEnvironment: registryEnvironment(project.sources),
     offline,
-    processors: processorCount(),
+    processors: availableParallelism(),
     maintainer: `${project.name} <${project.name}@localhost>`,
     sourceDateEpoch: epoch,
     builder: hostname(),

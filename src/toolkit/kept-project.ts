@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { replaceFile } from '#engine/build/folders.ts'
 import type { Evaluated } from '#engine/project/evaluate.ts'
 import type { Facts } from '#engine/project/facts.ts'
 import { stillTrue } from '#engine/project/facts.ts'
 import type { Task } from '#engine/project/model.ts'
+import { replaceFile } from '#engine/store/replace-file.ts'
 import { openKept, packKept } from './kept-file.ts'
 
 const kind = 'yoe-project/1'

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { YoeError } from '#engine/errors.ts'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { userErrors, YoeError } from '#engine/errors.ts'
 import type { Lock, LockEntry } from '#engine/modules/lock.ts'
 import { emptyLock, entriesOf, formatLock, keyOf, lockFile, parseLock } from '#engine/modules/lock.ts'
 import { errorCode, writeFailure } from '#engine/store/disk.ts'
+import { replaceFile } from '#engine/store/replace-file.ts'
 import type { Workspace } from './workspace.ts'
 
 /** What a project's `yoe.lock` says, and what commands may do about it. */
@@ -61,11 +62,13 @@ function readText(path: string): string | undefined {
 /**
  * Changes `yoe.lock`, one process at a time, as a whole.
  * @param edit what is written instead of what stands there now
+ * @param anew whether what can't be read counts as nothing
  * @throws {YoeError} PERMISSION, DISK_FULL
  */
 export async function editLock(
   workspace: Pick<Workspace, 'root' | 'cacheRoot' | 'signal'>,
   edit: (lock: Lock) => readonly LockEntry[],
+  anew = false,
 ): Promise<Lock> {
   const { root, cacheRoot, signal } = workspace
   const path = join(root, lockFile)
@@ -75,11 +78,20 @@ export async function editLock(
     await mkdir(join(cacheRoot, 'locks'), { recursive: true })
     await using _alone = await hold(join(cacheRoot, 'locks', name), { signal })
     const before = readText(path)
-    const text = formatLock(edit(before === undefined ? emptyLock : parseLock(before)))
-    if (text !== before) await replace(path, text)
+    const text = formatLock(edit(before === undefined ? emptyLock : parsed(before, anew)))
+    if (text !== before) await replaceFile(path, text)
     return parseLock(text)
   } catch (failure) {
     throw await writeFailure(failure, path)
+  }
+}
+
+function parsed(text: string, anew: boolean): Lock {
+  try {
+    return parseLock(text)
+  } catch (failure) {
+    if (anew && userErrors(failure) !== undefined) return emptyLock
+    throw failure
   }
 }
 
@@ -90,22 +102,4 @@ export function addToLock(workspace: Workspace, entries: readonly LockEntry[]): 
     const keys = new Set(known.map(keyOf))
     return [...known, ...entries.filter((entry) => !keys.has(keyOf(entry)))]
   })
-}
-
-async function replace(path: string, text: string): Promise<void> {
-  const temp = `${path}.${process.pid}.new`
-  try {
-    const file = await open(temp, 'wx', 0o644)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temp, path)
-    const folder = await open(dirname(path), 'r')
-    await folder.sync().finally(() => folder.close())
-  } finally {
-    await rm(temp, { force: true })
-  }
 }

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { hostArch } from '#engine/arch.ts'
 import type { PackageRecord } from '#engine/catalog/package.ts'
 import { YoeError } from '#engine/errors.ts'
@@ -175,8 +174,3 @@ function suiteOf(project: Project, distro: string): string {
 
 /** Units built at the same time when nobody says how many. @see seed, The yoe tool, parallel builds */
 export const defaultJobs = 5
-
-/** Jobs of one unit's tasks. */
-export function processorCount(): number {
-  return availableParallelism()
-}

@@ -1,5 +1,4 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Node } from '../plan/graph.ts'
 
 /** Where a node's build lies: `build/<distro>/<unit>.<scope>/`. */
@@ -29,17 +28,5 @@ export function foldersOf(buildRoot: string, node: Pick<Node, 'id'>): NodeFolder
     log: join(root, 'build.log'),
     last: join(root, 'last.json'),
     failed: join(root, 'failed.json'),
-  }
-}
-
-/** Replaces a file as a whole. */
-export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
-  const temp = `${path}.${process.pid}.new`
-  await mkdir(dirname(path), { recursive: true })
-  try {
-    await writeFile(temp, content)
-    await rename(temp, path)
-  } finally {
-    await rm(temp, { force: true })
   }
 }

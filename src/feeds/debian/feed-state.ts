@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { writeFailure } from '#engine/store/disk.ts'
-import { tempName } from '#engine/store/temp.ts'
+import { replaceFile } from '#engine/store/replace-file.ts'
 import type { PackagesFile } from './packages-file.ts'
 
 /**
@@ -84,22 +83,10 @@ const record = (value: unknown): Readonly<Record<string, unknown>> =>
  *
  * @throws {YoeError} DISK_FULL, PERMISSION
  */
-export async function writeWhole(cacheRoot: string, path: string, content: string | Uint8Array): Promise<void> {
-  const temp = join(cacheRoot, 'tmp', tempName())
+export async function writeState(path: string, content: string): Promise<void> {
   try {
-    await mkdir(dirname(temp), { recursive: true })
-    await mkdir(dirname(path), { recursive: true })
-    const file = await open(temp, 'wx', 0o644)
-    try {
-      await file.writeFile(content)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temp, path)
+    await replaceFile(path, content)
   } catch (failure) {
     throw await writeFailure(failure, path, content.length)
-  } finally {
-    await rm(temp, { force: true })
   }
 }

@@ -12,7 +12,7 @@ import { writeFailure } from '#engine/store/disk.ts'
 import { tempName } from '#engine/store/temp.ts'
 import { type AptFeedOptions, aptFeedOptions } from './feed-options.ts'
 import { feedRecords } from './feed-records.ts'
-import { type Accepted, readAccepted, readNewest, type StatePaths, statePaths, writeWhole } from './feed-state.ts'
+import { type Accepted, readAccepted, readNewest, type StatePaths, statePaths, writeState } from './feed-state.ts'
 import { type BinaryIndex, encodeIndex, readIndex, writeIndex } from './index-cache.ts'
 import { verifyInRelease } from './inrelease.ts'
 import { debianArch } from './names.ts'
@@ -264,10 +264,9 @@ class Opening {
       const texts: Buffer[] = []
       for (const file of files) texts.push(await this.#packages(release.byHash, site, file))
       const index = this.#build(texts, textDigest(files))
-      const { cacheRoot } = this.#environment
       const { date, validUntil } = release
-      await writeWhole(cacheRoot, this.#paths.newest, JSON.stringify({ date }))
-      await writeWhole(cacheRoot, this.#paths.accepted, JSON.stringify({ date, validUntil, files }))
+      await writeState(this.#paths.newest, JSON.stringify({ date }))
+      await writeState(this.#paths.accepted, JSON.stringify({ date, validUntil, files }))
       return this.#feed(files, index)
     })
   }

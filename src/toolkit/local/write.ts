@@ -1,9 +1,8 @@
-import { open, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import { errorCode } from '#engine/store/disk.ts'
 import { lockFile } from '#engine/store/lock.ts'
-import { sync } from '#engine/store/objects.ts'
+import { replaceFile } from '#engine/store/replace-file.ts'
 import { localFile, readText } from './file.ts'
 import type { LocalKey } from './settings.ts'
 import { readSettings } from './settings.ts'
@@ -43,7 +42,7 @@ async function change(root: string, changes: ReadonlyMap<LocalKey, Literal | und
   if (!('settings' in wrong)) throw new YoeErrors(wrong)
   const text = print(before, changes)
   if (text === undefined) return false
-  await replaceWhole(join(root, localFile), text)
+  await replaceFile(join(root, localFile), text)
   return true
 }
 
@@ -79,20 +78,4 @@ const header: readonly string[] = [
 function printed({ name, value, above, beside }: Omit<Assignment, 'at'>): readonly string[] {
   const comments = above.filter((line) => !header.includes(line))
   return [...comments, `${name} = ${printLiteral(value)}${beside === '' ? '' : `  ${beside}`}`]
-}
-
-/** Readers see the old file or the new one, also after a power cut. */
-async function replaceWhole(path: string, text: string): Promise<void> {
-  const temp = `${path}.${process.pid}.new`
-  try {
-    const file = await open(temp, 'w', 0o644)
-    await file
-      .writeFile(text)
-      .then(() => file.sync())
-      .finally(() => file.close())
-    await rename(temp, path)
-    await sync(dirname(path))
-  } finally {
-    await rm(temp, { force: true })
-  }
 }
