@@ -69,7 +69,7 @@ export async function updateLock(opened: Workspace, options: UpdateOptions): Pro
     env: { ...opened.env, CI: undefined, YOE_LOCKED: undefined },
   }
   const before = readOld(workspace, options)
-  const images = await imageContents({ ...workspace, offline: true, report: () => {} }).catch(() => undefined)
+  const images = await imageContents(looking(workspace)).catch(() => undefined)
   const asked = options.asked?.replace(/^@/, '')
   const wants = (kind: 'modules' | 'sources' | 'feeds', name: string): boolean =>
     asked === undefined || asked === kind || asked === name
@@ -79,13 +79,8 @@ export async function updateLock(opened: Workspace, options: UpdateOptions): Pro
   const used = synced
     .filter(({ module }) => !isCommit(module.ref))
     .map(({ module, commit, name }) => ({ name, entry: moduleEntry(module, commit) }))
-  await editLock(workspace, () =>
-    withModules(
-      before,
-      used.map(({ entry }) => entry),
-      options,
-    ),
-  )
+  const moduleEntries = used.map(({ entry }) => entry)
+  await editLock(workspace, (lock) => withModules(lock, moduleEntries, options), asked === undefined)
 
   const loaded = await loadProject(workspace, undefined)
   const { project } = loaded
@@ -136,6 +131,11 @@ export async function updateLock(opened: Workspace, options: UpdateOptions): Pro
     changed(before, after).map((change) => told(loaded.workspace, change, nameOf, tags)),
   )
   return { changes: changes.flat(), images: images === undefined ? [] : imageChanges(images, contents) }
+}
+
+/** The workspace of somebody who asks nobody and writes nothing down. */
+function looking(workspace: Workspace): Workspace {
+  return { ...workspace, offline: true, report: () => {}, env: { ...workspace.env, CI: 'true' } }
 }
 
 /** A lock that can't be read is no reason not to write it anew. */
