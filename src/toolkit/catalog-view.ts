@@ -10,7 +10,7 @@ import { distroChoice, imageChoice } from './choices.ts'
 import { feedLocks } from './feed-locks.ts'
 import { fetcherOf } from './fetching.ts'
 import { formatOf } from './formats.ts'
-import type { Workspace } from './workspace.ts'
+import type { Loaded, Workspace } from './workspace.ts'
 import { loadProject } from './workspace.ts'
 
 /** A feed that is open, and what it was opened with. */
@@ -55,8 +55,12 @@ export type OpenOne = (format: PackageFormat, declaration: FeedDeclaration, with
  * @throws {YoeErrors} everything that is wrong with the project; MACHINE_NOT_FOUND, PROJECT_INVALID (no such distro)
  */
 export async function openCatalog(opened: Workspace, options: CatalogOptions, open?: OpenOne): Promise<Catalog> {
-  const evaluated = await loadProject(opened, options.machine)
-  const { project, machine, workspace } = evaluated
+  return openLoaded(await loadProject(opened, options.machine), options, open)
+}
+
+/** The same of a project that is loaded already, for the machine of the options. */
+export function openLoaded(loaded: Loaded, options: Omit<CatalogOptions, 'machine'>, open?: OpenOne): Catalog {
+  const { project, machine, workspace } = loaded
   if (machine === undefined) {
     throw new YoeError('MACHINE_NOT_FOUND', 'this project names no machine', {
       at: project.at,
@@ -67,7 +71,7 @@ export async function openCatalog(opened: Workspace, options: CatalogOptions, op
   const image = targets.length > 0 ? undefined : imageChoice(project, workspace.local)
   const names = image === undefined ? targets : [image.value]
   const distro = distroChoice(project, workspace.local, options.distro, names).value
-  return catalogOf(workspace, evaluated, machine, distro, refresh, open)
+  return catalogOf(workspace, loaded, machine, distro, refresh, open)
 }
 
 /** The same catalog over other declarations, with the same feeds: what would be if. */

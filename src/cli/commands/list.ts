@@ -2,7 +2,7 @@ import type { Machine } from '#engine/project/model.ts'
 import type { Row } from '#toolkit/introspect/listing.ts'
 import { moduleTitle } from '#toolkit/introspect/query.ts'
 import type { Loaded } from '#toolkit/workspace.ts'
-import { catalogOf, shadowOption, showShadows } from '../catalog.ts'
+import { shadowOption, showShadows } from '../catalog.ts'
 import { command, projectOptions } from '../command.ts'
 import type { Output, Style } from '../output.ts'
 import { table } from '../output.ts'
@@ -44,12 +44,14 @@ The first word may be machines, modules or feeds, which lists those; units, imag
     const { parseQuery } = await import('#toolkit/introspect/query.ts')
     const { declaredRows, listUnits } = await import('#toolkit/introspect/listing.ts')
     const words = section === undefined ? positionals : [`type:${section.replace(/s$/, '')}`, ...rest]
-    const { project, machine } = await projectOf(invocation)
+    const loaded = await projectOf(invocation)
+    const { project, machine } = loaded
     const query = parseQuery(words, project)
     let rows: readonly Row[]
     if (machine === undefined || project.feeds.length === 0) rows = declaredRows(project, query)
     else {
-      const catalog = await catalogOf(invocation)
+      const { openLoaded } = await import('#toolkit/catalog-view.ts')
+      const catalog = openLoaded(loaded, { distro: values.distro })
       if (values['show-shadows']) showShadows(catalog, output)
       rows = await listUnits(catalog, query)
     }

@@ -35,8 +35,8 @@ the image would gain or lose. A change that can't be is explained; that is an an
     const catalog = await catalogOf(invocation, image === undefined ? [] : [image])
     const images =
       image === undefined && proposal.kind === 'bump'
-        ? imagesOf(catalog)
-        : targetNames(catalog, image === undefined ? [] : [image]).map((name) => imageNamed(catalog, name))
+        ? imagesOf(catalog).map(({ name }) => name)
+        : targetNames(catalog, image === undefined ? [] : [image]).map((name) => imageNamed(catalog, name).name)
     const found = await ask(catalog, proposal, images)
     if (output.json) output.printJson(found)
     else show(found, output)

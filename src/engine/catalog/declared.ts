@@ -1,4 +1,5 @@
 import type { PackageUnit, Unit } from '../project/model.ts'
+import { imageNames } from './image-names.ts'
 import type { Names } from './names.ts'
 import type { Alternatives, Dependency } from './package.ts'
 import type { View } from './view.ts'
@@ -45,7 +46,9 @@ export function needsOf(
   switch (unit.kind) {
     case 'toolchain':
       if (!unit.provides.includes('tools')) add('container', 'tools')
-      for (const name of unit.packages) add('runtime', name)
+      // Units take no part in what compiles them.
+      for (const name of unit.packages)
+        needs.set(`runtime ${name}`, { relation: 'runtime', name, unit: undefined, alternative: false, virtual: false })
       break
     case 'package':
       for (const name of containersOf(unit)) add('container', name)
@@ -54,11 +57,9 @@ export function needsOf(
         for (const { name } of group) add('runtime', name, group.length > 1)
       break
     case 'image': {
-      const { machine, distro } = view
-      const names = [...unit.artifacts, ...forDistro(unit.distroArtifacts, distro)]
-      for (const name of names) if (!unit.exclude.includes(name)) add('artifact', name)
-      if (machine.kernel !== undefined) add('machine', machine.kernel.unit)
-      for (const name of [...machine.packages, ...forDistro(machine.distroPackages, distro)]) add('machine', name)
+      const names = imageNames(view, unit)
+      for (const name of names.image) add('artifact', name)
+      for (const name of names.machine) add('machine', name)
       add('container', 'tools')
       break
     }

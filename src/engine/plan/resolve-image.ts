@@ -1,3 +1,4 @@
+import { imageNames } from '../catalog/image-names.ts'
 import { inertError, noKernelReason } from '../catalog/inert.ts'
 import type { Root } from '../catalog/solver.ts'
 import type { Position } from '../errors.ts'
@@ -5,7 +6,6 @@ import type { ImageUnit, Unit } from '../project/model.ts'
 import { titleOf } from './closures.ts'
 import type { ImageNode, PackageNode } from './graph.ts'
 import type { Resolving } from './resolving.ts'
-import { forDistro } from './unit-records.ts'
 
 /** An image of the universe's machine: what it and its machine name, with all that they need. */
 export function resolveImage(resolving: Resolving, unit: ImageUnit): ImageNode | undefined {
@@ -17,22 +17,10 @@ export function resolveImage(resolving: Resolving, unit: ImageUnit): ImageNode |
     return undefined
   }
   const before = resolving.errors.length
-  const artifacts = [...unit.artifacts, ...forDistro(unit.distroArtifacts, distro)]
-  const ofMachine = [
-    ...(machine.kernel === undefined ? [] : [machine.kernel.unit]),
-    ...(machine.bootloader?.unit === undefined ? [] : [machine.bootloader.unit]),
-    ...machine.packages,
-    ...forDistro(machine.distroPackages, distro),
-  ]
+  const names = imageNames(view, unit)
   const roots = [
-    ...rootsFor(resolving, ofMachine, `machine ${machine.name}`, `machine "${machine.name}"`, machine.at),
-    ...rootsFor(
-      resolving,
-      artifacts.filter((name) => !unit.exclude.includes(name)),
-      titleOf(unit),
-      `image "${unit.name}"`,
-      unit.at,
-    ),
+    ...rootsFor(resolving, names.machine, `machine ${machine.name}`, `machine "${machine.name}"`, machine.at),
+    ...rootsFor(resolving, names.image, titleOf(unit), `image "${unit.name}"`, unit.at),
   ]
   const tools = resolving.toolchain('tools', unit, false)
   if (resolving.errors.length > before || tools === undefined) return undefined
@@ -61,7 +49,6 @@ export function resolveImage(resolving: Resolving, unit: ImageUnit): ImageNode |
   }
 }
 
-/** In the order of their names, so that the order of a list means nothing. */
 function rootsFor(
   resolving: Resolving,
   names: readonly string[],
@@ -69,7 +56,7 @@ function rootsFor(
   asker: string,
   at: Position,
 ): readonly Root[] {
-  return [...new Set(names)].sort().flatMap((name) => {
+  return names.flatMap((name) => {
     if (resolving.meaning(name, at, asker) === undefined) return []
     return [{ dependency: [resolving.records.packageFor({ name })], by, at }]
   })

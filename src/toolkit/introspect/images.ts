@@ -1,15 +1,16 @@
 import { ClosureGraph } from '#engine/catalog/chains.ts'
 import { needsOf } from '#engine/catalog/declared.ts'
+import { imageNames } from '#engine/catalog/image-names.ts'
 import type { PackageRecord } from '#engine/catalog/package.ts'
+import type { Root } from '#engine/catalog/solver.ts'
 import { packageNames } from '#engine/catalog/subpackages.ts'
 import type { Position, YoeError } from '#engine/errors.ts'
 import { userErrors, YoeErrors } from '#engine/errors.ts'
-import { Closures } from '#engine/plan/closures.ts'
-import type { ImageNode, Node, ToolchainNode } from '#engine/plan/graph.ts'
+import { Closures, titleOf } from '#engine/plan/closures.ts'
 import { UnitRecords } from '#engine/plan/unit-records.ts'
-import type { Unit } from '#engine/project/model.ts'
+import type { ImageUnit, ToolchainUnit, Unit } from '#engine/project/model.ts'
 import type { Catalog } from '../catalog-view.ts'
-import { resolveIn, universeOf } from '../planning.ts'
+import { universeOf } from '../planning.ts'
 import { findName, namesOf } from './naming.ts'
 
 /** A name that an image installs for its own sake. */
@@ -25,8 +26,7 @@ export interface Pick {
 
 /** What an image (or a container) installs, and what was asked for. */
 export interface Contents {
-  readonly unit: Unit
-  readonly node: ImageNode | ToolchainNode
+  readonly unit: ImageUnit | ToolchainUnit
   readonly packages: readonly PackageRecord[]
   readonly graph: ClosureGraph
   readonly picks: readonly Pick[]
@@ -39,59 +39,58 @@ export interface Unresolved {
 }
 
 /**
- * What images and containers install, by name, in the given order. One that can't be resolved does not hide the others.
- * Opens the distro's feeds.
+ * What images and containers install. One that can't be resolved does not hide the others. Opens the distro's feeds;
+ * finds the very closures that a plan finds, without the rest of a plan.
  */
 export async function contentsOf(
   catalog: Catalog,
-  names: readonly string[],
+  units: readonly (ImageUnit | ToolchainUnit)[],
 ): Promise<{ readonly contents: readonly Contents[]; readonly unresolved: readonly Unresolved[] }> {
-  if (names.length === 0) return { contents: [], unresolved: [] }
-  const universe = await universeOf(catalog)
-  const { nodes, unresolved } = await resolveEach(catalog, names)
+  if (units.length === 0) return { contents: [], unresolved: [] }
+  const { universe, records, closures } = await closuresOf(catalog)
   const essentials = universe.feeds.flatMap((feed) => feed.essentials())
-  const contents = nodes.flatMap((node): readonly Contents[] => {
-    if (node.kind === 'package') return []
-    const packages = node.kind === 'image' ? node.closure : node.packages
-    const graph = new ClosureGraph(packages, universe.versions)
-    return [{ unit: node.unit, node, packages, graph, picks: picksOf(catalog, node, graph, essentials) }]
-  })
-  return { contents, unresolved }
-}
-
-/** All at once, which shares what they have in common; if that fails, one by one. */
-async function resolveEach(
-  catalog: Catalog,
-  names: readonly string[],
-): Promise<{ nodes: readonly Node[]; unresolved: readonly Unresolved[] }> {
-  try {
-    return { nodes: (await resolveIn(catalog, names)).targets, unresolved: [] }
-  } catch (failure) {
-    if (userErrors(failure) === undefined) throw failure
-  }
-  const nodes: Node[] = []
+  const contents: Contents[] = []
   const unresolved: Unresolved[] = []
-  for (const name of names) {
+  for (const unit of units) {
+    const asked = unit.kind === 'image' ? imageRoots(catalog, unit, records) : containerRoots(unit)
     try {
-      nodes.push(...(await resolveIn(catalog, [name])).targets)
+      const packages = closures.find(asked, { units: unit.kind === 'image', essentials: true })
+      const graph = new ClosureGraph(packages, universe.versions)
+      contents.push({ unit, packages, graph, picks: picksOf(catalog, unit, graph, essentials) })
     } catch (failure) {
       const errors = userErrors(failure)
-      const unit = catalog.view.find(name)
-      if (errors === undefined || unit === undefined) throw failure
+      if (errors === undefined) throw failure
       unresolved.push({ unit, errors })
     }
   }
-  return { nodes, unresolved }
+  return { contents, unresolved }
+}
+
+async function closuresOf(catalog: Catalog) {
+  const universe = await universeOf(catalog)
+  const records = new UnitRecords(universe, await namesOf(catalog), new Map())
+  return { universe, records, closures: new Closures(universe, records, new Map()) }
+}
+
+function imageRoots({ view }: Catalog, unit: ImageUnit, records: UnitRecords): readonly Root[] {
+  const names = imageNames(view, unit)
+  const roots = (asked: readonly string[], by: string, at: Position): readonly Root[] =>
+    asked.map((name) => ({ dependency: [records.packageFor({ name })], by, at }))
+  const { machine } = view
+  return [...roots(names.machine, `machine ${machine.name}`, machine.at), ...roots(names.image, titleOf(unit), unit.at)]
+}
+
+function containerRoots(unit: ToolchainUnit): readonly Root[] {
+  return unit.packages.map((name) => ({ dependency: [{ name }], by: titleOf(unit), at: unit.at }))
 }
 
 function picksOf(
   { view, machine }: Catalog,
-  node: ImageNode | ToolchainNode,
+  unit: ImageUnit | ToolchainUnit,
   graph: ClosureGraph,
   essentials: readonly string[],
 ): readonly Pick[] {
-  const { unit } = node
-  const title = `${unit.kind === 'image' ? 'image' : 'container'} ${unit.name}`
+  const title = titleOf(unit)
   const declared = needsOf(view, unit).flatMap(({ relation, name, unit: found }): readonly Pick[] => {
     if (relation === 'container') return []
     const ofMachine = relation === 'machine'
@@ -123,15 +122,13 @@ function packagesOf(graph: ClosureGraph, name: string, unit: Unit | undefined): 
 export async function runtimeClosure(catalog: Catalog, name: string): Promise<readonly PackageRecord[]> {
   const found = await findName(catalog, name)
   if (found.kind === 'unit' && found.unit.kind !== 'package') {
-    const { contents, unresolved } = await contentsOf(catalog, [found.unit.name])
+    const { contents, unresolved } = await contentsOf(catalog, [found.unit])
     const errors = unresolved.flatMap((one) => one.errors)
     if (errors.length > 0) throw new YoeErrors(errors)
     return contents.flatMap(({ packages }) => packages)
   }
-  const universe = await universeOf(catalog)
-  const names = await namesOf(catalog)
-  const records = new UnitRecords(universe, names, new Map())
+  const { records, closures } = await closuresOf(catalog)
   const by = `${found.kind === 'unit' ? 'unit' : 'package'} ${name}`
   const root = { dependency: [records.packageFor({ name })], by }
-  return new Closures(universe, records, new Map()).find([root], { units: true, essentials: false })
+  return closures.find([root], { units: true, essentials: false })
 }

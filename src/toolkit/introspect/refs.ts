@@ -2,7 +2,7 @@ import type { Asked, Relation } from '#engine/catalog/declared.ts'
 import { DeclaredGraph } from '#engine/catalog/declared.ts'
 import { inertReason } from '#engine/catalog/inert.ts'
 import type { Position } from '#engine/errors.ts'
-import type { Unit } from '#engine/project/model.ts'
+import type { ImageUnit, Unit } from '#engine/project/model.ts'
 import type { Catalog } from '../catalog-view.ts'
 import { type Contents, contentsOf } from './images.ts'
 import type { Found } from './naming.ts'
@@ -65,10 +65,7 @@ export async function refsOf(catalog: Catalog, name: string, { direct }: RefsOpt
   const list = units.map(({ kind, ...rest }): Reference => ({ ...rest, kind: kind === 'container' ? kind : 'unit' }))
   if (direct) return { ...base, ...described, units: list, images, unresolved: [] }
   const containers = found.kind === 'feed' ? catalog.view.units().filter((unit) => unit.kind === 'toolchain') : []
-  const { contents, unresolved } = await contentsOf(catalog, [
-    ...imagesOf(catalog),
-    ...containers.map((unit) => unit.name),
-  ])
+  const { contents, unresolved } = await contentsOf(catalog, [...imagesOf(catalog), ...containers])
   const packages = packageNamesOf(found)
   const holders = contents.flatMap((one) => holding(one, packages))
   return {
@@ -119,11 +116,11 @@ function treeAbove(graph: DeclaredGraph, target: Unit | string): RefsTree {
 }
 
 /** Images of this distro that the machine can have, by name. */
-export function imagesOf({ project, machine, view, distro }: Catalog): readonly string[] {
+export function imagesOf({ project, machine, view, distro }: Catalog): readonly ImageUnit[] {
   return view
     .units()
-    .filter((unit) => unit.kind === 'image' && inertReason(project, machine, unit, distro) === undefined)
-    .map(({ name }) => name)
+    .filter((unit) => unit.kind === 'image')
+    .filter((unit) => inertReason(project, machine, unit, distro) === undefined)
 }
 
 /** Asks what is declared; with feeds open only if the answer hangs on what they have. */

@@ -3,6 +3,7 @@ import { inertReason } from '#engine/catalog/inert.ts'
 import type { Position } from '#engine/errors.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
+import type { ImageUnit } from '#engine/project/model.ts'
 import type { Catalog } from '../catalog-view.ts'
 import { type Contents, contentsOf } from './images.ts'
 import { findName } from './naming.ts'
@@ -60,11 +61,11 @@ export async function whyOf(catalog: Catalog, name: string, image: string | unde
 }
 
 /** @throws {YoeError} UNIT_NOT_FOUND; UNSATISFIABLE for an image that the machine can't serve */
-export function imageNamed({ project, machine, view, distro }: Catalog, name: string): string {
+export function imageNamed({ project, machine, view, distro }: Catalog, name: string): ImageUnit {
   const unit = view.find(name)
   if (unit?.kind === 'image') {
     const reason = inertReason(project, machine, unit, distro)
-    if (reason === undefined) return unit.name
+    if (reason === undefined) return unit
     throw new YoeError('UNSATISFIABLE', `image "${name}" can't be built for machine "${machine.name}": ${reason}`, {
       at: unit.at,
       unit: name,
