@@ -77,7 +77,7 @@ async function writeNew(path: string, content: string): Promise<boolean> {
   if (basename(path) !== '.gitignore') return false
   const old = await readFile(path, 'utf8')
   const known = new Set(old.split(/\r?\n/))
-  const missing = content.split('\n').filter((line) => !known.has(line))
+  const missing = content.split('\n').filter((line) => line !== '' && !known.has(line))
   if (missing.length === 0) return false
   await writeFile(path, `${old}${old === '' || old.endsWith('\n') ? '' : '\n'}${missing.join('\n')}\n`)
   return true
