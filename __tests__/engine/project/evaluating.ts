@@ -33,12 +33,18 @@ export async function evaluate(
   }
 }
 
-export function evaluateAt(root: string, machine?: string): Promise<Evaluated> {
+/** @param checkout the folder of a module of a repository; without, there are none */
+export function evaluateAt(root: string, machine?: string, checkout?: (name: string) => string): Promise<Evaluated> {
   return evaluateProject({
     root,
     machine,
     shippedModules: shippedModules(),
-    modules: () => ({ checkout: (name) => Promise.reject(new Error(`nothing here fetches ${name}`)) }),
+    modules: () => ({
+      checkout: async (name) => {
+        if (checkout === undefined) throw new Error(`nothing here fetches ${name}`)
+        return { root: checkout(name), commit: '1'.repeat(40) }
+      },
+    }),
     formatBuiltins: { apt_feed: aptFeed },
   })
 }

@@ -169,7 +169,7 @@ const combinations: Readonly<Record<string, readonly [fields: string, said: stri
   ],
   'a tag of an archive': [
     'source = "https://x.org/a.tar.gz", tag = "v1"',
-    'unit "uu": tag and branch belong to git sources, whose URL ends in .git',
+    'unit "uu": tag and branch belong to git sources, and this is an archive',
   ],
   'a repository without a tag': [
     'source = "https://x.org/a.git"',
@@ -207,3 +207,26 @@ for (const [what, [fields, said]] of Object.entries(combinations)) {
     )
   })
 }
+
+test('what makes a source a repository', async () => {
+  const kinds: Readonly<Record<string, string>> = {
+    'source = "https://x.org/musl", tag = "v1"': 'git tag v1',
+    'source = "https://x.org/a.git", branch = "main"': 'git branch main',
+    'source = "https://x.org/a.git", tag = "v1", branch = "main"': 'git tag v1',
+    [`source = "git@x.org:a/b", tag = "${'1'.repeat(40)}"`]: `git commit ${'1'.repeat(40)}`,
+    'source = "ssh://x.org/a", tag = "v1"': 'git tag v1',
+    [`source = "https://x.org/musl", sha256 = "${'1'.repeat(64)}"`]: 'archive',
+    [`source = ["https://x.org/a.tgz", "https://y.org/a.tgz"], sha256 = "${'1'.repeat(64)}"`]: 'archive',
+    'source = path("//src")': 'path',
+  }
+  for (const [fields, expected] of Object.entries(kinds)) {
+    const { evaluated, errors } = await evaluate({
+      'src/x': '',
+      'units/u.star': `unit(name = "uu", version = "1", ${fields})\n`,
+    })
+    assert.deepEqual(errors.map(shown), [], fields)
+    const [unit] = evaluated?.project.units ?? []
+    const source = unit?.kind === 'package' ? unit.source : undefined
+    assert.equal(source?.kind === 'git' ? `git ${source.refKind} ${source.ref}` : source?.kind, expected, fields)
+  }
+})

@@ -140,6 +140,7 @@ export class Evaluator {
         at,
         calledFrom: parseLabel(inner?.file ?? at.file),
         file: parseLabel(at.file),
+        callers: [...new Set(placed.map((frame) => frame.position?.file ?? at.file).reverse())].map(parseLabel),
         via: placed
           .slice(0, -1)
           .map((frame) => frame.name)

@@ -16,6 +16,8 @@ export interface Invocation extends Call {
   readonly file: Place
   /** What feeds of the module under evaluation are named after: `debian` in `debian.main`. */
   readonly moduleName: string
+  /** The files of the functions on the way from the declaration to the builtin, outermost first; begins with `file`. */
+  readonly callers: readonly Place[]
   /** Functions between the declaration and the builtin, outermost first. */
   readonly via: readonly string[]
 }

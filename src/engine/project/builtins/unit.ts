@@ -15,6 +15,7 @@ import {
   variableName,
   versionText,
 } from '../names.ts'
+import { follow } from '../place.ts'
 import type { Reader } from '../readers.ts'
 import {
   dependency,
@@ -148,7 +149,7 @@ export const unit: Builtin = declaring(
     const { at, file, via } = invocation
     const itsSource = sourceOf(fields, invocation, context)
     const patches = fields.patches.flatMap((patch): Place[] => {
-      const place = existing(patch, invocation.file, 'file', invocation, context)
+      const place = existing(patch, besideWhom(patch, invocation, context), 'file', invocation, context)
       return place === undefined ? [] : [place]
     })
     const tasks: Task[] = fields.tasks.map(({ remove: _, ...declared }) => declared)
@@ -211,6 +212,18 @@ export const unit: Builtin = declaring(
     declarations.addUnit(declared)
   },
 )
+
+/**
+ * A patch lies beside the file that names it: the unit's, or one of a function on the way that brings patches along.
+ * @see seed, Patches
+ */
+function besideWhom(patch: string, { file, callers }: Invocation, { files }: Context): Place {
+  const found = callers.find((caller) => {
+    const place = follow(patch, caller)
+    return place !== undefined && files.kindOf(place) === 'file'
+  })
+  return found ?? file
+}
 
 interface SourceFields {
   readonly name: string
