@@ -14,6 +14,7 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'boot an image in QEMU, or test that it boots',
     load: async () => (await import('./commands/run.ts')).run,
   },
+  test: { summary: 'run the tests of units', load: async () => (await import('./commands/test.ts')).test },
   publish: {
     summary: 'write the signed package feed to a folder',
     load: async () => (await import('./commands/publish.ts')).publish,

@@ -144,7 +144,8 @@ export function throwFailures({ errors, reports }: BuildOutcome): void {
   if (kept !== undefined) throw new YoeError('CANCELLED', `${kept.node.unit.name} was not built: ${kept.why}`)
 }
 
-async function packagesOf(
+/** Package files of a finished unit: absolute paths. @throws {YoeError} STORE_DAMAGED */
+export async function packagesOf(
   context: BuildContext,
   node: Node,
   results: { manifestOf(node: Node): Promise<{ files: readonly { sha256: string }[] }> },

@@ -2,16 +2,14 @@ import { mkdir } from 'node:fs/promises'
 import type { PackedPackage } from '../formats.ts'
 import type { PackageNode } from '../plan/graph.ts'
 import type { BuildContext } from './context.ts'
-import type { NodeFolders } from './folders.ts'
 import { foldersOf } from './folders.ts'
 import type { RootOf } from './run-tasks.ts'
 import { runTasks } from './run-tasks.ts'
 import { prepareSource } from './source-step.ts'
+import type { BuiltPackages } from './sysroot.ts'
+import { fillSysroot } from './sysroot.ts'
 import { removeTree } from './tree.ts'
 import type { UnitLog } from './unit-log.ts'
-
-/** Packages that dependencies gave, by node: absolute paths. */
-export type BuiltPackages = (node: PackageNode) => Promise<readonly string[]>
 
 /**
  * Builds one unit from nothing: source, sysroot, tasks, package files. Everything happens in its folder under `build/`,
@@ -34,7 +32,7 @@ export async function buildPackage(
     await mkdir(folder, { recursive: true })
   }
   const sysrootPackages =
-    toolchain === undefined ? [] : await fillSysroot(context, node, toolchain, builtPackages, folders, log)
+    toolchain === undefined ? [] : await fillSysroot(context, node, toolchain, builtPackages, folders.sysroot, log)
   if (toolchain !== undefined) {
     await prepareSource(context, node, toolchain, folders.source, log)
     await runTasks(context, node, rootOf, folders, log)
@@ -58,29 +56,4 @@ export async function buildPackage(
     maintainer: context.maintainer,
     sourceDateEpoch: context.sourceDateEpoch,
   })
-}
-
-/** Unpacks exactly the declared dependencies; returns their package files. */
-async function fillSysroot(
-  context: BuildContext,
-  node: PackageNode,
-  toolchain: string,
-  builtPackages: BuiltPackages,
-  folders: NodeFolders,
-  log: UnitLog,
-): Promise<readonly string[]> {
-  const fromFeeds = await Promise.all(node.sysrootFeed.map((record) => context.fetchPackage(record)))
-  const fromUnits = await Promise.all(node.sysroot.map((dependency) => builtPackages(dependency)))
-  const packages = [...fromFeeds, ...fromUnits.flat()]
-  if (packages.length === 0) return []
-  log.note(`sysroot: ${packages.length} packages`)
-  await context.format.extract({
-    packages,
-    dest: folders.sysroot,
-    root: toolchain,
-    worker: context.worker,
-    log: log.write,
-    signal: context.signal,
-  })
-  return packages
 }
