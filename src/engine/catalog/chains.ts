@@ -6,6 +6,7 @@ export class ClosureGraph {
   readonly #byName: ReadonlyMap<string, PackageRecord>
   readonly #providers = new Map<string, PackageRecord[]>()
   readonly #versions: VersionScheme
+  #byNeed: ReadonlyMap<string, readonly PackageRecord[]> | undefined
 
   constructor(closure: readonly PackageRecord[], versions: VersionScheme) {
     this.#byName = new Map(closure.map((record) => [record.name, record]))
@@ -33,34 +34,49 @@ export class ClosureGraph {
     return (this.#providers.get(name) ?? []).filter((record) => record.provides.some(meets))
   }
 
-  /** What a package of the closure needs of it. */
-  needs(record: PackageRecord): readonly PackageRecord[] {
-    return [...new Set(record.depends.flatMap((group) => group.flatMap((one) => this.meeting(one))))]
-  }
-
   /** Every package that leads to `target`, itself first: the next step of a shortest way, by name. */
   leadingTo(target: string): ReadonlyMap<string, string | undefined> {
     const next = new Map<string, string | undefined>()
     if (!this.#byName.has(target)) return next
-    const askers = new Map<PackageRecord, PackageRecord[]>()
-    for (const record of this.#byName.values()) {
-      for (const needed of this.needs(record)) {
-        const list = askers.get(needed)
-        if (list === undefined) askers.set(needed, [record])
-        else list.push(record)
-      }
-    }
     next.set(target, undefined)
     const queue = [target]
     for (const name of queue) {
       const record = this.#byName.get(name)
-      for (const asker of record === undefined ? [] : (askers.get(record) ?? [])) {
+      if (record === undefined) continue
+      for (const asker of this.#askersOf(record)) {
         if (next.has(asker.name)) continue
         next.set(asker.name, name)
         queue.push(asker.name)
       }
     }
     return next
+  }
+
+  /** Packages of the closure that need this one of it, in the closure's order for each name that it answers to. */
+  *#askersOf(record: PackageRecord): Generator<PackageRecord> {
+    for (const name of new Set([record.name, ...record.provides.map((one) => one.name)])) {
+      for (const asker of this.#naming().get(name) ?? []) {
+        const meets = (one: Dependency): boolean => one.name === name && this.meeting(one).includes(record)
+        if (asker.depends.some((group) => group.some(meets))) yield asker
+      }
+    }
+  }
+
+  /** Packages by the names in their dependencies. */
+  #naming(): ReadonlyMap<string, readonly PackageRecord[]> {
+    if (this.#byNeed !== undefined) return this.#byNeed
+    const index = new Map<string, PackageRecord[]>()
+    for (const record of this.#byName.values()) {
+      for (const group of record.depends) {
+        for (const { name } of group) {
+          const list = index.get(name)
+          if (list === undefined) index.set(name, [record])
+          else if (list.at(-1) !== record) list.push(record)
+        }
+      }
+    }
+    this.#byNeed = index
+    return index
   }
 }
 

@@ -132,7 +132,7 @@ export async function askDeclared<T>(catalog: Catalog, ask: (graph: DeclaredGrap
 
 /** Whatever packages a name stands for. */
 export function packageNamesOf(found: Found): readonly string[] {
-  return found.kind === 'unit' ? [found.name, found.unit.name] : found.records.map(({ name }) => name)
+  return [...new Set(found.kind === 'unit' ? [found.name, found.unit.name] : found.records.map(({ name }) => name))]
 }
 
 export type Dependent = Omit<Reference, 'kind'> & { readonly kind: 'unit' | 'image' | 'container' }
