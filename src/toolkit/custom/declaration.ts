@@ -60,7 +60,8 @@ const anyDefault: Reader<string | number | boolean> = (value) => {
   throw new Mismatch('must be text, a whole number, or a bool')
 }
 
-const argFields = {
+/** Fields of `arg(…)`. */
+export const argFields = {
   name: required(named(argumentName)),
   help: defaulting(text, ''),
   type: optional(oneOf('string', 'int', 'bool')),
@@ -68,7 +69,8 @@ const argFields = {
   default: optional(anyDefault),
 }
 
-const commandFields = {
+/** Fields of `command(…)`. */
+export const commandFields = {
   name: required(named(commandName)),
   description: required(named(title)),
   args: defaulting(list(made(argumentKind)), []),
