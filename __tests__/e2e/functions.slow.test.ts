@@ -28,11 +28,11 @@ def say(name, **kwargs):
     unit(
         name = name,
         shell = "sh",
-        cache_dirs = {"/counter": "count"},
+        cache_dirs = {"/counter": "count", "/build/home/.cache/same": "count"},
         tasks = [
             task("build", fn = build),
             task("look", container = "plain", steps = [
-                "test ! -e /usr/bin/gcc; cat /counter/count",
+                "test ! -e /usr/bin/gcc; cat ~/.cache/same/count",
                 lambda: run("test ! -e /usr/bin/gcc; ! echo x >/usr/x"),
                 # What bash knows and sh does not.
                 "! [[ a == a ]] 2>/dev/null",
@@ -50,7 +50,7 @@ test('functions, their helpers and files, a container and a shell of their own, 
   // Nobody else's count, and no result of another run of this test: both are kept as long as the shared cache.
   const stamp = `${Date.now()}.${process.pid}`
   const own = (path: string): string =>
-    (texts[path] ?? '').replace('"count"', `"count-${stamp}"`).replace('VERSION', stamp)
+    (texts[path] ?? '').replaceAll('"count"', `"count-${stamp}"`).replace('VERSION', stamp)
   project.write({ 'classes/say.star': own('classes/say.star'), 'units/uu.star': own('units/uu.star') })
   const build = async (...args: readonly string[]) => {
     const ran = await project.yoe(['build', 'uu', ...args])

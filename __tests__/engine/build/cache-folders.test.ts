@@ -110,6 +110,7 @@ test('not where it would hide what a build needs', async () => {
     '/var/cache',
     '/build',
     '/build/src',
+    '/build/home',
     '/build/destdir/x',
     '/run/x',
     '/bin',
@@ -135,6 +136,7 @@ test('not where it would hide what a build needs', async () => {
     '/home/me',
     '/opt/x',
     '/buildings',
+    '/build/home/.cache/go-build',
     '/libexec.d'.replace('/lib', '/l'),
   ]) {
     assert.deepEqual((await evaluate(dirs(`{"${path}": "x"}`))).errors, [], path)
