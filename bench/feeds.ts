@@ -91,7 +91,8 @@ export async function benchFeeds(print: (line: string) => void, rounds = 5): Pro
     const cache = join(folder, 'cache')
     const count = await once(cache)
     const [site = ''] = sitesOf(optionsOf(declaration), { fetcher, offline: false })
-    const apt = makeAptRoot(join(folder, 'apt'), { site, suite: 'trixie', keyring: join(moduleRoot, keyring) })
+    const source = { site, suite: 'trixie', components: ['main'] }
+    const apt = makeAptRoot(join(folder, 'apt'), [source], join(moduleRoot, keyring))
     const env = { ...process.env, NODE_COMPILE_CACHE: join(folder, 'compiled') }
     const child = [process.execPath, import.meta.filename, 'child', cache]
     const remove = (pattern: string): void => {

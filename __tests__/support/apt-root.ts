@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -9,23 +9,26 @@ export interface AptRoot {
   readonly folder: string
 }
 
+export interface AptSource {
+  readonly site: string
+  readonly suite: string
+  readonly components: readonly string[]
+}
+
 /**
- * An apt of its own below `folder`: no packages installed, one suite of one archive, nothing of the host's settings.
- * Works without root.
+ * An apt of its own below `folder`: no packages installed, these sources, nothing of the host's settings. Works without
+ * root.
  */
-export function makeAptRoot(
-  folder: string,
-  source: { readonly site: string; readonly suite: string; readonly keyring: string },
-): AptRoot {
+export function makeAptRoot(folder: string, sources: readonly AptSource[], keyring: string): AptRoot {
   for (const name of ['lists/partial', 'archives/partial', 'sources', 'empty']) {
     mkdirSync(join(folder, name), { recursive: true })
   }
   writeFileSync(join(folder, 'status'), '')
-  const { site, suite, keyring } = source
-  writeFileSync(
-    join(folder, 'sources/debian.sources'),
-    `Types: deb\nURIs: ${site}\nSuites: ${suite}\nComponents: main\nSigned-By: ${keyring}\n`,
+  const stanzas = sources.map(
+    ({ site, suite, components }) =>
+      `Types: deb\nURIs: ${site}\nSuites: ${suite}\nComponents: ${components.join(' ')}\nSigned-By: ${keyring}\n`,
   )
+  writeFileSync(join(folder, 'sources/debian.sources'), stanzas.join('\n'))
   const settings = {
     'Dir::Etc::SourceList': '/dev/null',
     'Dir::Etc::SourceParts': join(folder, 'sources'),
@@ -48,4 +51,31 @@ export function makeAptRoot(
   const env = { ...process.env, APT_CONFIG: join(folder, 'apt.conf'), LC_ALL: 'C' }
   execFileSync('apt-get', ['update', '-qq'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
   return { env, folder }
+}
+
+/**
+ * `name version` of everything that apt would install for `roots`, sorted.
+ *
+ * @param how simulating means to find an order too, which takes apt minutes for large sets; printing addresses resolves in
+ *   the same way and skips that
+ */
+export function aptPlan(
+  { env }: AptRoot,
+  roots: readonly string[],
+  how: 'simulated' | 'printed' = 'printed',
+): readonly string[] {
+  // apt 3 has a second solver with other preferences; apt-get's own default is the one that is documented and old.
+  const solver = spawnSync('apt-get', ['--solver', 'internal', '--version'], { env }).status === 0
+  const chosen = solver ? ['--solver', 'internal'] : []
+  const run = (...options: string[]): string =>
+    execFileSync('apt-get', [...chosen, ...options, 'install', '--no-install-recommends', ...roots], {
+      env,
+      encoding: 'utf8',
+      maxBuffer: 2 ** 26,
+    })
+  const found =
+    how === 'simulated'
+      ? run('-s').matchAll(/^Inst (\S+) \((\S+) /gm)
+      : run('--print-uris', '-y', '-qq').matchAll(/^'[^']+' ([^\s_]+)_([^\s_]+)_[a-z0-9]+\.deb /gm)
+  return [...found].map(([, name, version]) => `${name} ${decodeURIComponent(version ?? '')}`).sort()
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import type { FeedDeclaration } from '../../../src/engine/project/model.ts'
 import { createFetcher } from '../../../src/engine/source/download.ts'
 import { openAptFeed, optionsOf, sitesOf } from '../../../src/feeds/debian/feed.ts'
 import { debianVersions } from '../../../src/feeds/debian/version.ts'
-import { makeAptRoot } from '../../support/apt-root.ts'
+import { type AptRoot, aptPlan, makeAptRoot } from '../../support/apt-root.ts'
 import { hostsOwn } from '../../support/host-mirrors.ts'
 
 // Real apt, with a root of its own and nothing installed, resolves the same roots from the same signed feed.
@@ -47,33 +47,15 @@ before(async () => {
   feed = await openAptFeed(declaration, environment)
   const [site] = sitesOf(optionsOf(declaration), environment)
   assert.ok(site !== undefined)
-  aptEnvironment = makeAptRoot(join(folder, 'apt'), { site, suite: 'trixie', keyring: join(moduleRoot, keyring) }).env
+  const source = { site, suite: 'trixie', components: ['main'] }
+  aptRoot = makeAptRoot(join(folder, 'apt'), [source], join(moduleRoot, keyring))
 })
 
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-let aptEnvironment: NodeJS.ProcessEnv
+let aptRoot: AptRoot
 
-/**
- * `name version` of everything apt would install. Simulating means to find an order too, which takes apt minutes for
- * large sets; printing addresses resolves in the same way and skips that.
- */
-function apt(roots: readonly string[], how: 'simulated' | 'printed'): readonly string[] {
-  // apt 3 has a second solver with other preferences; apt-get's own default is the one that is documented and old.
-  const solver = spawnSync('apt-get', ['--solver', 'internal', '--version'], { env: aptEnvironment }).status === 0
-  const chosen = solver ? ['--solver', 'internal'] : []
-  const run = (...how: string[]): string =>
-    execFileSync('apt-get', [...chosen, ...how, 'install', '--no-install-recommends', ...roots], {
-      env: aptEnvironment,
-      encoding: 'utf8',
-      maxBuffer: 2 ** 26,
-    })
-  if (how === 'simulated') {
-    return [...run('-s').matchAll(/^Inst (\S+) \((\S+) /gm)].map(([, name, version]) => `${name} ${version}`).sort()
-  }
-  const uris = run('--print-uris', '-y', '-qq').matchAll(/^'[^']+' ([^\s_]+)_([^\s_]+)_[a-z0-9]+\.deb /gm)
-  return [...uris].map(([, name, version]) => `${name} ${decodeURIComponent(version ?? '')}`).sort()
-}
+const apt = (roots: readonly string[], how: 'simulated' | 'printed'): readonly string[] => aptPlan(aptRoot, roots, how)
 
 function ours(roots: readonly string[]): readonly string[] {
   const { packages } = resolveClosure({
@@ -115,7 +97,7 @@ test('apt refuses what we refuse', () => {
     assert.throws(
       () =>
         execFileSync('apt-get', ['-s', 'install', '--no-install-recommends', ...roots], {
-          env: aptEnvironment,
+          env: aptRoot.env,
           stdio: 'ignore',
         }),
       roots.join(' '),
