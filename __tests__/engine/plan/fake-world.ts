@@ -63,6 +63,7 @@ export const packages = [
   'zlib1g-dev 1.3: zlib1g',
   'bash 5: libc6 | sh',
   'linux-image 6',
+  'dash 0: libc6',
 ]
 
 /** What every project here has: containers, a machine, modules none. */
@@ -128,8 +129,12 @@ export async function planAt(
     ...more.universe,
   }
   const nodes = resolveGraph(universe, targets)
+  const roots = new Map([['', root], ...project.modules.map((module) => [module.name, module.root] as const)])
   const contents = new Map(
-    placesOf(nodes).map((place) => [`${place.module}//${place.path}`, treeDigest(join(root, place.path), undefined)]),
+    placesOf(nodes).map(({ module, path }) => [
+      `${module}//${path}`,
+      treeDigest(join(roots.get(module) ?? '', path), undefined),
+    ]),
   )
   const keys = hashNodes(nodes, ({ module, path }) => contents.get(`${module}//${path}`) ?? '', project)
   return {
