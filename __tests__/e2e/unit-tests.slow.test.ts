@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { debianProject, type Texts, testProject } from '../support/project.ts'
+import { faultsOf } from '../support/schema.ts'
 import { sharedCache } from '../support/shared-cache.ts'
 
 const cache = sharedCache()
@@ -49,6 +50,7 @@ test('one that fails: exit 1, the others still run, and JSON says why', async (t
   assert.match(ran.stdout, /^failed +uu +fails .* exit code 3\nok +uu +files .*\n.*test\.log\nfailed 1 of 2 tests\n$/)
   const json = await project.yoe(['test', 'uu', '--json'])
   assert.equal(json.code, 1)
+  assert.deepEqual(faultsOf('test', JSON.parse(json.stdout)), [])
   const { ok, units } = JSON.parse(json.stdout)
   assert.equal(ok, false)
   assert.deepEqual(
