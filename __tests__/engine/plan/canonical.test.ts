@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { canonical, differences, digestOf } from '#engine/plan/canonical.ts'
 import type { Json } from '#engine/project/model.ts'
 
@@ -63,6 +64,80 @@ test('texts of random values read back as the value they were made of', () => {
     const made = value(0)
     assert.deepEqual(JSON.parse(canonical(made)), made)
   }
+})
+
+/** The value with one small change: a boundary moved, another Unicode form, a field left out instead of empty, … */
+function changed(next: () => number, value: Json): Json {
+  if (typeof value === 'string') {
+    const forms = [
+      value.normalize('NFC'),
+      value.normalize('NFD'),
+      `${value} `,
+      value.slice(1),
+      [value],
+      value.split(''),
+    ]
+    return forms[Math.floor(next() * forms.length)] ?? null
+  }
+  if (typeof value === 'number') return next() < 0.5 ? String(value) : value + 1
+  if (typeof value === 'boolean') return String(value)
+  if (value === null) return next() < 0.5 ? '' : 'null'
+  if (isList(value)) {
+    const at = Math.floor(next() * (value.length + 1))
+    const [one, two] = [value[at], value[at + 1]]
+    if (next() < 0.3 && typeof one === 'string' && typeof two === 'string') {
+      // "ab", "c" and "a", "bc"
+      const joined = one + two
+      const cut = Math.floor(next() * (joined.length + 1))
+      return [...value.slice(0, at), joined.slice(0, cut), joined.slice(cut), ...value.slice(at + 2)]
+    }
+    if (next() < 0.3) return [...value.slice(0, at), [...value.slice(at)]]
+    return one === undefined ? [...value, ''] : value.with(at, changed(next, one))
+  }
+  const entries = Object.entries(value)
+  const at = Math.floor(next() * (entries.length + 1))
+  const entry = entries[at]
+  if (entry === undefined) return { ...value, '': next() < 0.5 ? '' : null }
+  const [key, member] = entry
+  const others = entries.filter((other) => other !== entry)
+  switch (Math.floor(next() * 4)) {
+    case 0:
+      return Object.fromEntries(others)
+    case 1:
+      return Object.fromEntries([...others, [key.normalize('NFD') + (next() < 0.5 ? '' : ' '), member]])
+    case 2:
+      // The order of keys is no difference.
+      return Object.fromEntries(entries.toReversed())
+    default:
+      return Object.fromEntries([...others, [key, changed(next, member)]])
+  }
+}
+
+const isList = (value: Json): value is readonly Json[] => Array.isArray(value)
+
+test('G4: of 100,000 pairs that are nearly the same, exactly the same ones have the same text', () => {
+  const next = numbers(11)
+  const parts = ['', 'a', 'b', 'ab', 'é', 'e\u0301', 'Å', 'ﬁ', '1', 'null', ',', '"', '\\', '\0', '😀', '__proto__']
+  const pick = (): string => parts[Math.floor(next() * parts.length)] ?? ''
+  const value = (depth: number): Json => {
+    const kind = Math.floor(next() * (depth > 2 ? 3 : 6))
+    if (kind === 0) return pick() + pick()
+    if (kind === 1) return Math.floor(next() * 3)
+    if (kind === 2) return next() < 0.3 ? null : next() < 0.5
+    const count = Math.floor(next() * 4)
+    if (kind === 3) return Array.from({ length: count }, () => value(depth + 1))
+    return Object.fromEntries(Array.from({ length: count }, () => [pick(), value(depth + 1)]))
+  }
+  let same = 0
+  for (let round = 0; round < 100_000; round++) {
+    const one = value(0)
+    const other = changed(next, one)
+    const alike = isDeepStrictEqual(one, other)
+    if (alike) same++
+    if ((canonical(one) === canonical(other)) !== alike)
+      assert.fail(`${JSON.stringify(one)} and ${JSON.stringify(other)} are ${alike ? '' : 'not '}the same`)
+  }
+  assert.ok(same > 1000 && same < 50_000, `${same} pairs were the same`)
 })
 
 test('the scheme is part of what is hashed', () => {
