@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { matchesPath } from '../../../src/engine/build/path-pattern.ts'
 import { type SplitEntry, splitPackage } from '../../../src/engine/build/split.ts'
+import { matchesPath } from '../../../src/engine/path-pattern.ts'
 
 describe('patterns of paths', () => {
   const rows: readonly (readonly [pattern: string, yes: readonly string[], no: readonly string[]])[] = [

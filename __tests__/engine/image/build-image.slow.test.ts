@@ -83,7 +83,7 @@ test('an image: accounts, services, overlays and feed are in a clean ext4, and t
     type: 'vfat',
     size: 40 * 2 ** 20,
     root: false,
-    contents: ['vmlinuz*', '*.dtb'],
+    contents: ['vmlinuz*', '*.dtb', 'overlays'],
     at,
   }
   const key = await generateOpenPgpKey('demo')
@@ -151,6 +151,12 @@ test('an image: accounts, services, overlays and feed are in a clean ext4, and t
 
   await copyPartition(built, 'boot', join(folder, 'boot.img'))
   assert.match(await inspect(folder, ['mdir', '-b', '-i', '/img/boot.img', '::']), /board\.dtb[\s\S]*vmlinuz-6\.1/)
+  const overlays = await inspect(folder, ['mdir', '-/', '-b', '-i', '/img/boot.img', '::/overlays'])
+  assert.deepEqual(overlays.trim().split(/\s+/), [
+    '::/overlays/deep/',
+    '::/overlays/one.dtbo',
+    '::/overlays/deep/two.dtbo',
+  ])
   await inspect(folder, ['fsck.vfat', '-n', '/img/boot.img'])
   const table = JSON.parse(await inspect(join(folder, 'out'), ['sfdisk', '--json', '/img/disk.img']))
   assert.equal(table.partitiontable.label, 'gpt')
@@ -206,6 +212,20 @@ const refusals = [
     making: { machine: { partitions: [{ ...rootfs, size: 64 * 2 ** 20 }] } },
     code: 'IMAGE_TOO_SMALL',
     says: /partition "rootfs" of image "test-image" has 67108864 bytes, its content needs \d+/,
+    at: rootfs.at,
+  },
+  {
+    name: 'contents of a partition that the image does not have',
+    making: {
+      machine: {
+        partitions: [
+          { ...rootfs, label: 'boot', type: 'vfat', size: 2 ** 26, root: false, contents: ['*.dtb', 'MLO', 'fw/**'] },
+          rootfs,
+        ],
+      },
+    },
+    code: 'BAD_FIELD',
+    says: /partition "boot" of image "test-image": nothing in \/boot of the image matches "\*.dtb", "MLO", "fw\/\*\*"/,
     at: rootfs.at,
   },
   {

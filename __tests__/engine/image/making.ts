@@ -68,7 +68,12 @@ export async function projectPackages(folder: string): Promise<readonly Reposito
     await makeDeb(
       folder,
       { name: 'kernel', fields: 'Depends: libc6\n' },
-      { 'boot/vmlinuz-6.1': 'KERNEL'.repeat(1000), 'boot/board.dtb': 'DTB' },
+      {
+        'boot/vmlinuz-6.1': 'KERNEL'.repeat(1000),
+        'boot/board.dtb': 'DTB',
+        'boot/overlays/one.dtbo': 'A',
+        'boot/overlays/deep/two.dtbo': 'B',
+      },
     ),
     await makeDeb(
       folder,

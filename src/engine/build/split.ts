@@ -1,6 +1,6 @@
 import { dirname } from 'node:path/posix'
+import { matchesPath, namesPath } from '../path-pattern.ts'
 import type { PackageUnit } from '../project/model.ts'
-import { matchesPath } from './path-pattern.ts'
 
 /** What splitting needs to know of one thing that a unit installs. */
 export interface SplitEntry {
@@ -67,7 +67,7 @@ export function splitPackage<E extends SplitEntry>(
     if (patterns.length === 0)
       problems.push({ message: `extra_subpackages["${suffix}"] names no file`, hint: 'files("/usr/bin/app", …)' })
     for (const pattern of patterns) {
-      const found = leaves.filter((entry) => namedBy(pattern, entry))
+      const found = leaves.filter((entry) => namesPath(pattern, pathOf(entry)))
       const other = found.find((entry) => (owners.get(entry) ?? suffix) !== suffix)
       if (found.length === 0) problems.push(nothingMatches(suffix, pattern))
       else if (other !== undefined) problems.push(claimedTwice(other, owners.get(other) ?? '', suffix))
@@ -89,7 +89,7 @@ export function splitPackage<E extends SplitEntry>(
 }
 
 const rules = {
-  dbg: (entry: SplitEntry): boolean => namedBy(debugPattern, entry),
+  dbg: (entry: SplitEntry): boolean => namesPath(debugPattern, pathOf(entry)),
   dev: (entry: SplitEntry): boolean =>
     isDevLink(entry) || devPatterns.some((pattern) => matchesPath(pattern, pathOf(entry))),
 } as const
@@ -98,14 +98,6 @@ const pathOf = ({ path }: SplitEntry): string => `/${path.toString('utf8')}`
 
 const isParent = ({ path }: SplitEntry, next: SplitEntry | undefined): boolean =>
   next !== undefined && next.path[path.length] === 0x2f && next.path.subarray(0, path.length).equals(path)
-
-/** Whether the pattern matches the path or a folder that it is in. */
-function namedBy(pattern: string, entry: SplitEntry): boolean {
-  const path = pathOf(entry)
-  for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1))
-    if (matchesPath(pattern, path.slice(0, end))) return true
-  return false
-}
 
 /** `libz.so`, which `-lz` finds, where it only leads to `libz.so.1`: what is linked so needs the latter to run. */
 function isDevLink({ kind, path, target }: SplitEntry): boolean {

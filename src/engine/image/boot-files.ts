@@ -1,8 +1,9 @@
 import { createWriteStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { dirname, join, matchesGlob } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { namesPath } from '../path-pattern.ts'
 import { Ext4Usage } from './ext4-size.ts'
 import { readTar } from './tar-read.ts'
 import { readZstd } from './zstd.ts'
@@ -21,12 +22,12 @@ const kernelFile = /^boot\/(vmlinuz|vmlinux|Image|zImage)(-.+)?$/
 const initrdFile = /^boot\/(initrd\.img|initrd|initramfs)(-.+)?$/
 
 /**
- * Reads a root file system once: its size in ext4, its kernel and initial RAM disk, and the files of /boot that `globs`
+ * Reads a root file system once: its size in ext4, its kernel and initial RAM disk, and the files of /boot that `patterns`
  * name, copied below `folder`.
  *
  * @param tar zstd
  */
-export async function scanRoot(tar: string, globs: readonly string[], folder: string): Promise<RootFacts> {
+export async function scanRoot(tar: string, patterns: readonly string[], folder: string): Promise<RootFacts> {
   const usage = new Ext4Usage()
   const files = new Map<string, string>()
   const links = new Map<string, string>()
@@ -36,7 +37,7 @@ export async function scanRoot(tar: string, globs: readonly string[], folder: st
     if (type === 'symlink') links.set(path, entry.link)
     if (type !== 'file' || !path.startsWith('boot/')) continue
     const below = path.slice('boot/'.length)
-    const asked = globs.some((glob) => matchesGlob(below, glob))
+    const asked = patterns.some((pattern) => namesPath(pattern, below))
     if (!asked && !kernelFile.test(path) && !initrdFile.test(path)) continue
     const place = join(folder, below)
     await mkdir(dirname(place), { recursive: true })

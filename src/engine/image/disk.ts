@@ -1,8 +1,9 @@
 import { chmod, chown, lstat, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join, matchesGlob } from 'node:path'
+import { join } from 'node:path'
 import { defaultLimits, type Mount, type Worker } from '../build/worker.ts'
 import { YoeError } from '../errors.ts'
 import { type Reporter, step } from '../events.ts'
+import { namesPath } from '../path-pattern.ts'
 import type { Machine, Partition } from '../project/model.ts'
 import { requireSpace, writeFailure } from '../store/disk.ts'
 import { collectLitter, tempName } from '../store/temp.ts'
@@ -69,9 +70,9 @@ export async function buildDisk(input: DiskInput): Promise<Disk> {
     await mkdir(out)
     // Whatever the umask: runs of root belong to somebody else.
     for (const folder of [temp, join(temp, 'boot'), out]) await chmod(folder, 0o755)
-    const globs = input.partitions.flatMap(({ contents }) => contents)
+    const patterns = input.partitions.flatMap(({ contents }) => contents)
     const facts = await step(report, 'measure the root file system', () =>
-      scanRoot(input.rootfs, globs, join(temp, 'boot')),
+      scanRoot(input.rootfs, patterns, join(temp, 'boot')),
     )
     const slots = layOut(input, facts)
     const sectors = (slots.at(-1)?.first ?? 0) + (slots.at(-1)?.count ?? 0) + alignment
@@ -146,7 +147,7 @@ async function format(input: DiskInput, slot: Slot, facts: RootFacts, temp: stri
   const offset = first * sectorSize
   const mkfs = ['mkfs.vfat', '--invariant', '-i', id, '-n', partition.label.toUpperCase().slice(0, 11)]
   await must(input, temp, [...mkfs, `--offset=${first}`, image, String(bytes / 1024)])
-  const names = [...facts.files.keys()].filter((name) => partition.contents.some((glob) => matches(name, glob))).sort()
+  const names = contentsOf(input, partition, facts)
   const total = (await Promise.all(names.map((name) => stat(join(temp, 'boot', name))))).reduce(
     (sum, { size }) => sum + size,
     0,
@@ -160,11 +161,29 @@ async function format(input: DiskInput, slot: Slot, facts: RootFacts, temp: stri
         hint: `size = "${Math.ceil((total * 1.1) / 2 ** 20)}M"`,
       },
     )
-  const files = names.filter((name) => !name.includes('/')).map((name) => `/yoe/boot/${name}`)
-  if (files.length > 0) await must(input, temp, ['mcopy', '-i', `${image}@@${offset}`, ...files, '::/'])
+  const device = ['-i', `${image}@@${offset}`]
+  const folders = new Set(names.flatMap((name) => [...name.matchAll(/\//g)].map(({ index }) => name.slice(0, index))))
+  for (const folder of [...folders].sort()) await must(input, temp, ['mmd', ...device, `::/${folder}`])
+  for (const folder of ['', ...[...folders].sort()]) {
+    const files = names.filter((name) => name.slice(0, Math.max(0, name.lastIndexOf('/'))) === folder)
+    const sources = files.map((name) => `/yoe/boot/${name}`)
+    if (sources.length > 0) await must(input, temp, ['mcopy', ...device, ...sources, `::/${folder}`])
+  }
 }
 
-const matches = (name: string, glob: string): boolean => matchesGlob(name, glob)
+/** Files of /boot that a partition gets, as paths below it. @throws {YoeError} BAD_FIELD for what the image does not have */
+function contentsOf({ name }: DiskInput, { label, contents, at }: Partition, { files }: RootFacts): readonly string[] {
+  const all = [...files.keys()].sort()
+  const missing = contents.filter((pattern) => !all.some((path) => namesPath(pattern, path)))
+  if (missing.length > 0) {
+    const what = missing.map((pattern) => JSON.stringify(pattern)).join(', ')
+    throw new YoeError('BAD_FIELD', `partition "${label}" of ${name}: nothing in /boot of the image matches ${what}`, {
+      at,
+      hint: "add the package that brings it to the machine's packages, or take it out of contents",
+    })
+  }
+  return all.filter((path) => contents.some((pattern) => namesPath(pattern, path)))
+}
 
 /** Makes GRUB's core image where machine and tools have one; undefined: the disk boots with a kernel from outside. */
 async function bootLoader(

@@ -3,10 +3,17 @@
  * for any number of folders, none included. Names that begin with a dot are names like any other. The work is bounded
  * by the product of both lengths, whatever they hold.
  *
- * @param pattern and path both absolute, `/` between names
+ * @param pattern and path absolute both, or relative to one folder
  */
 export function matchesPath(pattern: string, path: string): boolean {
   return matches(pattern.split('/'), path.split('/'), (name) => name === '**', nameMatches)
+}
+
+/** Whether a pattern matches a path, or a folder that it is in: a folder stands for all that is in it. */
+export function namesPath(pattern: string, path: string): boolean {
+  for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1))
+    if (matchesPath(pattern, path.slice(0, end))) return true
+  return false
 }
 
 const nameMatches = (pattern: string, name: string): boolean =>
