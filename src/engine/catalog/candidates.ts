@@ -28,6 +28,11 @@ export interface Ban {
   readonly by: Node
 }
 
+/** What could be installed for a dependency, as far as that is known by now. */
+interface Solutions {
+  found: readonly Node[]
+}
+
 /** Whether `version` is what `wanted` asks for; unversioned wishes take any. */
 export function satisfies(versions: VersionScheme, version: string, wanted: Dependency['version']): boolean {
   if (wanted === undefined) return true
@@ -66,7 +71,8 @@ export class Candidates {
   readonly #versions: VersionScheme
   readonly #arches: ReadonlySet<string>
   readonly #nodes = new Map<string, Node>()
-  readonly #solutions = new Map<string, Node[]>()
+  readonly #solutions = new Map<Dependency, Solutions>()
+  readonly #solutionsByText = new Map<string, Solutions>()
   readonly #installedProviders = new Map<string, Map<Node, readonly Provided[]>>()
   readonly #forbidden: ReadonlySet<string>
   readonly #providing = new Map<string, Node[]>()
@@ -166,22 +172,22 @@ export class Candidates {
   }
 
   /** Installed packages that meet a dependency; for a conflict `except` is the package that declares it. */
-  *installedFor(dependency: Dependency, except?: Node): Generator<Node> {
+  installedFor(dependency: Dependency, except?: Node): readonly Node[] {
     const own = this.#nodes.get(dependency.name)
-    if (own?.installed === true && own !== except && this.#meets(own, dependency)) yield own
-    const owners = this.#installedProviders.get(dependency.name)
-    if (owners === undefined) return
-    for (const [owner, provided] of owners) {
+    const found: Node[] = []
+    if (own?.installed === true && own !== except && this.#meets(own, dependency)) found.push(own)
+    for (const [owner, provided] of this.#installedProviders.get(dependency.name) ?? []) {
       if (owner === except || owner === own) continue
-      if (provided.some((one) => this.#providedMeets(one, dependency))) yield owner
+      if (provided.some((one) => this.#providedMeets(one, dependency))) found.push(owner)
     }
+    return found
   }
 
   isInstalled(dependency: Dependency): boolean {
     const own = this.#nodes.get(dependency.name)
     if (own?.installed === true && this.#meets(own, dependency)) return true
     const owners = this.#installedProviders.get(dependency.name)
-    return owners !== undefined && owners.size > 0 && !this.installedFor(dependency).next().done
+    return owners !== undefined && owners.size > 0 && this.installedFor(dependency).length > 0
   }
 
   /**
@@ -189,21 +195,36 @@ export class Candidates {
    * Essential, priority and the universe's own order; whatever is fixed already comes before what is not.
    */
   solutions(dependency: Dependency): readonly Node[] {
-    const { version } = dependency
-    const key = version === undefined ? dependency.name : `${dependency.name} ${version.relation} ${version.version}`
-    let found = this.#solutions.get(key)
-    if (found === undefined) {
-      found = this.#enumerate(dependency)
-      this.#solutions.set(key, found)
+    let shared = this.#solutions.get(dependency)
+    if (shared === undefined) {
+      shared = this.#shared(dependency)
+      this.#solutions.set(dependency, shared)
     }
+    const { found } = shared
     this.spend(found.length + 1)
-    // Candidates never come back, so what was dropped needs no second look: many askers share the cost.
-    if (found.some((node) => node.candidate === undefined)) {
-      found = found.filter((node) => node.candidate !== undefined)
-      this.#solutions.set(key, found)
+    let dropped = false
+    let fixed = false
+    for (const node of found) {
+      if (node.candidate === undefined) dropped = true
+      if (node.fixed) fixed = true
     }
-    if (!found.some((node) => node.fixed)) return found
-    return [...found.filter((node) => node.fixed && node.installed), ...found.filter((node) => !node.fixed)]
+    // Candidates never come back, so what was dropped needs no second look: many askers share the cost.
+    // Whoever goes through the old list goes on with it.
+    if (dropped) shared.found = found.filter((node) => node.candidate !== undefined)
+    if (!fixed) return shared.found
+    return [
+      ...shared.found.filter((node) => node.fixed && node.installed),
+      ...shared.found.filter((node) => !node.fixed),
+    ]
+  }
+
+  /** One list for all that ask for the same, however often it was parsed. */
+  #shared(dependency: Dependency): Solutions {
+    const { name, version } = dependency
+    const key = version === undefined ? name : `${name} ${version.relation} ${version.version}`
+    const shared = this.#solutionsByText.get(key) ?? { found: this.#enumerate(dependency) }
+    this.#solutionsByText.set(key, shared)
+    return shared
   }
 
   #enumerate(dependency: Dependency): Node[] {

@@ -131,23 +131,22 @@ function order(solver: Solver, roots: readonly Root[]): PackageRecord[] {
   const { candidates } = solver
   const packages: PackageRecord[] = []
   const seen = new Set<Node>()
-  const stack: { readonly record: PackageRecord; readonly needs: Iterator<Node> }[] = []
+  const stack: { readonly record: PackageRecord; readonly needs: readonly Node[]; next: number }[] = []
   const open = (node: Node): void => {
     const record = node.candidate
     if (record === undefined || seen.has(node)) return
     seen.add(node)
-    stack.push({ record, needs: needs(record) })
-  }
-  function* needs(record: PackageRecord): Generator<Node> {
-    for (const group of record.depends) for (const one of group) yield* candidates.installedFor(one)
+    const needs: Node[] = []
+    for (const group of record.depends) for (const one of group) needs.push(...candidates.installedFor(one))
+    stack.push({ record, needs, next: 0 })
   }
   for (const { dependency } of roots) {
     for (const one of dependency) {
-      for (const root of [...candidates.installedFor(one)]) {
+      for (const root of candidates.installedFor(one)) {
         open(root)
         for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-          const next = top.needs.next()
-          if (!next.done) open(next.value)
+          const next = top.needs[top.next++]
+          if (next !== undefined) open(next)
           else {
             packages.push(top.record)
             stack.pop()

@@ -166,7 +166,7 @@ export class Solver {
     for (const conflict of record.conflicts) {
       const stuck = node.fixed
         ? candidates.ban(conflict, node)
-        : [...candidates.installedFor(conflict, node)].filter((other) => !this.#giveWay(other, conflict, node))
+        : candidates.installedFor(conflict, node).filter((other) => !this.#giveWay(other, conflict, node))
       const [other] = stuck
       if (other === undefined) continue
       clear = false
