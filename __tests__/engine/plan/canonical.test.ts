@@ -73,9 +73,9 @@ function changed(next: () => number, value: Json): Json {
       value.normalize('NFC'),
       value.normalize('NFD'),
       `${value} `,
-      value.slice(1),
+      [...value].slice(1).join(''),
       [value],
-      value.split(''),
+      [...value],
     ]
     return forms[Math.floor(next() * forms.length)] ?? null
   }
@@ -87,9 +87,9 @@ function changed(next: () => number, value: Json): Json {
     const [one, two] = [value[at], value[at + 1]]
     if (next() < 0.3 && typeof one === 'string' && typeof two === 'string') {
       // "ab", "c" and "a", "bc"
-      const joined = one + two
+      const joined = [...one, ...two]
       const cut = Math.floor(next() * (joined.length + 1))
-      return [...value.slice(0, at), joined.slice(0, cut), joined.slice(cut), ...value.slice(at + 2)]
+      return [...value.slice(0, at), joined.slice(0, cut).join(''), joined.slice(cut).join(''), ...value.slice(at + 2)]
     }
     if (next() < 0.3) return [...value.slice(0, at), [...value.slice(at)]]
     return one === undefined ? [...value, ''] : value.with(at, changed(next, one))

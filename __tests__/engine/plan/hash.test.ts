@@ -6,11 +6,11 @@ import { targets, texts } from './everything.ts'
 import { plan, planAt } from './fake-world.ts'
 
 const golden = {
-  'debian/app.x86_64': '1faea1a3f5b9ec4a4031d722488018a39bf0c93a674181be4a87778e13ba81ac',
+  'debian/app.x86_64': 'acf21b8ad9861ded42434a69f53fb8b637b9fd306763ebfe9d6e86594fbadf72',
   'debian/board.box': '5a5c5a9ca3ec12aa17c9a41f0ed0407acc474712a51ae659f7f96d6fb97fc62e',
   'debian/cloned.x86_64': '72676d81818babd7127ef4f0076b4f895ce28009312e58c96a4b2c2552526947',
   'debian/got.x86_64': '7db61f6b3561989277b9f943b8c8986fe9dbc001fecfa8193d74f9dab03b64b6',
-  'debian/im.box': '70169447f9e147a49a82c9fbeb21d6daecca85efff02464b9e3d2b484bccdffc',
+  'debian/im.box': '03c5f65edffe1f686579a829fb3ef821ee01a13c2e70a1b0cdfde8d7eab2dbe2',
   'debian/lib.x86_64': '703f31ba90f139bceb009888c1ded431156081d4df32fb370a4d5b6ac02548fe',
   'debian/loader.x86_64': '4d93baa8458407578d349a9e04eb9c9844cb6b2fc764456782ceb974ec4e1187',
   'debian/modular.x86_64': 'a7d2e137e83ebfb59c96832963a5e6f498ba5533eb13a76ca1b0ec682670406f',

@@ -76,9 +76,14 @@ export function hashNodes(
   }
   for (const node of inOrder(targets)) {
     const inputs = { engine: engineRevision, ...documentOf(node, contentOf, project, hashOf) }
-    keys.set(node, { hash: digestOf('yoe-unit/1', inputs), inputs })
+    keys.set(node, { hash: hashOfInputs(inputs), inputs })
   }
   return keys
+}
+
+/** The key that a document of inputs is for. */
+export function hashOfInputs(inputs: Json): string {
+  return digestOf('yoe-unit/1', inputs)
 }
 
 type Document = { readonly [key: string]: Json }
@@ -247,7 +252,7 @@ function taskIdentity(task: Task, contentOf: ContentDigests, rootOf: (task: Task
   const root = rootOf(task)
   return {
     ...pick(task, taskFields),
-    ...(root === undefined ? {} : { root }),
+    ...(root === undefined ? {} : { container: root }),
     steps: task.steps.map((step) => stepIdentity(step, contentOf)),
   }
 }
