@@ -74,7 +74,9 @@ export class DeclaredNames {
         continue
       }
       work.push({ name, unit })
-      const needs = [...unit.runtimeDeps, ...(unit.distroRuntimeDeps[distro] ?? [])]
+      const { distroRuntimeDeps: byDistro } = unit
+      const ofDistro = Object.hasOwn(byDistro, distro) ? byDistro[distro] : undefined
+      const needs = [...unit.runtimeDeps, ...(ofDistro ?? [])]
       for (const group of needs.toReversed()) {
         const chosen = this.#chosen(group, distro)
         if (chosen !== undefined) work.push({ name: chosen })

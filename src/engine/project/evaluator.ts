@@ -68,7 +68,8 @@ export class Evaluator {
   async evaluate(phase: Phase, entries: readonly Place[], environment: Environment): Promise<void> {
     this.declarations.phase = phase
     try {
-      await this.#session.evaluate(entries.map(placeLabel), {
+      const ids = entries.map((entry) => placeLabel(this.files.canonical(entry)))
+      await this.#session.evaluate([...new Set(ids)], {
         environment,
         resolve: (reference, from) => this.#resolve(reference, parseLabel(from)),
         read: (id) => this.files.read(parseLabel(id)),
@@ -115,7 +116,8 @@ export class Evaluator {
         hint: didYouMean(place.module, names) ?? `list it in PROJECT.star; there are: ${names.join(', ') || 'none'}`,
       })
     }
-    const target = placeLabel(place)
+    // One file is one instance, whatever links it is reached by.
+    const target = placeLabel(this.files.canonical(place))
     const loaded = this.loads.get(placeLabel(from))
     if (loaded === undefined) this.loads.set(placeLabel(from), new Set([target]))
     else loaded.add(target)

@@ -13,7 +13,7 @@ export interface Look {
 }
 
 export function lookAt(path: string): Look {
-  const stats = statSync(path, { throwIfNoEntry: false })
+  const stats = statOf(path)
   const kind = stats?.isDirectory() === true ? 'folder' : stats?.isFile() === true ? 'file' : 'missing'
   return { kind, real: stats === undefined ? undefined : realPath(path) }
 }
@@ -34,7 +34,7 @@ export class FactBook {
 
   /** To be called before a file is read or a folder is listed: what changes in between is found to have changed. */
   reads(path: string): void {
-    const stats = statSync(path, { throwIfNoEntry: false })
+    const stats = statOf(path)
     if (stats !== undefined) this.#states.set(path, stateFact(stats))
   }
 
@@ -51,7 +51,7 @@ export function stillTrue(facts: Facts): boolean {
   for (const path in facts) {
     const fact = facts[path] ?? ''
     if (/^\d/.test(fact)) {
-      const stats = statSync(path, { throwIfNoEntry: false })
+      const stats = statOf(path)
       if (stats === undefined || stateFact(stats) !== fact) return false
     } else if (lookFact(lookAt(path)) !== fact) return false
   }
@@ -63,6 +63,17 @@ const lookFact = ({ kind, real }: Look): string => (real === undefined ? kind : 
 /** Changes whenever a file's content or a folder's entries may have; times are good to a quarter of a microsecond. */
 function stateFact({ mode, ino, size, mtimeMs, ctimeMs }: Stats): string {
   return `${mode}:${ino}:${size}:${mtimeMs}:${ctimeMs}`
+}
+
+/** Undefined also where nothing can be: at the end of links in a circle, or of a name that is too long. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (failure) {
+    const code = failure instanceof Error && 'code' in failure ? failure.code : undefined
+    if (code === 'ELOOP' || code === 'ENAMETOOLONG') return undefined
+    throw failure
+  }
 }
 
 function realPath(path: string): string | undefined {

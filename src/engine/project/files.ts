@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs'
-import { join, sep } from 'node:path'
+import { join, relative, sep } from 'node:path'
 import { YoeError } from '../errors.ts'
 import type { Files } from './builtins/builtin.ts'
-import type { Facts } from './facts.ts'
+import type { Facts, Look } from './facts.ts'
 import { FactBook, lookAt } from './facts.ts'
 import type { Place } from './model.ts'
 import { placeLabel } from './place.ts'
@@ -39,17 +39,30 @@ export class ProjectFiles implements Files {
   }
 
   kindOf(place: Place): 'file' | 'folder' | 'missing' | 'outside' {
-    const owner = this.#roots.get(place.module)
-    if (owner === undefined) return 'missing'
-    const path = join(owner.root, place.path)
-    const look = lookAt(path)
-    const { kind, real } = look
-    this.#facts.saw(path, look, real === join(owner.real, place.path))
-    // Links are followed, but not out of the root.
-    return real === undefined || real === owner.real || real.startsWith(owner.real + sep) ? kind : 'outside'
+    return this.#look(place).kind
   }
 
-  /** The text of a regular file. @throws {YoeError} LOAD_NOT_FOUND, LOAD_OUTSIDE */
+  /** The one name of a place that has several by links; itself when it is missing or outside. */
+  canonical(place: Place): Place {
+    const { kind, real = '' } = this.#look(place)
+    const owner = this.#roots.get(place.module)
+    if (owner === undefined || kind === 'missing' || kind === 'outside') return place
+    const path = relative(owner.real, real)
+    return { module: place.module, path: path === '' ? '.' : path.split(sep).join('/') }
+  }
+
+  #look(place: Place): { readonly kind: Look['kind'] | 'outside'; readonly real?: string | undefined } {
+    const owner = this.#roots.get(place.module)
+    if (owner === undefined) return { kind: 'missing' }
+    const path = join(owner.root, place.path)
+    const look = lookAt(path)
+    const { real } = look
+    this.#facts.saw(path, look, real === join(owner.real, place.path))
+    // Links are followed, but not out of the root.
+    return real === undefined || real === owner.real || real.startsWith(owner.real + sep) ? look : { kind: 'outside' }
+  }
+
+  /** The text of a regular file, without a byte order mark. @throws {YoeError} LOAD_NOT_FOUND, LOAD_OUTSIDE */
   read(place: Place): Uint8Array {
     const path = this.absolute(place)
     const label = placeLabel(place)
@@ -62,7 +75,7 @@ export class ProjectFiles implements Files {
         throw new YoeError('LOAD_NOT_FOUND', `${label} is a folder`)
       case 'file':
         this.#facts.reads(path)
-        return readBounded(path, label)
+        return withoutMark(readBounded(path, label))
     }
   }
 
@@ -81,6 +94,11 @@ export class ProjectFiles implements Files {
     }
     return found
   }
+}
+
+/** Editors of another system begin UTF-8 with one. */
+function withoutMark(bytes: Uint8Array): Uint8Array {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes
 }
 
 /** Reads through one descriptor, so that what was checked is what is read. */
