@@ -10,8 +10,11 @@ import { encodeManifest, seal } from '#engine/store/manifest.ts'
 import { listUnits } from '#toolkit/introspect/listing.ts'
 import { parseQuery } from '#toolkit/introspect/query.ts'
 import { whyRebuild } from '#toolkit/introspect/rebuild.ts'
+import { whyOf } from '#toolkit/introspect/why.ts'
 import type { Plan } from '#toolkit/planning.ts'
 import { planCatalog } from '#toolkit/planning.ts'
+import { packDeb } from '../../../src/feeds/debian/pack.ts'
+import { packInput } from '../../feeds/debian/making.ts'
 import type { Asked, Vendors } from './vendor.ts'
 import { vendors } from './vendor.ts'
 
@@ -161,4 +164,39 @@ test('status: compares with what a build would find', async (t) => {
     ],
     'without feeds only the last build is known',
   )
+})
+
+test('what was built is asked what it links: nobody declares that', async (t) => {
+  const world = await vendors(t)
+  const { catalog, project } = world
+  const has = async (name: string): Promise<readonly string[]> => {
+    const { images } = await whyOf(await catalog(), name, 'gateway-image')
+    return images.flatMap(({ chains }) => chains.map(({ packages }) => packages.join(' ')))
+  }
+  assert.deepEqual(await has('libmodbus'), [])
+  const made = await plan(world, ['sensord'])
+  const node = made.targets[0]
+  const key = node === undefined ? undefined : made.keys.get(node)
+  if (node?.kind !== 'package' || key === undefined) throw new TypeError('no sensord')
+  const unit = { ...node.unit, runtimeDeps: [[{ name: 'tzdata' }], [{ name: 'libmodbus' }], [{ name: 'gone' }]] }
+  const dest = join(project.root, 'dest')
+  mkdirSync(join(dest, 'usr'), { recursive: true })
+  const { runtimeDeps } = unit
+  const [deb] = await packDeb(packInput(dest, join(project.root, 'out'), { unit, runtimeDeps }))
+  if (deb === undefined) throw new TypeError('nothing was packed')
+  const { cacheRoot, buildRoot } = made.workspace
+  write(join(cacheRoot, 'objects', deb.sha256.slice(0, 2), deb.sha256.slice(2)), readFileSync(deb.path))
+  write(foldersOf(buildRoot, node).last, canonical(key.inputs))
+  const files = [{ name: deb.filename, sha256: deb.sha256, size: deb.size }]
+  const facts = { builtAt: 0, ms: 1, builder: 'test' }
+  const manifest = { unit: 'sensord', arch: 'x86_64', distro: 'debian', ...key, files, facts }
+  const place = join(cacheRoot, 'units/x86_64', `${key.hash}.json`)
+  write(place, encodeManifest(seal(manifest, 'trusted', undefined)))
+  const chains = ['sensord libmodbus', 'webui sensord libmodbus']
+  assert.deepEqual(await has('libmodbus'), chains)
+  rmSync(place)
+  assert.deepEqual(await has('libmodbus'), chains, 'each package is read once')
+  const memory = join(buildRoot, 'linked.json')
+  writeFileSync(memory, readFileSync(memory, 'utf8').replace('libmodbus', 'zlib'))
+  assert.deepEqual(await has('libmodbus'), [], 'and a damaged memory is none')
 })

@@ -11,6 +11,7 @@ import { UnitRecords } from '#engine/plan/unit-records.ts'
 import type { ImageUnit, ToolchainUnit, Unit } from '#engine/project/model.ts'
 import type { Catalog } from '../catalog-view.ts'
 import { universeOf } from '../planning.ts'
+import { linkedNames } from './linked.ts'
 import { findName, namesOf } from './naming.ts'
 
 /** A name that an image installs for its own sake. */
@@ -40,7 +41,7 @@ export interface Unresolved {
 
 /**
  * What images and containers install. One that can't be resolved does not hide the others. Opens the distro's feeds;
- * finds the very closures that a plan finds, without the rest of a plan.
+ * finds the closures that a plan finds, without the rest of a plan, and with what units link, as far as they were built.
  */
 export async function contentsOf(
   catalog: Catalog,
@@ -66,10 +67,23 @@ export async function contentsOf(
   return { contents, unresolved }
 }
 
+/** Closures over what units declare, and over what they were seen to link when they were last built here. */
 async function closuresOf(catalog: Catalog) {
   const universe = await universeOf(catalog)
-  const records = new UnitRecords(universe, await namesOf(catalog), new Map())
-  return { universe, records, closures: new Closures(universe, records, new Map()) }
+  const names = await namesOf(catalog)
+  const declared = new UnitRecords(universe, names, new Map())
+  const built = new Map<string, PackageRecord>()
+  for (const [name, linked] of await linkedNames(catalog)) {
+    const unit = catalog.view.real(name)
+    const record = unit?.kind === 'package' ? declared.of(unit).find((one) => one.name === name) : undefined
+    if (record === undefined) continue
+    const there = linked
+      .filter((one) => names.find(one) !== undefined)
+      .map((one) => [declared.packageFor({ name: one })])
+    built.set(name, { ...record, depends: [...record.depends, ...there] })
+  }
+  const records = built.size === 0 ? declared : new UnitRecords(universe, names, built)
+  return { universe, records, closures: new Closures(universe, records, built) }
 }
 
 function imageRoots({ view }: Catalog, unit: ImageUnit, records: UnitRecords): readonly Root[] {

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { foldersOf } from '#engine/build/folders.ts'
 import { readLast } from '#engine/build/last.ts'
-import { digestOf } from '#engine/plan/canonical.ts'
 import { changesOf } from '#engine/plan/changes.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { manifestArch } from '#engine/plan/graph.ts'
+import { hashOfInputs } from '#engine/plan/hash.ts'
 import type { Json } from '#engine/project/model.ts'
 import { decodeManifest } from '#engine/store/manifest.ts'
 import { inspectPlan } from '../inspect.ts'
@@ -95,7 +95,7 @@ class Looker {
 /** What a node was made of when its key was `hash`. */
 async function documentOf({ workspace }: Plan, node: Node, hash: string): Promise<Json | undefined> {
   const last = await readLast(foldersOf(workspace.buildRoot, node).last)
-  if (last !== undefined && digestOf('yoe-unit/1', last) === hash) return last
+  if (last !== undefined && hashOfInputs(last) === hash) return last
   const arch = manifestArch(node)
   if (!/^[0-9a-f]{64}$/.test(hash)) return undefined
   const bytes = await readFile(join(workspace.cacheRoot, 'units', arch, `${hash}.json`)).catch(() => undefined)

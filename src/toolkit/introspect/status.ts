@@ -15,13 +15,17 @@ export type LastBuild = 'built' | 'failed' | 'never'
 
 /** How the last build here of a unit went. */
 export function lastBuild(catalog: Catalog, unit: Unit): LastBuild {
-  const { workspace, distro, machine } = catalog
+  const folders = foldersOf(catalog.workspace.buildRoot, { id: idOf(catalog, unit) })
+  if (existsSync(folders.failed)) return 'failed'
+  return existsSync(folders.last) ? 'built' : 'never'
+}
+
+/** The id that a unit's node has in a plan. */
+export function idOf({ distro, machine }: Catalog, unit: Unit): string {
   const noarch = unit.kind === 'package' && unit.scope === 'noarch'
   const ofMachine = unit.kind === 'image' || (unit.kind === 'package' && unit.scope === 'machine')
   const label = ofMachine ? machine.name : noarch ? 'noarch' : machine.arch
-  const folders = foldersOf(workspace.buildRoot, { id: `${distro}/${unit.name}.${label}` })
-  if (existsSync(folders.failed)) return 'failed'
-  return existsSync(folders.last) ? 'built' : 'never'
+  return `${distro}/${unit.name}.${label}`
 }
 
 /**
