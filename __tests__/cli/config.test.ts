@@ -125,7 +125,7 @@ describe('config set', () => {
     ],
     'a machine that is none': [
       ['machine', 'bord'],
-      /this project has no machine "bord"\n {2}hint: did you mean "board"\?/,
+      /this project has no machine "bord"\n {2}hint: did you mean "board" or "box"\?/,
     ],
     'an image that is none': [['image', 'third-image'], /this project has no image "third-image"/],
     'a distro without feeds': [['default-distro-override', 'debian'], /this project has no feed for "debian"/],
@@ -229,4 +229,32 @@ test('config resolve tells what an image would be made of, without a feed', asyn
   assert.match(text.stdout, /^image +gateway-image\nmachine +a200\n[\s\S]*\npartition +rootfs, ext4, 1G, root\n/)
   const wrong = await project.yoe(['config', 'resolve', '--image', 'sensord'], { env })
   assert.match(wrong.stderr, /there is no image "sensord" for bench on debian/)
+})
+
+test('mirrors of local.star are where things are fetched from, after those of the environment', async (t) => {
+  const project = await vendorProject(t)
+  const archive = join(project.root, '../archive')
+  const local = (to: string): void =>
+    project.write({ 'local.star': `mirrors = {"http://deb.fleet.example": "file://${to}"}\n` })
+  local(archive)
+  const ran = await project.yoe(['plan', 'sensord'], { env: { YOE_MIRRORS: '' } })
+  assert.equal(ran.code, 0, ran.stderr)
+  local('/nonexistent')
+  const above = await project.yoe(['plan', 'sensord', '--refresh'])
+  assert.equal(above.code, 0, above.stderr)
+})
+
+test('the query of local.star is what yoe list is about when it is asked for nothing', async (t) => {
+  const project = testProject(t, { ...texts, 'units/u.star': 'unit(name = "some", version = "1")\n' })
+  const names = async (...args: string[]): Promise<readonly string[]> => {
+    const ran = await project.yoe(['list', '--json', ...args])
+    assert.equal(ran.code, 0, ran.stderr)
+    return JSON.parse(ran.stdout).units.map(({ name }: { name: string }) => name)
+  }
+  const all = ['first-image', 'second-image', 'some']
+  assert.deepEqual((await names()).toSorted(), all)
+  await project.yoe(['config', 'set', 'query', 'type:image second'])
+  assert.deepEqual(await names(), ['second-image'])
+  assert.deepEqual((await names('')).toSorted(), all)
+  assert.deepEqual(await names('some'), ['some'])
 })

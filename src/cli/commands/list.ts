@@ -29,9 +29,12 @@ The first word may be machines, modules or feeds, which lists those; units, imag
   yoe list modbus
   yoe list type:autotools module:core
   yoe list in:gateway-image status:stale
-  yoe list machines --json`,
+  yoe list machines --json
+
+Without a query, that of local.star, if it has one; "" finds everything.`,
   options: { ...projectOptions, ...shadowOption },
   positionals: [0, Number.POSITIVE_INFINITY],
+  completes: [sections, 'unit'],
   async run(invocation) {
     const { output, positionals, values } = invocation
     const [first = '', ...rest] = positionals
@@ -43,8 +46,10 @@ The first word may be machines, modules or feeds, which lists those; units, imag
     }
     const { parseQuery } = await import('#toolkit/introspect/query.ts')
     const { declaredRows, listUnits } = await import('#toolkit/introspect/listing.ts')
-    const words = section === undefined ? positionals : [`type:${section.replace(/s$/, '')}`, ...rest]
     const loaded = await projectOf(invocation)
+    const own = positionals.length > 0 ? undefined : loaded.workspace.local.settings.query
+    if (own !== undefined) output.tell(output.paintError('dim', `${own} (query of local.star; yoe list "" lists all)`))
+    const words = section === undefined ? [own ?? '', ...positionals] : [`type:${section.replace(/s$/, '')}`, ...rest]
     const { project, machine } = loaded
     const query = parseQuery(words, project)
     let rows: readonly Row[]

@@ -1,11 +1,10 @@
 import { join } from 'node:path'
-import { parsePort } from '#bsp/qemu/ports.ts'
 import { foldersOf } from '#engine/build/folders.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
-import { sizeInBytes } from '#engine/project/scalars.ts'
 import { bootTestPlan, builtImage, imageOf } from '#toolkit/booting.ts'
 import { makePlan } from '#toolkit/planning.ts'
 import { command, projectOptions } from '../command.ts'
+import { guestOptions } from '../guest-options.ts'
 import type { Output } from '../output.ts'
 import { duration, table } from '../output.ts'
 import { workspaceOf } from '../project.ts'
@@ -34,16 +33,13 @@ tests and powers off: exit 0 only if all of it succeeds.
   completes: ['image'],
   async run(invocation) {
     const { values, positionals, output, report, signal } = invocation
-    const asked = values.memory === undefined ? undefined : readSize(values.memory)
     const timeout = readTime(values.timeout)
-    const forwards = values.port.map(parsePort)
     const opened = workspaceOf(invocation)
+    const guest = guestOptions(values, opened.local.settings)
     if (values.memory !== undefined) await remember(opened, 'qemu_memory', values.memory)
-    const { qemu_memory, qemu_ports = [], qemu_display } = opened.local.settings
-    const memory = asked ?? qemu_memory
     const plan = await makePlan(opened, { machine: values.machine, distro: values.distro, targets: positionals })
     if (values['boot-test']) {
-      const { report: found, errors } = await bootTestPlan(plan, { timeout, memory })
+      const { report: found, errors } = await bootTestPlan(plan, { timeout, memory: guest.memory })
       if (output.json) output.printJson(found)
       else showBoot(found, output)
       if (errors.length > 0) throw new YoeErrors(errors)
@@ -57,9 +53,7 @@ tests and powers off: exit 0 only if all of it succeeds.
       machine: image.machine,
       files: await builtImage(plan),
       disk: 'discard',
-      ports: [...qemu_ports, ...forwards],
-      ...(memory === undefined ? {} : { memory }),
-      ...(values.display || qemu_display !== undefined ? { display: values.display || qemu_display === 'on' } : {}),
+      ...guest,
       cacheRoot: workspace.cacheRoot,
       report,
       signal,
@@ -68,21 +62,15 @@ tests and powers off: exit 0 only if all of it succeeds.
       await runImage(options)
       return 0
     }
-    const guest = await runDaemon({ ...options, runDir: join(foldersOf(workspace.buildRoot, image).root, 'run') })
-    if (output.json) output.printJson(guest)
+    const running = await runDaemon({ ...options, runDir: join(foldersOf(workspace.buildRoot, image).root, 'run') })
+    if (output.json) output.printJson(running)
     else
       output.print(
-        `${image.unit.name} runs as process ${guest.pid}; kill ${guest.pid} ends it, its console is ${guest.serialLog}`,
+        `${image.unit.name} runs as process ${running.pid}; kill ${running.pid} ends it, its console is ${running.serialLog}`,
       )
     return 0
   },
 })
-
-function readSize(text: string): number {
-  const bytes = sizeInBytes(text)
-  if (bytes !== undefined) return bytes
-  throw new YoeError('USAGE', `${JSON.stringify(text)} is no size`, { hint: 'say --memory 2G' })
-}
 
 /** `90s`, `10m`, `1h` in milliseconds. */
 export function readTime(text: string | undefined): number | undefined {
