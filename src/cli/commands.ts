@@ -24,7 +24,7 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'list units, images, machines, modules and feeds',
     load: async () => (await import('./commands/list.ts')).list,
   },
-  desc: { summary: 'describe one unit', load: async () => (await import('./commands/desc.ts')).desc },
+  desc: { summary: 'describe what a name means', load: async () => (await import('./commands/desc.ts')).desc },
   refs: { summary: 'say what needs a unit or package', load: async () => (await import('./commands/refs.ts')).refs },
   graph: {
     summary: 'show what units and images need, as a tree or a graph',
