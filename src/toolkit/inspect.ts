@@ -6,6 +6,7 @@ import { readLast } from '#engine/build/last.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { dependenciesOf, inOrder, manifestArch } from '#engine/plan/graph.ts'
 import { whyChanged } from '#engine/plan/why.ts'
+import { listingsIn } from '#engine/source/listing.ts'
 import type { UnitManifest } from '#engine/store/manifest.ts'
 import { decodeManifest } from '#engine/store/manifest.ts'
 import type { Plan } from './planning.ts'
@@ -40,7 +41,7 @@ export async function inspectPlan(plan: Plan): Promise<readonly NodeState[]> {
       if (!needed.has(node)) return { ...base, state: 'unneeded', why: 'what needs it is cached' }
       const { last: path } = foldersOf(plan.workspace.buildRoot, node)
       const last = existsSync(path) ? await readLast(path) : undefined
-      return { ...base, state: 'to build', why: whyChanged(last, key.inputs) }
+      return { ...base, state: 'to build', why: whyChanged(last, key.inputs, listingsIn(plan.workspace.cacheRoot)) }
     }),
   )
 }

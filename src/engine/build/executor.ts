@@ -5,6 +5,7 @@ import { canonical } from '../plan/canonical.ts'
 import type { Node } from '../plan/graph.ts'
 import { dependenciesOf, manifestArch } from '../plan/graph.ts'
 import { whyChanged } from '../plan/why.ts'
+import { listingsIn } from '../source/listing.ts'
 import { writeFailure } from '../store/disk.ts'
 import type { SealedManifest, UnitFile, UnitManifest } from '../store/manifest.ts'
 import { seal } from '../store/manifest.ts'
@@ -217,7 +218,9 @@ class Execution implements Results {
     const meanwhile = forced ? undefined : await this.#local(node)
     if (meanwhile !== undefined) return { manifest: meanwhile, why: 'another process built it just now' }
     const folders = foldersOf(buildRoot, node)
-    const why = forced ? 'asked for by --force' : whyChanged(await readLast(folders.last), key.inputs)
+    const why = forced
+      ? 'asked for by --force'
+      : whyChanged(await readLast(folders.last), key.inputs, listingsIn(store.root))
     report({ type: 'unit-started', unit: node.id, title: node.unit.name, why, log: folders.log })
     const log = openUnitLog(folders.log, node.id, report)
     const start = performance.now()

@@ -58,31 +58,3 @@ function isArray(value: Json): value is readonly Json[] {
 export function digestOf(scheme: string, document: Json): string {
   return createHash('sha256').update(`${scheme}\n`).update(canonical(document)).digest('hex')
 }
-
-/**
- * What differs between two documents, as paths with both values: the answer to "why is this rebuilt".
- * @returns in the order of the new document's keys, then keys that are gone
- */
-export function differences(before: Json, after: Json, path = ''): { path: string; before?: Json; after?: Json }[] {
-  if (canonical(before) === canonical(after)) return []
-  if (isObject(before) && isObject(after)) {
-    const keys = [...Object.keys(after), ...Object.keys(before).filter((key) => !Object.hasOwn(after, key))]
-    return keys.flatMap((key) => {
-      const inner = path === '' ? key : `${path}.${key}`
-      // Keys are anybody's: `constructor` is one like others.
-      const [old, now] = [own(before, key), own(after, key)]
-      if (old === undefined) return now === undefined ? [] : [{ path: inner, after: now }]
-      if (now === undefined) return [{ path: inner, before: old }]
-      return differences(old, now, inner)
-    })
-  }
-  return [{ path, before, after }]
-}
-
-function own(value: { readonly [key: string]: Json }, key: string): Json | undefined {
-  return Object.hasOwn(value, key) ? value[key] : undefined
-}
-
-function isObject(value: Json): value is { readonly [key: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}

@@ -40,3 +40,9 @@ export function readListing(cacheRoot: string, digest: string): ReadonlyMap<stri
     return undefined
   }
 }
+
+/** {@link readListing} of one cache. */
+export const listingsIn =
+  (cacheRoot: string) =>
+  (digest: string): ReadonlyMap<string, string> | undefined =>
+    readListing(cacheRoot, digest)
