@@ -1,5 +1,5 @@
 /** The project of __tests__/fixtures/vendor-project, with feeds of its own that a test signs: nothing reaches a network. */
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -14,6 +14,11 @@ export interface VendorProject extends TestProject {
   readonly cache: string
   /** What `YOE_MIRRORS` must be for its feeds to be found. */
   readonly mirrors: string
+  /**
+   * Makes an archive anew from `feeds/<distro>.packages` as it is now.
+   * @param keepOld what it had before stays on offer by its digest
+   */
+  publish(distro: 'debian' | 'ubuntu', keepOld: boolean): Promise<void>
 }
 
 /** A copy of the fixture that is gone after the test. */
@@ -25,8 +30,11 @@ export async function vendorProject(t: TestContext): Promise<VendorProject> {
   const keyring = join(root, 'vendor/product-common/keys/archive.asc')
   mkdirSync(dirname(keyring), { recursive: true })
   writeFileSync(keyring, key.publicKey)
-  const date = new Date(Date.now() - 3_600_000)
-  for (const [distro, suite] of Object.entries(suites)) {
+  /** Minutes ago. */
+  let age = 60
+  const publish: VendorProject['publish'] = async (distro, keepOld) => {
+    const suite = suites[distro]
+    const date = new Date(Date.now() - age-- * 60_000)
     const lines = readFileSync(join(root, `feeds/${distro}.packages`), 'utf8').split('\n')
     const text = Buffer.from(
       lines
@@ -42,6 +50,7 @@ export async function vendorProject(t: TestContext): Promise<VendorProject> {
     }
     const release = releaseText(files, date, { Suite: suite, Codename: suite, Architectures: arches.join(' ') })
     const dists = join(folder, 'archive', distro, 'dists', suite)
+    if (!keepOld) rmSync(dists, { recursive: true, force: true })
     mkdirSync(dists, { recursive: true })
     writeFileSync(join(dists, 'InRelease'), await clearSign(release, [key], { date }))
     for (const [path, data] of Object.entries(files)) {
@@ -52,12 +61,21 @@ export async function vendorProject(t: TestContext): Promise<VendorProject> {
       }
     }
   }
+  await publish('debian', false)
+  await publish('ubuntu', false)
   const mirrors = `http://deb.fleet.example=file://${join(folder, 'archive')},only`
   const cache = join(folder, 'cache')
   const made = projectIn(root, join(folder, 'home'), cache)
   const withMirrors: TestProject['start'] = (args, options) =>
     made.start(args, { ...options, env: { YOE_MIRRORS: mirrors, ...options?.env } })
-  return { ...made, start: withMirrors, yoe: (args, options) => withMirrors(args, options).ended, cache, mirrors }
+  return {
+    ...made,
+    start: withMirrors,
+    yoe: (args, options) => withMirrors(args, options).ended,
+    cache,
+    mirrors,
+    publish,
+  }
 }
 
 /** `name version size: depends ; provides ; flags` as a stanza of a Packages file. */

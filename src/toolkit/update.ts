@@ -130,7 +130,9 @@ export async function updateLock(opened: Workspace, options: UpdateOptions): Pro
   const changes = await Promise.all(
     changed(before, after).map((change) => told(loaded.workspace, change, nameOf, tags)),
   )
-  return { changes: changes.flat(), images: images === undefined ? [] : imageChanges(images, contents) }
+  // A feed of several components has several entries.
+  const once = new Map(changes.flat().map((change) => [JSON.stringify(change), change]))
+  return { changes: [...once.values()], images: images === undefined ? [] : imageChanges(images, contents) }
 }
 
 /** The workspace of somebody who asks nobody and writes nothing down. */

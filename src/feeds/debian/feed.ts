@@ -298,7 +298,6 @@ class Opening {
     const temp = join(cacheRoot, 'tmp', tempName())
     let bytes: Uint8Array
     try {
-      await mkdir(join(cacheRoot, 'tmp'), { recursive: true })
       await this.#get([`${site}/dists/${suite}/InRelease`], temp, `${id}: InRelease`, { maxSize: releaseLimit })
       bytes = await readFile(temp)
     } finally {
@@ -359,6 +358,7 @@ class Opening {
   ): Promise<void> {
     const { fetcher, report, signal } = this.#environment
     if (urls.length === 0) throw this.#offline()
+    await mkdir(join(this.#environment.cacheRoot, 'tmp'), { recursive: true })
     const more = { ...expected, ...(signal === undefined ? {} : { signal }) }
     try {
       await fetcher.fetch({ urls, located: true, dest, title, report, ...more })
