@@ -13,6 +13,9 @@ export interface FieldChange {
   readonly after?: Json
 }
 
+/** Another version of what builds: then everything is another. */
+export const yoeItself = 'yoe itself'
+
 /** The node whose key stands at a place of another's document. */
 export function dependencyAt(node: Node, path: Change['path']): Node | undefined {
   const [head, name] = path
@@ -71,7 +74,7 @@ function fieldOf(node: Node, change: Change, before: Json): FieldChange {
   })
   switch (head) {
     case 'engine':
-      return named('yoe itself')
+      return named(yoeItself)
     case 'project':
       return named("the project's name")
     case 'packages':
@@ -91,7 +94,7 @@ function fieldOf(node: Node, change: Change, before: Json): FieldChange {
     case 'unit':
       return named(unitField(node, rest, how === 'removed' ? before : undefined))
     default:
-      return named(change.path.join('.'))
+      return named(declaredName(change.path))
   }
 }
 
@@ -124,5 +127,10 @@ function unitField(node: Node, path: Change['path'], gone: Json | undefined): st
     if (step?.kind === 'install' && rest[2] === 'content') return step.source.path
     return `task ${task.name}`
   }
-  return path.join('.')
+  return declaredName(path)
+}
+
+/** As `.star` files spell it. */
+function declaredName([field = '', ...rest]: Change['path']): string {
+  return [String(field).replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), ...rest].join('.')
 }

@@ -11,7 +11,7 @@ import { decodeManifest } from '#engine/store/manifest.ts'
 import { inspectPlan } from '../inspect.ts'
 import type { Plan } from '../planning.ts'
 import type { FieldChange } from './fields.ts'
-import { dependencyAt, fieldsOf } from './fields.ts'
+import { dependencyAt, fieldsOf, yoeItself } from './fields.ts'
 
 /** Something that changed by itself, and how that reaches the unit. */
 export interface Cause {
@@ -110,9 +110,10 @@ function causesOf(top: Look): readonly Cause[] {
   const queue: { readonly look: Look; readonly chain: readonly string[] }[] = [
     { look: top, chain: [top.node.unit.name] },
   ]
+  const told = top.changes.some(({ field }) => field === yoeItself)
   for (const { look, chain } of queue) {
-    if (look.changes.length > 0 || look.forgotten)
-      causes.push({ chain, changes: look.changes, forgotten: look.forgotten })
+    const changes = told && look !== top ? look.changes.filter(({ field }) => field !== yoeItself) : look.changes
+    if (changes.length > 0 || look.forgotten) causes.push({ chain, changes, forgotten: look.forgotten })
     for (const next of reduced(look.below)) {
       if (seen.has(next)) continue
       seen.add(next)
