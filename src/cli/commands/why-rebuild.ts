@@ -47,14 +47,29 @@ it is built with down to whatever changed by itself.
 function rowOf({ field, how, before, after }: FieldChange): readonly string[] {
   const name = `  ${shown(field)}`
   if (before === undefined && after === undefined) return [name, how]
-  if (before === undefined) return [name, `${how}: ${value(after)}`]
-  return after === undefined ? [name, `${how}: ${value(before)}`] : [name, `${value(before)} → ${value(after)}`]
+  if (before === undefined) return [name, `${how}: ${clip(value(after))}`]
+  if (after === undefined) return [name, `${how}: ${clip(value(before))}`]
+  const [old, now] = apart(value(before), value(after))
+  return [name, `${clip(old)} → ${clip(now)}`]
 }
 
 const widest = 100
+/** What two long texts have in common and is shown of it. */
+const context = 20
 
+/** On one line. */
 function value(json: Json | undefined): string {
   const text = typeof json === 'string' ? json : (JSON.stringify(json) ?? '')
-  const line = shown(text.replaceAll('\n', '⏎'))
-  return line.length > widest ? `${line.slice(0, widest - 1)}…` : line
+  return shown(text.replaceAll('\n', '⏎'))
+}
+
+const clip = (line: string): string => (line.length > widest ? `${line.slice(0, widest - 1)}…` : line)
+
+/** Two long texts from shortly before the place where they differ. */
+function apart(a: string, b: string): readonly [string, string] {
+  if (Math.max(a.length, b.length) <= widest) return [a, b]
+  let same = 0
+  while (same < a.length && a[same] === b[same]) same++
+  const start = same - context
+  return start <= 0 ? [a, b] : [`…${a.slice(start)}`, `…${b.slice(start)}`]
 }
