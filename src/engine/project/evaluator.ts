@@ -12,6 +12,7 @@ import type { DeclaredNames } from './declared-names.ts'
 import { ProjectFiles } from './files.ts'
 import type { Machine, Place } from './model.ts'
 import { commandsFolder, follow, parseLabel, placeLabel } from './place.ts'
+import { quoted } from './readers.ts'
 import { toYoeErrors } from './star-errors.ts'
 
 /** An interpreter for the files of one project: what they load, which builtins they call, and what those declare. */
@@ -97,18 +98,14 @@ export class Evaluator {
   #resolve(reference: string, from: Place): string {
     const place = follow(reference, from)
     if (place === undefined) {
-      throw new YoeError('LOAD_OUTSIDE', `load(${JSON.stringify(reference)}) leads out of the project or module`, {
+      throw new YoeError('LOAD_OUTSIDE', `load(${quoted(reference)}) leads out of the project or module`, {
         hint: 'use "@module//path.star", "//path.star" from the root, or a path relative to this file',
       })
     }
     if (place.path.startsWith(`${commandsFolder}/`)) {
-      throw new YoeError(
-        'LOAD_OUTSIDE',
-        `load(${JSON.stringify(reference)}): commands act, so nothing else loads them`,
-        {
-          hint: 'put what both need into classes/',
-        },
-      )
+      throw new YoeError('LOAD_OUTSIDE', `load(${quoted(reference)}): commands act, so nothing else loads them`, {
+        hint: 'put what both need into classes/',
+      })
     }
     if (!this.files.hasRoot(place.module)) {
       const names = this.declarations.project?.modules.map((known) => known.name) ?? []

@@ -54,8 +54,13 @@ export function integer(least: number, most: number): Reader<number> {
 }
 
 /** As an error shows it: nobody reads more of a value than its beginning. */
-function quoted(found: string): string {
-  return JSON.stringify(found.length <= 60 ? found : `${found.slice(0, 60)}…`)
+export function quoted(found: string): string {
+  return JSON.stringify(shortened(found, 60))
+}
+
+/** At most so many characters, and an ellipsis for the rest. */
+export function shortened(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length)}…`
 }
 
 /** Text of a grammar, which the error spells out. */

@@ -6,7 +6,19 @@ import type { Check, Place, Step, Task } from '../model.ts'
 import { title, unitName } from '../names.ts'
 import { filesFolder, follow, placeLabel } from '../place.ts'
 import type { Reader } from '../readers.ts'
-import { AlreadyTold, flag, handleKind, integer, list, Mismatch, named, Spoilt, text } from '../readers.ts'
+import {
+  AlreadyTold,
+  flag,
+  handleKind,
+  integer,
+  list,
+  Mismatch,
+  named,
+  quoted,
+  Spoilt,
+  shortened,
+  text,
+} from '../readers.ts'
 import type { Builtin, Context, Invocation } from './builtin.ts'
 import { making } from './builtin.ts'
 
@@ -118,12 +130,13 @@ export function existing(
   const found = place === undefined ? 'outside' : files.kindOf(place)
   if (place !== undefined && (found === wanted || (wanted === 'any' && (found === 'file' || found === 'folder'))))
     return place
+  const label = shortened(placeLabel(place ?? from), 200)
   const problem =
     found === 'outside'
-      ? `${JSON.stringify(reference)} leads out of the project or module`
+      ? `${quoted(reference)} leads out of the project or module`
       : found === 'missing'
-        ? `there is no ${placeLabel(place ?? from)}`
-        : `${placeLabel(place ?? from)} is a ${found}, and a ${wanted} is needed`
+        ? `there is no ${label}`
+        : `${label} is a ${found}, and a ${wanted} is needed`
   declarations.fail('BAD_FIELD', `${invocation.builtin}(): ${problem}`, { at: invocation.at })
   return undefined
 }
@@ -187,7 +200,7 @@ function installStepOf(
   const from: Place = { module: folder.module, path: `${folder.path}/x` }
   const place = follow(src, from)
   if (place === undefined || /^[/@]/.test(src) || !place.path.startsWith(`${folder.path}/`)) {
-    const problem = `${JSON.stringify(src)} must lie in ${placeLabel(folder)}/`
+    const problem = `${quoted(src)} must lie in ${placeLabel(folder)}/`
     context.declarations.fail('BAD_FIELD', `${invocation.builtin}(): ${problem}`, { at: invocation.at })
     return undefined
   }
