@@ -1,6 +1,6 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { foldersOf } from '#engine/build/folders.ts'
 import { readLast } from '#engine/build/last.ts'
 import type { Alternatives, PackageRecord } from '#engine/catalog/package.ts'
@@ -29,15 +29,18 @@ const memoryName = 'linked.json'
  * @returns by package name
  */
 export async function linkedNames(catalog: Catalog): Promise<ReadonlyMap<string, readonly string[]>> {
-  const { workspace, view } = catalog
+  const { workspace, view, distro } = catalog
   const path = join(workspace.buildRoot, memoryName)
   const before = readMemory(path)
   const after: Record<string, Memory[string]> = {}
   const found = new Map<string, readonly string[]>()
   let read = 0
+  const there = foldersIn(join(workspace.buildRoot, distro))
+  if (there.size === 0) return found
   for (const unit of view.units()) {
     if (unit.kind !== 'package') continue
     const id = idOf(catalog, unit)
+    if (!there.has(basename(id))) continue
     const { last } = foldersOf(workspace.buildRoot, { id })
     const info = statSync(last, { throwIfNoEntry: false })
     if (info === undefined) continue
@@ -51,6 +54,15 @@ export async function linkedNames(catalog: Catalog): Promise<ReadonlyMap<string,
   // An accelerator: a folder that can't be written to is no failure. Other machines and distros stay remembered.
   if (read > 0) await replaceFile(path, sealKept(JSON.stringify({ ...before, ...after }))).catch(() => {})
   return found
+}
+
+/** Asked once: most of a large project was never built here. */
+function foldersIn(path: string): ReadonlySet<string> {
+  try {
+    return new Set(readdirSync(path))
+  } catch {
+    return new Set()
+  }
 }
 
 function readMemory(path: string): Memory {
