@@ -80,13 +80,14 @@ const calls: readonly (readonly string[])[] = [
   ['config', 'show'],
   ['config', 'resolve'],
   ['key', 'show'],
-  ['key', 'generate'],
   ['key', 'export', 'feed'],
   ['doctor'],
 ]
 
 test('commands print what their schemas say', { concurrency: 3 }, async (t) => {
   const project = await vendorProject(t)
+  const made = await project.yoe(['key', 'generate', '--json'])
+  assert.deepEqual(faultsOf('key', JSON.parse(made.stdout)), [])
   const asked = calls.map((call) =>
     t.test(`yoe ${call.join(' ')} --json`, async () => {
       const { code, stdout, stderr } = await project.yoe([...call, '--json'])
