@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { TestRepository } from '../support/git.ts'
 import { scratch } from '../support/project.ts'
+import { faultsOf } from '../support/schema.ts'
 import { type VendorProject, vendorProject } from '../support/vendor-project.ts'
 
 const lockOf = ({ root }: VendorProject): string => readFileSync(join(root, 'yoe.lock'), 'utf8')
@@ -48,6 +49,7 @@ test('a feed is used as it was locked, by digest, until it is updated, which say
 
   const update = await project.yoe(['update', 'feeds', '--json'])
   const { changes, images } = JSON.parse(update.stdout)
+  assert.deepEqual(faultsOf('update', JSON.parse(update.stdout)), [])
   assert.deepEqual(
     changes.map(({ name, arch }: { name: string; arch: string }) => `${name} ${arch}`),
     ['product-common.debian amd64'],

@@ -1,11 +1,13 @@
 /** Modules from repositories, by the command line. */
 import assert from 'node:assert/strict'
-import { readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { moduleTexts, TestRepository } from '../support/git.ts'
+import { gitDaemon, moduleTexts, TestRepository } from '../support/git.ts'
 import { scratch, testProject } from '../support/project.ts'
 
+import { faultsOf } from '../support/schema.ts'
 import { listing, units, world } from './module-world.ts'
 
 test('modules are fetched when they are missing, all that they ask for too, and locked', async (t) => {
@@ -115,6 +117,11 @@ $`),
   assert.match((await project.yoe(['module', 'info', 'hale'])).stderr, /MODULE_NOT_FOUND.*\n.*did you mean "hal"\?/)
   for (const args of [['sink'], ['info'], ['list', 'x']]) assert.equal((await project.yoe(['module', ...args])).code, 2)
   const warm = await project.yoe(['module', 'list', '--json'])
+  assert.deepEqual(faultsOf('module', JSON.parse(warm.stdout)), [])
+  for (const args of [['info', 'hal'], ['check-updates'], ['sync'], ['update']]) {
+    const { stdout } = await project.yoe(['module', ...args, '--json'])
+    assert.deepEqual(faultsOf(args[0] === 'update' ? 'update' : 'module', JSON.parse(stdout)), [], args[0])
+  }
   assert.deepEqual(
     JSON.parse(warm.stdout).map(({ name }: { name: string }) => name),
     ['bsp', 'module-core', 'app', 'hal'],
@@ -184,4 +191,62 @@ test('conflicts and cycles say the way to them', async (t) => {
     (await project.yoe(['list'])).stderr,
     /^error\[DEP_CYCLE\]: @c\/\/MODULE.star:1: module dep cycle: d → c → d$/m,
   )
+})
+
+test('any transport that git speaks, and mirrors of addresses', async (t) => {
+  const { project, hal, repos } = world(t)
+  // Stands in for ssh: runs what it is asked to run, whatever the host, and says that it was asked.
+  const ssh = join(repos, 'ssh')
+  writeFileSync(
+    ssh,
+    `#!/bin/sh\necho "$@" >> ${repos}/asked\nfor last; do :; done\ncd ${repos} && exec sh -c "$last"\n`,
+    { mode: 0o755 },
+  )
+  const daemon = await gitDaemon(t, repos)
+  const env = { GIT_SSH_COMMAND: ssh }
+  for (const [url, more] of [
+    ['git@board.example:hal.git', env],
+    [`ssh://git@board.example${hal.folder}`, env],
+    [`${daemon}/hal.git`, {}],
+    ['https://board.example/hal', { YOE_MIRRORS: `https://board.example=file://${repos},only` }],
+    ['board.example/hal.git', { YOE_MIRRORS: `https://board.example/=${daemon}/,only` }],
+  ] as const) {
+    project.write({ 'PROJECT.star': listing(`module("${url}", ref = "v1")`) })
+    const { code, stderr } = await project.yoe(['module', 'sync'], { env: more })
+    assert.equal(code, 0, stderr)
+    assert.deepEqual(await units(project), ['hal-unit 1.0'])
+  }
+  assert.match(readFileSync(join(repos, 'asked'), 'utf8'), /git@board.example git-upload-pack 'hal.git'/)
+  assert.deepEqual(
+    readFileSync(join(project.root, 'yoe.lock'), 'utf8')
+      .split('\n')
+      .slice(2, -1)
+      .map((line) => line.split(' ')[1]?.replace(/127.*:\d+/, 'daemon')),
+    [
+      'url=git://daemon/hal',
+      'url=git@board.example:hal',
+      'url=https://board.example/hal',
+      `url=ssh://git@board.example${hal.folder.replace('.git', '')}`,
+    ],
+  )
+})
+
+test('nothing asks a question: a repository that wants a password is an error', async (t) => {
+  const server = createServer((_request, response) =>
+    response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end(),
+  )
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  t.after(() => server.close())
+  const address = server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const project = testProject(t, {
+    'PROJECT.star': listing(`module("http://me:hush@127.0.0.1:${address.port}/hal", ref = "v1")`),
+  })
+  const { code, stderr } = await project.yoe(['list'])
+  assert.equal(code, 1)
+  assert.match(
+    stderr,
+    /FETCH_FAILED.*module "hal": a repository can't be asked for its refs\n {4}http:\/\/\*\*\*@127.*: fatal: /,
+  )
+  assert.doesNotMatch(stderr, /hush/)
 })

@@ -1,6 +1,6 @@
 import { YoeError, YoeErrors } from '#engine/errors.ts'
-import type { Lock, SourceLock } from '#engine/modules/lock.ts'
-import { keyOf, lockFile } from '#engine/modules/lock.ts'
+import type { Lock } from '#engine/modules/lock.ts'
+import { keyOf, lockFile, sourceEntry } from '#engine/modules/lock.ts'
 import { canonicalUrl } from '#engine/modules/reference.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { inOrder } from '#engine/plan/graph.ts'
@@ -21,10 +21,6 @@ export function movingSource(unit: Project['units'][number]): Unpinned | undefin
   if (unit.kind !== 'package' || unit.source?.kind !== 'git') return undefined
   const { refKind } = unit.source
   return refKind === 'commit' ? undefined : { unit, source: { ...unit.source, refKind } }
-}
-
-export function sourceEntry({ url, ref, refKind }: Unpinned['source'], commit: string): SourceLock {
-  return { kind: 'source', url: canonicalUrl(url), refKind, ref, commit }
 }
 
 /** The project with the commits that the lock has for tags and branches of sources. */

@@ -1,12 +1,11 @@
 import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import type { SourceLock } from '#engine/modules/lock.ts'
-import { keyOf } from '#engine/modules/lock.ts'
+import { keyOf, sourceEntry } from '#engine/modules/lock.ts'
 import type { Project } from '#engine/project/model.ts'
 import { askRef } from '#engine/source/git-refs.ts'
 import { fetcherOf } from './fetching.ts'
 import type { Unpinned } from './pins.ts'
-import { sourceEntry } from './pins.ts'
 import type { Workspace } from './workspace.ts'
 
 /** How many repositories are asked at a time. */

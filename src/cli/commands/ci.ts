@@ -17,6 +17,8 @@ Without --cell it lists the cells.
   options: {
     project: projectOptions.project,
     offline: projectOptions.offline,
+    locked: projectOptions.locked,
+    'no-locked': projectOptions['no-locked'],
     cell: { type: 'string', value: 'CELL', completes: 'cell', help: 'the cell: a machine, a slash and an image' },
     through: {
       type: 'string',

@@ -225,6 +225,11 @@ export function moduleEntry({ url, ref, path }: GitModule, commit: string): Modu
   return { kind: 'module', url: canonicalUrl(url), ref, path, commit }
 }
 
+/** The entry of a unit's source at a commit. */
+export function sourceEntry({ url, ref, refKind }: Omit<SourceLock, 'kind' | 'commit'>, commit: string): SourceLock {
+  return { kind: 'source', url: canonicalUrl(url), refKind, ref, commit }
+}
+
 /** All entries of a lock, without their lines. */
 export function entriesOf(lock: Lock): readonly LockEntry[] {
   return [...lock.modules, ...lock.sources, ...lock.feeds].map(({ line: _, ...entry }) => entry)

@@ -107,11 +107,12 @@ export const moduleInfo: Builtin = declaring(
     },
   },
   (fields, { at }, { declarations }) => {
-    if (declarations.moduleInfo === undefined) declarations.moduleInfo = { ...fields, at }
+    const deps = fields.deps.filter(({ name, at: second }, index) => {
+      const first = fields.deps.findIndex((other) => other.name === name) === index
+      if (!first) declarations.fail('DUPLICATE', `module "${name}" is in deps twice`, { at: second })
+      return first
+    })
+    if (declarations.moduleInfo === undefined) declarations.moduleInfo = { ...fields, deps, at }
     else declarations.fail('DUPLICATE', 'module_info() is called twice', { at })
-    for (const [index, { name, at: second }] of fields.deps.entries()) {
-      if (fields.deps.findIndex((other) => other.name === name) !== index)
-        declarations.fail('DUPLICATE', `module "${name}" is in deps twice`, { at: second })
-    }
   },
 )
