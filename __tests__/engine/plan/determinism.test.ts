@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Dependency, Feed } from '#engine/catalog/package.ts'
+import type { Dependency, Feed, PackageRecord } from '#engine/catalog/package.ts'
 import { View } from '#engine/catalog/view.ts'
 import { userErrors } from '#engine/errors.ts'
 import { inOrder, type Node } from '#engine/plan/graph.ts'
 import { hashNodes } from '#engine/plan/hash.ts'
-import { resolveGraph, type Universe } from '#engine/plan/resolve.ts'
+import { type KnownClosures, resolveGraph, type Universe } from '#engine/plan/resolve.ts'
 import type { ImageUnit, Machine, PackageUnit, Project, ToolchainUnit, Unit } from '#engine/project/model.ts'
 import { debianVersions } from '#feeds/debian/version.ts'
 import { machineOf, packageUnit } from '../../support/units.ts'
@@ -140,7 +140,7 @@ function reordered(random: Random, project: Project): Project {
 const feed: Feed = fakeFeed([...packages, 'exim 4: libc6 | mta', 'u01 2', 'sysv 1 | init'])
 
 /** All that resolving gives, as one text: nodes, their order, what is in them, their keys; or what is wrong. */
-function resolved(project: Project, targets: readonly string[]): string {
+function resolved(project: Project, targets: readonly string[], known?: KnownClosures): string {
   try {
     const [machine] = project.machines
     assert.ok(machine)
@@ -151,6 +151,7 @@ function resolved(project: Project, targets: readonly string[]): string {
       feeds: [feed],
       versions: debianVersions,
       packageVersion: (unit) => `${unit.version}-r${unit.release}`,
+      ...(known === undefined ? {} : { known }),
     }
     const nodes = resolveGraph(universe, targets)
     const keys = hashNodes(nodes, () => '', project)
@@ -200,4 +201,17 @@ test('100 runs give one answer', () => {
     const answers = new Set(Array.from({ length: 100 }, () => resolved(project, ['im'])))
     assert.equal(answers.size, 1)
   }
+})
+
+test('closures that are kept are those that would be found', () => {
+  const random = numbers(9)
+  const known = new Map<string, readonly PackageRecord[]>()
+  for (let round = 0; round < 150; round++) {
+    const project = randomProject(random)
+    const found = resolved(project, ['im'])
+    // Filled by projects that have the same names, and by this one.
+    assert.equal(resolved(project, ['im'], known), found, `project ${round}`)
+    assert.equal(resolved(reordered(random, project), ['im'], known), found, `project ${round}, reordered`)
+  }
+  assert.ok(known.size > 100)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Feed } from '#engine/catalog/package.ts'
+import type { Feed, PackageRecord } from '#engine/catalog/package.ts'
 import * as policies from '#engine/plan/field-policy.ts'
 import type { Texts } from '../../support/project.ts'
 import { ids, targets, texts } from './everything.ts'
@@ -13,7 +13,10 @@ const same = (before: Texts): Texts => before
 const feedOf = (lines: readonly string[] | undefined): { readonly feed?: Feed } =>
   lines === undefined ? {} : { feed: fakeFeed(lines) }
 
-const unchanged = plan(texts, targets)
+/** Closures found by any row: one that another row's change should have forbidden shows as a key that did not change. */
+const known = new Map<string, readonly PackageRecord[]>()
+
+const unchanged = plan(texts, targets, { universe: { known } })
 
 for (const [what, row] of Object.entries({ ...packageRows, ...otherRows, ...nothing })) {
   const { texts: change = same, prepare, feed, universe, changes } = row
@@ -24,7 +27,7 @@ for (const [what, row] of Object.entries({ ...packageRows, ...otherRows, ...noth
     const after = (
       await plan(change(texts), asked, {
         ...(prepare === undefined ? {} : { prepare }),
-        ...(universe === undefined ? {} : { universe }),
+        universe: { known, ...universe },
         ...feedOf(feed),
       })
     ).hashes

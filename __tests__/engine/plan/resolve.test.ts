@@ -110,6 +110,19 @@ for (const [what, [text, targets, said]] of Object.entries(faults)) {
   })
 }
 
+test('a cycle is told once, and alike from wherever it is met', async () => {
+  const text =
+    unit('aa', 'deps = ["cc"]') +
+    unit('bb', 'deps = ["dd"]') +
+    unit('cc', 'deps = ["bb"]') +
+    unit('dd', 'runtime_deps = ["cc"]')
+  const said = [
+    'units/u.star:2: DEP_CYCLE units need each other to be built: bb → dd → cc → bb | take one of these out of the deps (or runtime_deps) of the one before it',
+  ]
+  for (const targets of [['aa'], ['bb'], ['cc'], ['aa', 'bb', 'cc'], ['cc', 'bb', 'aa']])
+    assert.deepEqual(await refused(text, targets), said, targets.join())
+})
+
 test('a machine that asks for what is missing is named', async () => {
   await assert.rejects(
     plan(
