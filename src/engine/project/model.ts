@@ -301,7 +301,7 @@ export interface ModulePin {
   readonly at: Position
 }
 
-/** `cache(…)` of a project: where results are kept where nobody says otherwise, and how long `yoe cache gc` spares them. */
+/** `cache(…)` of a project: where results are kept where nobody says otherwise, and how long those that nobody used shall be. */
 export interface CacheSettings {
   /** Absolute, or relative to the project's root. */
   readonly path?: string
