@@ -286,3 +286,15 @@ test('names of JavaScript are names like others', async (t) => {
     ['low:constructor', 'low:constructor', undefined, undefined, undefined],
   )
 })
+
+test('ctx.provides can be asked while what pins name is not declared yet', async (t) => {
+  const seen = await view(t, {
+    ...withPins('{"aa": "low", "board-image": "low"}'),
+    'low/units/u.star': unit('aa', 'kernel = str(ctx.provides.get("linux"))') + unit('linux-box'),
+    'low/images/i.star':
+      'image(name = "board-image", artifacts = [], hostname = "b" if ctx.provides.get("linux") else "c")\n',
+  })
+  const [aa, image] = [seen.find('aa'), seen.find('board-image')]
+  assert.ok(aa?.kind === 'package' && image?.kind === 'image')
+  assert.deepEqual([aa.extra, image.hostname], [{ kernel: 'linux-box' }, 'b'])
+})

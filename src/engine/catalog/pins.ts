@@ -39,6 +39,11 @@ export function readPins(project: Project, distro: string): Pins {
   return { byName, errors }
 }
 
+/** The pins that name something which is declared: before all is, others can't be told from wrong ones. */
+export function declaredPins(project: Project): readonly ModulePin[] {
+  return project.pins.filter((pin) => !(targetOf(project, pin) instanceof YoeError))
+}
+
 function targetOf(project: Project, pin: ModulePin): PinTarget | YoeError {
   if (project.feeds.some((feed) => feed.id === pin.module)) return { kind: 'feed', id: pin.module }
   const module = project.modules.find(({ name }) => name === pin.module || name === `module-${pin.module}`)

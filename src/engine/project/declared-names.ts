@@ -1,4 +1,5 @@
 import type { Alternatives } from '../catalog/package.ts'
+import { declaredPins } from '../catalog/pins.ts'
 import { kernelFor, View } from '../catalog/view.ts'
 import type { Machine, Project, Unit } from './model.ts'
 
@@ -15,7 +16,7 @@ export class DeclaredNames {
 
   /** @param machine undefined: a machine that decides nothing */
   constructor(project: Project, machine: Machine | undefined) {
-    this.#project = project
+    this.#project = { ...project, pins: declaredPins(project) }
     this.#machine = machine ?? someMachine(project)
     const named = [
       ...project.feeds.map((feed) => feed.distro),
