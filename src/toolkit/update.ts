@@ -116,8 +116,11 @@ export async function updateLock(opened: Workspace, options: UpdateOptions): Pro
     ),
   )
 
-  // Planning pins what no lock had yet, and fetches the lists that the next build needs anyway.
-  const contents = await imageContents(workspace)
+  // Planning pins what no lock had yet, and fetches the lists that the next build needs anyway; who asks for a module alone,
+  // of which nothing can be compared, need not wait for them.
+  const compared = images !== undefined && images.size > 0
+  const plans = compared || asked === undefined || asked === 'feeds' || asked === 'sources'
+  const contents = plans ? await imageContents(workspace) : new Map()
   const after = readLock(workspace).lock
   const nameOf = (entry: ModuleLock | SourceLock): string =>
     entry.kind === 'module'

@@ -5,6 +5,7 @@ import test from 'node:test'
 import { createFetcher } from '../../../src/engine/source/download.ts'
 import { fetchSource, type RemoteSource, type SourceEnvironment } from '../../../src/engine/source/fetch.ts'
 import { noMirrors } from '../../../src/engine/source/mirrors.ts'
+import { TestRepository } from '../../support/git.ts'
 import { litter, Scratch, sha } from '../store/fixture.ts'
 import { body, HostileServer, status } from './hostile-server.ts'
 
@@ -58,4 +59,17 @@ test('B15 source: other content is refused at the declaration, with the line to 
   await assert.rejects(fetchSource(archiveOf(server.url('/none')), here), { code: 'FETCH_FAILED', at })
   assert.ok(!(await here.store.objects.has(sha('other'))))
   assert.deepEqual(litter(here.store.root), [])
+})
+
+test('source: a commit that yoe.lock has for a tag, and that is gone, says what to type', async () => {
+  await using scratch = new Scratch()
+  const origin = new TestRepository(join(scratch.path, 'origin'), { a: '1' })
+  const here = await environment(scratch)
+  const source = { kind: 'git', url: origin.url, ref: 'v1', refKind: 'tag', commit: '1'.repeat(40), at } as const
+  await assert.rejects(fetchSource(source, here), {
+    code: 'FETCH_FAILED',
+    at,
+    hint: 'yoe.lock has this commit for the tag v1; if it has moved: yoe update sources',
+  })
+  assert.ok(await fetchSource({ ...source, commit: origin.head }, here))
 })

@@ -51,7 +51,7 @@ export async function fetchSource(
         return source satisfies never
     }
   } catch (failure) {
-    throw failure instanceof YoeError && failure.at === undefined ? placed(failure, source) : failure
+    throw failure instanceof YoeError && failure.at === undefined ? placed(failure, source, environment) : failure
   }
 }
 
@@ -72,11 +72,23 @@ async function fetchArchive(
   return path
 }
 
-function placed(failure: YoeError, { at }: RemoteSource): YoeError {
+function placed(failure: YoeError, source: RemoteSource, { offline }: SourceEnvironment): YoeError {
   const { code, message, cause, unit } = failure
-  const meant = failure instanceof DigestMismatch && !failure.webPage
-  const hint = meant ? `if the new content is meant: sha256 = "${failure.got}"` : failure.hint
-  return new YoeError(code, message, { hint, at, unit, cause })
+  return new YoeError(code, message, {
+    hint: offline ? failure.hint : mend(failure, source),
+    at: source.at,
+    unit,
+    cause,
+  })
+}
+
+function mend(failure: YoeError, source: RemoteSource): string | undefined {
+  if (failure instanceof DigestMismatch && !failure.webPage)
+    return `if the new content is meant: sha256 = "${failure.got}"`
+  if (failure.code === 'FETCH_FAILED' && source.kind === 'git' && source.refKind !== 'commit') {
+    return `yoe.lock has this commit for the ${source.refKind} ${source.ref}; if it has moved: yoe update sources`
+  }
+  return failure.hint
 }
 
 function nameOf(url: string): string {
