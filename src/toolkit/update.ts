@@ -35,20 +35,20 @@ export type LockChange =
       readonly name: string
       readonly from: string
       readonly ref: string
-      readonly before?: string
-      readonly after?: string
+      readonly before: string | undefined
+      readonly after: string | undefined
       /** A tag that was at another commit before: those are not meant to move. */
       readonly tagMoved: boolean
       /** Commits between both, where that can be told. */
-      readonly commits?: number
+      readonly commits: number | undefined
     }
   | {
       readonly kind: 'feed'
       readonly name: string
       readonly arch: string
       /** Dates of the release; RFC 3339. */
-      readonly before?: string
-      readonly after?: string
+      readonly before: string | undefined
+      readonly after: string | undefined
     }
 
 export interface Updated {
@@ -245,7 +245,7 @@ async function told(
   if (entry === undefined) return []
   if (entry.kind === 'feed') {
     const [was, is] = [before, after].map((one) => (one?.kind === 'feed' ? one.date : undefined))
-    return [{ kind: 'feed', name: entry.id, arch: entry.arch, ...only({ before: was, after: is }) }]
+    return [{ kind: 'feed', name: entry.id, arch: entry.arch, before: was, after: is }]
   }
   const [was, is] = [before, after].map((one) => (one === undefined || one.kind === 'feed' ? undefined : one.commit))
   const name = nameOf(entry)
@@ -260,7 +260,9 @@ async function told(
       from,
       ref: entry.ref,
       tagMoved: isTag && moved,
-      ...only({ before: was, after: is, commits }),
+      before: was,
+      after: is,
+      commits,
     },
   ]
 }
@@ -278,9 +280,4 @@ async function countBetween(
   const { cacheRoot, offline, signal } = workspace
   const store = await Store.open(cacheRoot)
   return countCommits({ store, url, candidates: moduleAddresses(workspace, url), commit, since, offline, signal })
-}
-
-/** Leaves out what is undefined. */
-function only<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never
 }
