@@ -16,6 +16,9 @@ export interface RecordsInput {
   readonly report: Reporter
 }
 
+/** Anything else decides nothing. @see deb-control(5), "Priority" */
+const priorities: ReadonlySet<string> = new Set(['required', 'important', 'standard', 'optional', 'extra'])
+
 /** A feed over an index; records are made when their name is asked for, and once. */
 export function feedRecords(input: RecordsInput): Feed {
   const { id, distro, digest, arch, report } = input
@@ -38,7 +41,7 @@ export function feedRecords(input: RecordsInput): Feed {
         provides: parseProvides(provides, arch),
         conflicts: [...parseRelations(conflicts, arch), ...parseRelations(breaks, arch)].flat(),
         essential: essential === 'yes',
-        priority,
+        priority: priorities.has(priority) ? priority : '',
         origin: { kind: 'feed', feed: id, path, sha256, size: Number(size) },
       }
     } catch (failure) {

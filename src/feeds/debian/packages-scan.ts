@@ -373,13 +373,13 @@ function goodName(text: Uint8Array, start: number, end: number): boolean {
   return true
 }
 
-/** A relative path of plain characters, none of whose components is empty or starts with a dot. */
+/** A relative path of plain characters, none of whose components is empty or starts with a dot or a dash. */
 function goodPath(text: Uint8Array, start: number, end: number): boolean {
   if (!all(text, start, end, PATH, 1, 1024)) return false
   let component = start
   for (let i = start; i <= end; i++) {
     if (i < end && text[i] !== 47) continue
-    if (i === component || text[component] === 46 || i - component > 255) return false
+    if (i === component || text[component] === 46 || text[component] === 45 || i - component > 255) return false
     component = i + 1
   }
   return true

@@ -1,4 +1,5 @@
 import type { Alternatives, Dependency, Provided, Relation } from '#engine/catalog/package.ts'
+import { shown } from './shown.ts'
 import { isVersion } from './version.ts'
 
 /** What a package may be called; stricter than dpkg only in refusing `..`, which no package has and paths must not. */
@@ -33,7 +34,7 @@ function parseDependency(text: string, arch: string): Dependency {
   const match = dependency.exec(text)
   const name = match?.[1]
   if (match === null || name === undefined || !packageName.test(name)) {
-    throw new RelationError(`"${text.slice(0, 80)}" is no dependency`)
+    throw new RelationError(`"${shown(text.slice(0, 80))}" is no dependency`)
   }
   const qualifier = match[2]
   // A dependency on another architecture's package can't be met by a feed of this one: its full name meets nothing.
@@ -42,7 +43,7 @@ function parseDependency(text: string, arch: string): Dependency {
   const relation = match[3] === undefined ? undefined : relations[match[3]]
   const version = match[4]
   if (version !== undefined && !isVersion(version)) {
-    throw new RelationError(`"${version.slice(0, 80)}" is no version`)
+    throw new RelationError(`"${shown(version.slice(0, 80))}" is no version`)
   }
   const result: Dependency =
     relation === undefined || version === undefined
