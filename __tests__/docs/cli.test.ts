@@ -53,7 +53,7 @@ describe('docs/cli.md', () => {
     )
     assert.ok(read.has('YOE_CACHE') && read.has('HOME') && read.has('YOE_SIGNING_KEY'))
     // Inside sandboxes only.
-    for (const own of ['YOE_ARCH']) read.delete(own)
+    for (const own of ['YOE_ARCH', 'PREFIX']) read.delete(own)
     for (const name of read) assert.ok(page.includes(`\`${name}`), name)
     const [, table = ''] = /## Environment\n([\s\S]*?)\n## /.exec(page) ?? []
     for (const [, name = ''] of table.matchAll(/`(YOE_[A-Z_]+)`/g)) assert.ok(read.has(name), `${name} is not read`)

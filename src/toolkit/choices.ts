@@ -38,7 +38,8 @@ export function imageChoice(project: Project, local: Local): Choice | undefined 
 }
 
 /**
- * The distro that things are built for: that of the image itself, then `asked`, then that of the unit itself, then
+ * The distro that things are built for: that of the image itself (of several, the first of these when the usual one is
+ * none of them), then `asked`, then that of the unit itself, then
  * local.star's `default_distro_override`, then the project's default, then the only one that has feeds.
  *
  * @param asked `--distro`
@@ -56,6 +57,7 @@ export function distroChoice(
   const [only, ...others] = known
   const chosen =
     own(project, names, true) ??
+    allowed(project, names, asked ?? localChoice(local, 'default_distro_override')?.value ?? project.defaults.distro) ??
     (asked === undefined ? undefined : { value: asked, from: '--distro' }) ??
     own(project, names, false) ??
     localChoice(local, 'default_distro_override') ??
@@ -72,6 +74,18 @@ export function distroChoice(
     at: chosen.at ?? project.at,
     hint: didYouMean(chosen.value, known) ?? `there are feeds for: ${known.join(', ') || 'none'}`,
   })
+}
+
+/** The first distro of a named image that leaves a choice between several, none of which is the usual one. */
+function allowed(project: Project, names: readonly string[], usual: string | undefined): Choice | undefined {
+  const fed = new Set(project.feeds.map(({ distro }) => distro))
+  const image = project.units.find(
+    ({ kind, name, distros = [] }) => kind === 'image' && names.includes(name) && distros.length > 1,
+  )
+  const [first] = image?.distros?.filter((distro) => fed.has(distro)) ?? []
+  if (image === undefined || first === undefined || (usual !== undefined && image.distros?.includes(usual)))
+    return undefined
+  return { value: first, from: `${image.at.file}:${image.at.line}`, at: image.at }
 }
 
 /** The one distro that the named images (or other units) are declared for; undefined when they leave it open. */
