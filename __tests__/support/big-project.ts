@@ -1,13 +1,15 @@
 /** Projects as large as asked for, in the shape of real ones: modules, classes, templates, machines, images. */
 import { copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkout, writeTexts } from './project.ts'
+import { checkout, type Texts, writeTexts } from './project.ts'
 
 export interface BigProjectOptions {
   readonly units: number
   readonly modules: number
   /** Adds Debian's contrib and its security suite to module-debian's feed, from a module of their own. */
   readonly moreFeeds?: boolean
+  /** Files of a local module `distro` that takes the place of module-debian: for tests without network. */
+  readonly distro?: Texts
 }
 
 const count = (number: number): string => String(number).padStart(5, '0')
@@ -20,9 +22,11 @@ export const unitName = (number: number): string => `lib${count(number)}`
  * many there are, in local modules of equal size. Images: `one`, `ten`, `hundred` with so many of the last units, `all`.
  */
 export function writeBigProject(root: string, options: BigProjectOptions): void {
-  const { units, modules, moreFeeds = false } = options
+  const { units, modules, moreFeeds = false, distro } = options
   const names = Array.from({ length: modules }, (_, index) => `vendor${String(index).padStart(2, '0')}`)
-  const texts: Record<string, string> = { 'PROJECT.star': projectText(names, moreFeeds) }
+  const first = distro === undefined ? 'module("yoe:module-debian")' : 'module(local = "modules/distro")'
+  const texts: Record<string, string> = { 'PROJECT.star': projectText(first, moreFeeds ? ['feeds', ...names] : names) }
+  for (const [path, text] of Object.entries(distro ?? {})) texts[`modules/distro/${path}`] = text
   for (const name of names) {
     const folder = `modules/${name}`
     texts[`${folder}/MODULE.star`] = `module_info(name = "${name}", description = "Units of ${name}")\n`
@@ -54,14 +58,13 @@ export function writeBigProject(root: string, options: BigProjectOptions): void 
   writeTexts(root, texts)
 }
 
-function projectText(modules: readonly string[], moreFeeds: boolean): string {
-  const local = [...(moreFeeds ? ['feeds'] : []), ...modules]
+function projectText(first: string, local: readonly string[]): string {
   return `project(
     name = "big",
     version = "1.0",
     defaults = defaults(machine = "board0", image = "hundred", distro = "debian"),
     modules = [
-        module("yoe:module-debian"),
+        ${first},
         module("yoe:module-core"),
 ${local.map((name) => `        module(local = "modules/${name}"),\n`).join('')}    ],
 )
