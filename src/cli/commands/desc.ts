@@ -112,9 +112,9 @@ function showMachine(found: MachineDescription, output: Output): void {
     ],
     output,
   )
-  const rows = found.images.map(({ name, inert }) => [
+  const rows = found.images.map(({ name, distro, inert }) => [
     `  ${name}`,
-    inert === undefined ? '' : output.paint('dim', shown(inert)),
+    distro ?? output.paint('dim', shown(inert ?? '')),
   ])
   if (rows.length > 0) output.print(output.paint('bold', 'images'))
   for (const line of table(rows)) output.print(line)

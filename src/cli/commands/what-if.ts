@@ -76,13 +76,15 @@ function show({ rebuilt, images, errors }: WhatIf, output: Output): void {
     for (const line of table(rebuilt.map(({ id, cached }) => [`  ${id}`, cached ? 'cached already' : ''])))
       output.print(line)
   }
-  for (const image of images) showImage(image, output)
+  const same = images.filter(({ packages, still }) => packages.length === 0 && still === undefined)
+  for (const image of images) if (!same.includes(image)) showImage(image, output)
+  if (same.length > 0)
+    output.print(`${same.map(({ name }) => output.paint('bold', name)).join(', ')}: the same packages as now`)
 }
 
 function showImage({ name, packages, count, bytes: gained, unknown, still }: ImageDelta, output: Output): void {
   const [before, after] = count
-  const size =
-    gained === 0 && packages.length === 0 ? 'no other packages' : `${before} → ${after} packages, ${signed(gained)}`
+  const size = packages.length === 0 ? 'the same packages as now' : `${counted(before, after)}, ${signed(gained)}`
   output.print(`${output.paint('bold', name)}: ${size}`)
   for (const line of table(packages.map((one) => rowOf(one, output)))) output.print(line)
   if (unknown.length > 0)
@@ -95,5 +97,8 @@ function rowOf({ name, before, after, bytes: size }: PackageDelta, output: Outpu
   const versions = before === undefined || after === undefined ? (before ?? after ?? '') : `${before} → ${after}`
   return [`  ${sign} ${name}`, shown(versions), size === undefined ? '' : signed(size)]
 }
+
+const counted = (before: number, after: number): string =>
+  before === after ? `${after} packages` : `${before} → ${after} packages`
 
 const signed = (count: number): string => `${count < 0 ? '-' : '+'}${bytes(Math.abs(count))}`

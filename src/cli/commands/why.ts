@@ -48,7 +48,8 @@ function showReason(reason: ImageReason, all: boolean, output: Output): void {
   const listed = all ? chains : chains.slice(0, few)
   const rows = listed.map(({ by, pick, packages, at }) => {
     const way = packages[0] === pick ? packages : [pick, ...packages]
-    return [`  ${by}`, way.join(' → '), at === undefined ? '' : output.paint('dim', `${at.file}:${at.line}`)]
+    const who = by === `image ${image}` ? '' : `${by}: `
+    return [`  ${who}${way.join(' → ')}`, at === undefined ? '' : output.paint('dim', `${at.file}:${at.line}`)]
   })
   for (const line of table(rows)) output.print(line)
   if (chains.length > listed.length)

@@ -4,6 +4,8 @@ import { type Change, changesOf } from './changes.ts'
 /** Most reasons that are spelled out; the rest is counted. */
 const shown = 3
 
+const engineChanged = 'yoe itself changed'
+
 /** Path to what it was, for a folder whose content had this digest; undefined: not remembered. */
 export type Listings = (digest: string) => ReadonlyMap<string, string> | undefined
 
@@ -15,7 +17,10 @@ export type Listings = (digest: string) => ReadonlyMap<string, string> | undefin
  */
 export function whyChanged(before: Json | undefined, now: Json, listings: Listings = () => undefined): string {
   if (before === undefined) return 'not built here before'
-  const phrases = [...new Set(changesOf(before, now).flatMap((change) => phrasesOf(change, { before, now, listings })))]
+  const changes = changesOf(before, now)
+  // Then every key below it is another, and the document may have members that the old yoe did not know.
+  if (changes.some(({ path }) => path[0] === 'engine')) return engineChanged
+  const phrases = [...new Set(changes.flatMap((change) => phrasesOf(change, { before, now, listings })))]
   if (phrases.length === 0) return 'its result is no longer in the cache'
   const more = phrases.length > shown ? `, and ${phrases.length - shown} more` : ''
   return phrases.slice(0, shown).join(', ') + more
@@ -45,7 +50,7 @@ function phrasesOf(change: Change, documents: Documents): readonly string[] {
     case 'tools':
       return ['the tools changed']
     case 'engine':
-      return ['yoe itself changed']
+      return [engineChanged]
     case 'unit':
       return unitPhrases(change, documents)
     case 'config':

@@ -8,8 +8,10 @@ import type { Position } from '#engine/errors.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import type { Json, Machine, PublicConfig, Source, Unit } from '#engine/project/model.ts'
 import type { Catalog } from '../catalog-view.ts'
+import { sizeText } from '../configuration.ts'
 import { inspectPlan } from '../inspect.ts'
 import { planCatalog } from '../planning.ts'
+import { targetsOf } from '../targets.ts'
 import { findName, namesOf, packagesOf } from './naming.ts'
 import { classOf, kindOf } from './query.ts'
 
@@ -79,8 +81,8 @@ export interface MachineDescription {
   readonly arch: string
   readonly description: string
   readonly details: Readonly<Record<string, Json>>
-  /** What it can and can't run. */
-  readonly images: readonly { readonly name: string; readonly inert?: string }[]
+  /** What it can and can't run: what each would be built for, or why it can't be. */
+  readonly images: readonly { readonly name: string; readonly distro?: string; readonly inert?: string }[]
 }
 
 export type Description = UnitDescription | FeedDescription | MachineDescription
@@ -185,6 +187,7 @@ function detailsOf(node: Node): Readonly<Record<string, Json>> {
     case 'package': {
       const { unit } = node
       return {
+        extended: unit.extensions.map(({ at: place, via }) => `${via[0] ?? 'extend'}, ${place.file}:${place.line}`),
         scope: unit.scope,
         source: unit.source === undefined ? '' : sourceText(unit.source),
         patches: unit.patches.map(({ module, path }) => (module === '' ? `//${path}` : `@${module}//${path}`)),
@@ -249,17 +252,18 @@ function describeMachine({ project, distro }: Catalog, machine: Machine): Machin
       kernel: kernel?.unit ?? '',
       cmdline: kernel?.cmdline ?? '',
       distro_kernels: Object.entries(machine.distroKernels).map(([one, { unit }]) => `${one}: ${unit}`),
-      bootloader: bootloader?.kind ?? '',
+      bootloader: bootloader === undefined ? '' : (bootloader.unit ?? bootloader.kind),
       packages: machine.packages,
       distro_packages: Object.entries(machine.distroPackages).map(([one, names]) => `${one}: ${names.join(', ')}`),
-      partitions: machine.partitions.map(({ label, type, size }) => `${label} ${type} ${size}`),
+      partitions: machine.partitions.map(
+        ({ label, type, size }) => `${label} ${type} ${size === 'fill' ? size : sizeText(size)}`,
+      ),
       qemu: qemu === undefined ? '' : `${qemu.machine}, ${qemu.cpu}`,
     },
-    images: project.units.flatMap((unit) => {
-      if (unit.kind !== 'image') return []
-      const inert = inertReason(project, machine, unit, distro)
-      return [{ name: unit.name, ...(inert === undefined ? {} : { inert }) }]
-    }),
+    images: targetsOf({ ...project, machines: [machine] }, distro).map(({ image, arch: _, machine: __, ...one }) => ({
+      name: image,
+      ...one,
+    })),
   }
 }
 
@@ -282,7 +286,10 @@ export async function configOf(
 }
 
 /** As `public_config` spells them. */
-const settingNames: Readonly<Record<string, string>> = { includePaths: 'include_paths' }
+const settingNames: Readonly<Record<string, string>> = {
+  ...{ cflags: 'CFLAGS', cxxflags: 'CXXFLAGS', cppflags: 'CPPFLAGS', ldflags: 'LDFLAGS' },
+  includePaths: 'include_paths',
+}
 
 function ofMachine(config: PublicConfig | undefined, from: string) {
   if (config === undefined) return []

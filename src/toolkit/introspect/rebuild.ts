@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { foldersOf } from '#engine/build/folders.ts'
 import { readLast } from '#engine/build/last.ts'
+import type { Change } from '#engine/plan/changes.ts'
 import { changesOf } from '#engine/plan/changes.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { manifestArch } from '#engine/plan/graph.ts'
@@ -68,7 +69,7 @@ class Looker {
     if (now === undefined) throw new TypeError(`${node.id} has no key`)
     const changes: FieldChange[] = []
     const below = new Map<Node, Promise<Look>>()
-    for (const change of changesOf(before, now)) {
+    for (const change of toldOf(changesOf(before, now))) {
       const dependency = dependencyAt(node, change.path)
       if (dependency === undefined || typeof change.before !== 'string')
         changes.push(...fieldsOf(node, change, before, this.#plan.workspace.cacheRoot))
@@ -91,6 +92,22 @@ class Looker {
     return before === undefined ? { node, changes: [], below: [], forgotten: true } : this.look(node, before)
   }
 }
+
+/**
+ * Another version of yoe may know fields that the old one did not: that nobody declared them is no change of theirs.
+ */
+function toldOf(changes: readonly Change[]): readonly Change[] {
+  if (!changes.some(({ path }) => path[0] === 'engine')) return changes
+  return changes.filter(
+    ({ path: [head], before, after }) =>
+      head === 'engine' || lists.has(head) || (before !== undefined && after !== undefined),
+  )
+}
+
+/** Members of a document whose own members are things of the project, not fields. */
+const lists: ReadonlySet<Change['path'][number] | undefined> = new Set([
+  ...['deps', 'units', 'packages', 'feedDeps', 'runtimeDeps'],
+])
 
 /** What a node was made of when its key was `hash`. */
 async function documentOf({ workspace }: Plan, node: Node, hash: string): Promise<Json | undefined> {

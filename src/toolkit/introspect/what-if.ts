@@ -1,7 +1,6 @@
 import type { PackageRecord } from '#engine/catalog/package.ts'
 import type { YoeErrorCode } from '#engine/errors.ts'
-import { userErrors, YoeError } from '#engine/errors.ts'
-import { inOrder } from '#engine/plan/graph.ts'
+import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
 import type { ImageUnit, Project, Unit } from '#engine/project/model.ts'
 import type { Catalog } from '../catalog-view.ts'
 import { withProject } from '../catalog-view.ts'
@@ -9,9 +8,10 @@ import type { NodeState } from '../inspect.ts'
 import { inspectPlan } from '../inspect.ts'
 import type { Plan } from '../planning.ts'
 import { planCatalog } from '../planning.ts'
+import { contentsOf } from './images.ts'
 import { findName } from './naming.ts'
 import { askDeclared, dependents } from './refs.ts'
-import { whyOf } from './why.ts'
+import { imageNamed, whyOf } from './why.ts'
 
 /** What might be done to the project. */
 export type Proposal =
@@ -61,9 +61,13 @@ export async function whatIf(catalog: Catalog, proposal: Proposal, images: reado
   const proposed = await apply(catalog, proposal, images)
   const targets = await targetsOf(catalog, proposal, images)
   const before = await planCatalog(catalog, targets)
+  const held = await closuresOf(catalog, images)
+  const changed = withProject(catalog, proposed)
   let after: Plan
+  let holding: Closures
   try {
-    after = await planCatalog(withProject(catalog, proposed), targets)
+    after = await planCatalog(changed, targets)
+    holding = await closuresOf(changed, images)
   } catch (failure) {
     const errors = userErrors(failure)
     if (errors === undefined) throw failure
@@ -75,7 +79,7 @@ export async function whatIf(catalog: Catalog, proposal: Proposal, images: reado
   const rebuilt = states.after
     .filter(({ node, hash }) => hashes.get(node.id) !== hash)
     .map(({ node, state }) => ({ name: node.unit.name, id: node.id, cached: state === 'cached' }))
-  const deltas = images.flatMap((name) => imageDelta(name, before, after, states))
+  const deltas = images.flatMap((name) => imageDelta(name, { before: held, after: holding }, states))
   if (proposal.kind !== 'remove') return { proposal, rebuilt, images: deltas, errors: [] }
   const told = await Promise.all(deltas.map((one) => stillThere(catalog, proposed, proposal.name, one)))
   return { proposal, rebuilt, images: told, errors: [] }
@@ -167,8 +171,23 @@ interface States {
   readonly after: readonly NodeState[]
 }
 
-function imageDelta(name: string, before: Plan, after: Plan, states: States): readonly ImageDelta[] {
-  const [old, now] = [closureOf(before, name), closureOf(after, name)]
+/** What images install, and what units that were built here turned out to link. @throws {YoeErrors} */
+async function closuresOf(catalog: Catalog, images: readonly string[]): Promise<Closures> {
+  const units = images.map((name) => imageNamed(catalog, name))
+  const { contents, unresolved } = await contentsOf(catalog, units)
+  if (unresolved.length > 0) throw new YoeErrors(unresolved.flatMap(({ errors }) => errors))
+  return new Map(contents.map(({ unit, packages }) => [unit.name, packages]))
+}
+
+/** Image to packages. */
+type Closures = ReadonlyMap<string, readonly PackageRecord[]>
+
+function imageDelta(
+  name: string,
+  closures: { readonly before: Closures; readonly after: Closures },
+  states: States,
+): readonly ImageDelta[] {
+  const [old, now] = [closures.before.get(name), closures.after.get(name)]
   if (old === undefined || now === undefined) return []
   const built = { before: sizes(states.before), after: sizes(states.after) }
   const was = new Map(old.map((record) => [record.name, record]))
@@ -198,11 +217,6 @@ function imageDelta(name: string, before: Plan, after: Plan, states: States): re
       unknown: packages.filter(({ bytes }) => bytes === undefined).map((one) => one.name),
     },
   ]
-}
-
-function closureOf(plan: Plan, name: string): readonly PackageRecord[] | undefined {
-  const node = inOrder(plan.targets).find(({ kind, unit }) => kind === 'image' && unit.name === name)
-  return node?.kind === 'image' ? node.closure : undefined
 }
 
 /** Bytes of the packages of units that are in the cache: unit to file name to size. */
