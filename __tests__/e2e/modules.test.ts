@@ -231,6 +231,22 @@ test('any transport that git speaks, and mirrors of addresses', async (t) => {
   )
 })
 
+test("mirrors of the project itself are asked for its modules, an ssh address's too", async (t) => {
+  const { project, repos } = world(t)
+  const only = { YOE_MIRRORS: 'only' }
+  project.write({
+    'PROJECT.star': `project(
+    name = "demo",
+    modules = [module("git@board.example:team/hal.git", ref = "v1")],
+    sources = sources(mirrors = {"git@board.example:team": "file://${repos}"}),
+)\n`,
+  })
+  const { code, stderr } = await project.yoe(['list'], { env: only })
+  assert.equal(code, 0, stderr)
+  const updates = await project.yoe(['module', 'check-updates'], { env: only })
+  assert.equal(updates.code, 0, updates.stderr)
+})
+
 test('nothing asks a question: a repository that wants a password is an error', async (t) => {
   const server = createServer((_request, response) =>
     response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end(),

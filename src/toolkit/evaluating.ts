@@ -9,8 +9,8 @@ import type { Workspace } from './workspace.ts'
 
 type Request = Omit<EvaluateRequest, 'formatBuiltins' | 'modules'>
 
-/** The workspace of a project that says where its cache is. */
-type Settle = (project: Pick<Project, 'cache'>) => Workspace
+/** The workspace of a project that says where its cache is, and its mirrors. */
+type Settle = (project: Pick<Project, 'cache' | 'sources'>) => Workspace
 
 /** Evaluates a project, and brings its modules here on the way. `sync` is what was asked for; undefined: nothing. */
 export async function evaluateSynced(
@@ -38,7 +38,7 @@ export async function evaluateSyncedModules(
 function source(settle: Settle, state: LockState, options?: SyncOptions) {
   const syncs: ModuleSync[] = []
   return {
-    modules: (project: Pick<Project, 'cache'>): ModuleSync => {
+    modules: (project: Pick<Project, 'cache' | 'sources'>): ModuleSync => {
       const sync = new ModuleSync(settle(project), state, options)
       syncs.push(sync)
       return sync

@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import type { Project } from '#engine/project/model.ts'
 import type { Fetcher } from '#engine/source/fetcher.ts'
 import type { Mirrors } from '#engine/source/mirrors.ts'
-import { candidates, parseMirrors } from '#engine/source/mirrors.ts'
+import { candidates } from '#engine/source/mirrors.ts'
 import { hostMirrors } from '#feeds/debian/host-mirror.ts'
+import { declaredMirrors } from './mirrors.ts'
 import type { Workspace } from './workspace.ts'
 
 /** The way to the network; what it is made of is loaded when something is fetched, which a warm command never does. */
@@ -26,11 +27,9 @@ export function fetcherOf(workspace: Workspace, project: Project): Fetcher {
  * machine's own apt uses for a feed's distribution (whose sources lie there, too).
  */
 function mirrorsOf(workspace: Workspace, project: Project): Mirrors {
-  const { env, local } = workspace
-  const declared = parseMirrors(env['YOE_MIRRORS'], local.settings.mirrors, project.sources.mirrors)
   const ofHost = project.feeds.flatMap(({ distro, options }) => {
     const { url } = options
     return typeof url === 'string' ? hostMirrors(url, distro).map((to) => ({ from: url, to })) : []
   })
-  return { ...declared, near: ofHost }
+  return { ...declaredMirrors(workspace), near: ofHost }
 }

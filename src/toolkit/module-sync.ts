@@ -9,10 +9,11 @@ import type { GitModule } from '#engine/modules/reference.ts'
 import { canonicalUrl, isCommit, shownPlace } from '#engine/modules/reference.ts'
 import type { Checkout, ModuleSource } from '#engine/modules/source.ts'
 import { askRef } from '#engine/source/git-refs.ts'
-import { candidates, parseMirrors } from '#engine/source/mirrors.ts'
+import { candidates } from '#engine/source/mirrors.ts'
 import { Store } from '#engine/store/store.ts'
 import type { LockState } from './lock-file.ts'
 import { addToLock } from './lock-file.ts'
+import { declaredMirrors } from './mirrors.ts'
 import type { Workspace } from './workspace.ts'
 
 export interface SyncOptions {
@@ -182,8 +183,8 @@ export class ModuleSync implements ModuleSource {
 }
 
 /** Where a module's repository is asked for, best first. */
-export function moduleAddresses({ env, local }: Workspace, url: string): readonly string[] {
-  return candidates([url], parseMirrors(env['YOE_MIRRORS'], local.settings.mirrors))
+export function moduleAddresses(workspace: Workspace, url: string): readonly string[] {
+  return candidates([url], declaredMirrors(workspace))
 }
 
 function named(name: string, failure: unknown): unknown {

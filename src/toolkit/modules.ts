@@ -79,20 +79,27 @@ export async function syncWith(
 ): Promise<{
   readonly modules: readonly ModuleInfo[]
   readonly synced: readonly SyncedModule[]
+  /** As the project wants it. */
+  readonly workspace: Workspace
   finish(): Promise<Lock>
 }> {
   const { evaluateSyncedModules } = await import('./evaluating.ts')
   const { root, entry } = workspace
   const request = { root, entry, machine: undefined, shippedModules: shippedModules() }
+  let wanted = workspace
   const { modules, sync } = await evaluateSyncedModules(
     request,
-    (project) => settled(workspace, project),
+    (project) => {
+      wanted = settled(workspace, project)
+      return wanted
+    },
     state,
     options,
   )
   return {
     modules,
     synced: sync?.synced ?? [],
+    workspace: wanted,
     finish: async () => (await sync?.finish()) ?? state.lock,
   }
 }
@@ -125,8 +132,8 @@ export interface ModuleUpdate {
 }
 
 /** Asks the repositories of all modules what is new. */
-export async function checkUpdates(workspace: Workspace): Promise<readonly ModuleUpdate[]> {
-  const { modules } = await syncWith(workspace, {})
+export async function checkUpdates(opened: Workspace): Promise<readonly ModuleUpdate[]> {
+  const { modules, workspace } = await syncWith(opened, {})
   const [{ listRefs }, { moduleAddresses }] = await Promise.all([
     import('#engine/source/git-refs.ts'),
     import('./module-sync.ts'),

@@ -39,6 +39,8 @@ export interface Workspace extends WorkspaceOptions, ProjectFile {
   readonly buildRoot: string
   /** `repo/`: package repositories. */
   readonly repoRoot: string
+  /** Those of the project, once it is evaluated; see `declaredMirrors`. */
+  readonly mirrors?: Readonly<Record<string, string>>
 }
 
 /** An evaluated project, and the workspace as it wants it. */
@@ -92,7 +94,7 @@ export async function loadProject(workspace: Workspace, machine: string | undefi
     return loaded(workspace, known, state.lock)
   }
   const { evaluateSynced } = await import('./evaluating.ts')
-  const settle = (project: Pick<Project, 'cache'>): Workspace => settled(workspace, project)
+  const settle = (project: Pick<Project, 'cache' | 'sources'>): Workspace => settled(workspace, project)
   const { evaluated, sync } = await evaluateSynced(request, settle, state).catch((failure: unknown) => {
     throw machine === undefined ? blamingLocal(failure, local) : failure
   })
@@ -136,10 +138,11 @@ function lacksModules({ modules }: Lock, project: Project): boolean {
 /** In `build/`: what commands need not work out again. No distro is called so. */
 export const evaluatedFolder = '.evaluated'
 
-/** The workspace with the cache that the project itself may name. */
-export function settled(workspace: Workspace, { cache }: Pick<Project, 'cache'>): Workspace {
+/** The workspace with the cache and the mirrors that the project itself may name. */
+export function settled(workspace: Workspace, { cache, sources }: Pick<Project, 'cache' | 'sources'>): Workspace {
   const { cwd, root, env, local } = workspace
-  return { ...workspace, cacheRoot: cacheFolder(cwd, root, env, local, cache.path) }
+  const { mirrors = {} } = sources
+  return { ...workspace, mirrors, cacheRoot: cacheFolder(cwd, root, env, local, cache.path) }
 }
 
 /** A machine that only local.star asked for is missing there. */

@@ -128,7 +128,7 @@ const settings: Readonly<Record<string, readonly [fields: string, said: unknown]
   ],
   'an address that is none': [
     'sources = sources(mirrors = {"x.org": "http://lan/"})',
-    'sources(): mirrors key must be an address such as "https://example.org/pool/"; "x.org" is not',
+    'sources(): mirrors key must be an address such as "https://example.org/pool/" or "git@example.org:team/"; "x.org" is not',
   ],
   'a proxy that is an option': [
     'sources = sources(go_proxy = "off,-x")',

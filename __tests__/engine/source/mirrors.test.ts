@@ -54,6 +54,18 @@ const rows = [
     urls: 'http://a/?id=',
     want: 'file:///m http://a/?id=',
   },
+  {
+    name: 'both spellings of ssh are one address',
+    mirrors: 'git@a:team=file:///m,ssh://git@b/team/=file:///n/',
+    urls: 'git@a:team/x.git ssh://git@a/team/x git@b:team/x git@a:teams/x git@a:/team/x',
+    want: 'file:///m/x.git file:///m/x file:///n/x git@a:team/x.git ssh://git@a/team/x git@b:team/x git@a:teams/x git@a:/team/x',
+  },
+  {
+    name: 'all of an ssh host',
+    mirrors: 'git@a:=https://b/',
+    urls: 'git@a:team/x',
+    want: 'https://b/team/x git@a:team/x',
+  },
 ]
 for (const { name, mirrors, urls, want } of rows) {
   test(`candidates: ${name}`, () => {

@@ -43,6 +43,7 @@ const given: readonly (readonly [string, string, string | null])[] = [
   ['query', 'a\nb', null],
   ['mirrors', 'https://a.example/=http://b.example/', '{"https://a.example/": "http://b.example/"}'],
   ['mirrors', 'https://a.example/?x=1=http://b.example/', '{"https://a.example/?x=1": "http://b.example/"}'],
+  ['mirrors', 'git@a.example:team=file:///b', '{"git@a.example:team": "file:///b"}'],
   ['mirrors', 'a=b', null],
   ['cache', '../cache', '"../cache"'],
 ]

@@ -27,8 +27,8 @@ export interface EvaluateRequest {
   readonly machine: string | undefined
   /** Absolute folder of the modules that ship with this tool. */
   readonly shippedModules: string
-  /** Brings modules of repositories, for a project that says where its cache is. */
-  readonly modules: (project: Pick<ProjectDeclaration, 'cache'>) => ModuleSource
+  /** Brings modules of repositories, for a project that says where its cache and its mirrors are. */
+  readonly modules: (project: Pick<ProjectDeclaration, 'cache' | 'sources'>) => ModuleSource
   /** Builtins of registered package formats: `apt_feed`. */
   readonly formatBuiltins: Readonly<Record<string, Builtin>>
 }

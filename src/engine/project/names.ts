@@ -94,7 +94,14 @@ export const gitUrl: Grammar = {
 /** Where sources are fetched from. */
 export const sourceUrl: Grammar = gitUrl
 
-/** What addresses of mirrors begin with. */
+/** What addresses that are found elsewhere begin with. */
+export const mirroredUrl: Grammar = {
+  pattern:
+    /^((https?|file|git|ssh):\/\/[^\s"'<>\\`,\u0000-\u001f]{1,2000}|[a-z_][a-z0-9_-]{0,31}@[A-Za-z0-9.-]{1,253}:[A-Za-z0-9._~/-]{0,1000})$/,
+  says: 'an address such as "https://example.org/pool/" or "git@example.org:team/"',
+}
+
+/** Where they are found. */
 export const mirrorUrl: Grammar = {
   pattern: /^(https?|file|git|ssh):\/\/[^\s"'<>\\`,\u0000-\u001f]{1,2000}$/,
   says: 'an address such as "https://example.org/pool/"',

@@ -2,6 +2,7 @@ import { YoeError } from '../errors.ts'
 
 /** Addresses that start with `from` are asked for at `to` first. */
 export interface MirrorRule {
+  /** With a scheme. */
   readonly from: string
   readonly to: string
 }
@@ -18,6 +19,8 @@ export interface Mirrors {
 export const noMirrors: Mirrors = { rules: [], only: false }
 
 const scheme = /^[a-z][a-z0-9+.-]*:\/\/./i
+/** How git also writes ssh: `git@host:path`. */
+const scp = /^([^/:@\s]+@[^/:@\s]+):\/*(.*)$/
 
 /**
  * Mirrors from `YOE_MIRRORS`, and from `mirrors = {...}` of `local.star` and of the project: where several say the same
@@ -50,7 +53,7 @@ export function parseMirrors(
 }
 
 function rule(from: string, to: string, where: string): MirrorRule {
-  if (scheme.test(from) && scheme.test(to)) return { from, to }
+  if ((scheme.test(from) || scp.test(from)) && scheme.test(to)) return { from: withScheme(from), to }
   throw new YoeError('USAGE', `${where}, which does not say which address is found where`, {
     hint: 'write two address prefixes: YOE_MIRRORS=https://example.org/pool/=http://mirror.lan/pool/',
   })
@@ -70,7 +73,13 @@ export function candidates(urls: readonly string[], mirrors: Mirrors): readonly 
   return [...new Set([...rewritten.flat(), ...others.flatMap((one) => one.near), ...others.map(({ url }) => url)])]
 }
 
-function rewrite(url: string, rules: readonly MirrorRule[]): readonly string[] {
+/** `git@host:path` and `ssh://git@host/path` are one address to rules. */
+function withScheme(address: string): string {
+  return address.replace(scp, 'ssh://$1/$2')
+}
+
+function rewrite(address: string, rules: readonly MirrorRule[]): readonly string[] {
+  const url = withScheme(address)
   return rules
     .filter(({ from }) => covers(from, url))
     .toSorted((a, b) => b.from.length - a.from.length)

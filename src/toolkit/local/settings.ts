@@ -50,6 +50,7 @@ const remoteHost: Grammar = {
 
 const folder: Grammar = { pattern: /^[^\u0000-\u001f\u007f]{1,1000}$/, says: 'the path of a folder' }
 
+const scp = /^[a-z_][a-z0-9_-]{0,31}@[A-Za-z0-9.-]{1,253}:[^\s\u0000-\u001f\u007f]{0,2000}$/i
 const url = /^[a-z][a-z0-9+.-]*:\/\/[^\s\u0000-\u001f\u007f]{1,2000}$/i
 
 function word(grammar: Grammar, example: string): Setting<string> {
@@ -104,7 +105,7 @@ export const localKeys: { readonly [K in LocalKey]-?: Setting<NonNullable<LocalS
     read: (value) => {
       const entries = value instanceof Map ? [...value] : [['', '']]
       const known = entries.flatMap(([from = '', to]) =>
-        typeof from === 'string' && url.test(from) && typeof to === 'string' && url.test(to)
+        typeof from === 'string' && (url.test(from) || scp.test(from)) && typeof to === 'string' && url.test(to)
           ? [[from, to] as const]
           : [],
       )

@@ -1,6 +1,6 @@
 import { defaulting, optional } from '../arguments.ts'
 import type { CacheSettings, Sources } from '../model.ts'
-import { folderText, goProxies, mirrorUrl, registryUrl } from '../names.ts'
+import { folderText, goProxies, mirroredUrl, mirrorUrl, registryUrl } from '../names.ts'
 import { dict, handleKind, integer, named } from '../readers.ts'
 import type { Builtin } from './builtin.ts'
 import { defined, making } from './builtin.ts'
@@ -21,7 +21,7 @@ export const sources: Builtin = making(
   sourcesKind,
   {
     fields: {
-      mirrors: defaulting(dict(named(mirrorUrl), named(mirrorUrl)), {}),
+      mirrors: defaulting(dict(named(mirroredUrl), named(mirrorUrl)), {}),
       go_proxy: optional(named(goProxies)),
       npm_registry: optional(named(registryUrl)),
       pip_index: optional(named(registryUrl)),
