@@ -8,6 +8,7 @@ import { digestOf } from '#engine/plan/canonical.ts'
 import type { Evaluated } from '#engine/project/evaluate.ts'
 import type { Project } from '#engine/project/model.ts'
 import { shippedModules } from './assets.ts'
+import { checkCachePlace } from './cache-place.ts'
 import { engineState } from './engine-state.ts'
 import { keepProject, readKeptProject } from './kept-project.ts'
 import { readLocal } from './local/file.ts'
@@ -138,11 +139,13 @@ function lacksModules({ modules }: Lock, project: Project): boolean {
 /** In `build/`: what commands need not work out again. No distro is called so. */
 export const evaluatedFolder = '.evaluated'
 
-/** The workspace with the cache and the mirrors that the project itself may name. */
+/** The workspace with the cache and the mirrors that the project itself may name. @throws {YoeError} PERMISSION */
 export function settled(workspace: Workspace, { cache, sources }: Pick<Project, 'cache' | 'sources'>): Workspace {
   const { cwd, root, env, local } = workspace
   const { mirrors = {} } = sources
-  return { ...workspace, mirrors, cacheRoot: cacheFolder(cwd, root, env, local, cache.path) }
+  const cacheRoot = cacheFolder(cwd, root, env, local, cache.path)
+  checkCachePlace(cacheRoot)
+  return { ...workspace, mirrors, cacheRoot }
 }
 
 /** A machine that only local.star asked for is missing there. */
