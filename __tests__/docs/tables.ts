@@ -31,9 +31,13 @@ export function rowsOf(section: string): ReadonlyMap<string, readonly string[]> 
   return rows
 }
 
-/** Every page of docs/ keeps to the width that the code has, but for tables and addresses, which can't be broken. */
+/**
+ * Every page of docs/ keeps to the width that the code has, but for tables and addresses, which can't be broken, and for
+ * what commands print.
+ */
 export function tooLong(page: string): readonly string[] {
   return page
+    .replaceAll(/^```console\n[\s\S]*?^```$/gm, '')
     .split('\n')
     .filter((line) => line.length > 120 && !line.startsWith('|') && !/https?:\/\/\S{60}/.test(line))
 }

@@ -1,3 +1,4 @@
+import type { Definition } from '#engine/catalog/diagnostics.ts'
 import type { Catalog } from '#toolkit/catalog-view.ts'
 import type { Invocation, projectOptions } from './command.ts'
 import type { Output } from './output.ts'
@@ -24,12 +25,10 @@ export function showShadows({ view }: Pick<Catalog, 'view'>, output: Output): vo
   for (const one of view.diagnostics) {
     if (one.kind !== 'shadow') continue
     const { name, winner, loser, why } = one
-    const whose = (from: string): string => (from === '' ? 'of this project' : `from ${shown(from)}`)
+    const title = (of: Definition): string =>
+      `${of.name === name ? 'that' : shown(of.name)} of ${of.from === '' ? 'this project' : shown(of.from)}`
     const place = winner.at === undefined ? '' : ` (${shown(winner.at.file)}:${winner.at.line})`
-    const titles = winner.name === name && loser.name === name
-    const text = titles
-      ? `unit "${shown(name)}" ${whose(winner.from)} shadows that ${whose(loser.from)}${place}`
-      : `"${shown(name)}" means "${shown(winner.name)}" ${whose(winner.from)}${place}, not "${shown(loser.name)}" ${whose(loser.from)}`
-    output.tell(`${output.paintError('cyan', 'notice')}: ${text}: ${why}`)
+    const text = `${shown(name)} is ${title(winner)}, not ${title(loser)}: ${why}${place}`
+    output.tell(`${output.paintError('cyan', 'notice')}: ${text}`)
   }
 }

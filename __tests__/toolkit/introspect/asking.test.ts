@@ -193,7 +193,7 @@ test('desc tells why a name means what it does, and what lost', async (t) => {
   ])
   assert.deepEqual(await meaning('ssh-server'), [
     'ssh-tiny',
-    'module bsp-b comes after product-common in the list, so before it in rank',
+    'module bsp-b stands after product-common in the list, and later ones win',
     ['product-common ssh-openssh'],
   ])
   assert.deepEqual(await meaning('linux'), ['linux-generic', 'it is the kernel of machine bench', ['bsp-a linux-a100']])

@@ -4,8 +4,6 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { foldersOf } from '#engine/build/folders.ts'
 import { canonical } from '#engine/plan/canonical.ts'
-import type { Node } from '#engine/plan/graph.ts'
-import { inOrder, manifestArch } from '#engine/plan/graph.ts'
 import { encodeManifest, seal } from '#engine/store/manifest.ts'
 import { listUnits } from '#toolkit/introspect/listing.ts'
 import { parseQuery } from '#toolkit/introspect/query.ts'
@@ -15,29 +13,12 @@ import type { Plan } from '#toolkit/planning.ts'
 import { planCatalog } from '#toolkit/planning.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
 import { packInput } from '../../feeds/debian/making.ts'
+import { leaveBuilt } from '../../support/left-by-builds.ts'
 import type { Asked, Vendors } from './vendor.ts'
 import { vendors } from './vendor.ts'
 
 const plan = async ({ catalog }: Vendors, targets: readonly string[], asked: Asked = {}): Promise<Plan> =>
   planCatalog(await catalog({ ...asked, targets }), targets)
-
-/** Leaves behind what a build leaves, but for packages; results are in the cache for the named units only. */
-function build({ workspace, targets, keys }: Plan, cached: (node: Node) => boolean = () => true): void {
-  for (const node of inOrder(targets)) {
-    const key = keys.get(node)
-    if (key === undefined) throw new TypeError(`${node.id} has no key`)
-    write(foldersOf(workspace.buildRoot, node).last, canonical(key.inputs))
-    if (!cached(node)) continue
-    const arch = manifestArch(node)
-    const facts = { builtAt: 0, ms: 1, builder: 'test' }
-    const { hash, inputs } = key
-    const manifest = { unit: node.unit.name, arch, distro: node.distro, hash, inputs, files: [], facts }
-    write(
-      join(workspace.cacheRoot, 'units', arch, `${hash}.json`),
-      encodeManifest(seal(manifest, 'trusted', undefined)),
-    )
-  }
-}
 
 function write(path: string, content: string | Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true })
@@ -69,7 +50,7 @@ test('a change is followed to its cause, file by file and field by field', async
     ...{ unit: 'gateway-image', id: 'debian/gateway-image.bench', state: 'to build', why: 'not built here before' },
     causes: [],
   })
-  build(await plan(world, target))
+  leaveBuilt(await plan(world, target))
   assert.equal((await whyRebuild(await plan(world, target))).state, 'cached')
 
   const cases: readonly (readonly [name: string, change: () => void, want: readonly string[]])[] = [
@@ -117,11 +98,11 @@ test('a change is followed to its cause, file by file and field by field', async
     change()
     const made = await plan(world, target)
     assert.deepEqual(await causes(made), want, name)
-    build(made)
+    leaveBuilt(made)
   }
 
   appendFileSync(join(root, 'vendor/product-common/libmodbus/0001-timeout.patch'), '+c\n')
-  build(await plan(world, ['sensord']))
+  leaveBuilt(await plan(world, ['sensord']))
   assert.deepEqual(
     await causes(await plan(world, target)),
     ['gateway-image < sensord < libmodbus: libmodbus/0001-timeout.patch changed'],
@@ -140,7 +121,7 @@ test('status: compares with what a build would find', async (t) => {
     return rows.map(({ name }) => name).join(' ')
   }
   const made = await plan(world, ['sensord', 'webui'])
-  build(made, (node) => node.unit.name !== 'webui')
+  leaveBuilt(made, (node) => node.unit.name !== 'webui')
   assert.equal(await found('cached'), 'libmodbus sensord zlib')
   assert.equal(await found('stale'), 'webui')
   const sensord = made.targets.find(({ unit }) => unit.name === 'sensord')

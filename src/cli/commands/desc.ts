@@ -72,14 +72,8 @@ function show(found: Description, output: Output): void {
 function showUnit(found: UnitDescription, output: Output): void {
   const { meaning, build, via, inert } = found
   if (meaning !== undefined) {
-    output.print(`${shown(meaning.name)} is ${found.name} (${moduleTitle(found.module)}): ${meaning.because}`)
-    const rows = meaning.losers.map(({ name, from, at }) => [
-      `  not ${shown(name)}`,
-      `(${shown(moduleTitle(from))})`,
-      output.paint('dim', at === undefined ? '' : place(at)),
-    ])
-    for (const line of table(rows)) output.print(line)
-    output.print()
+    output.print(winnerLine(meaning.name, found.name, moduleTitle(found.module), meaning.because))
+    showLosers(meaning.losers, output)
   }
   const facts: readonly (readonly [string, Json | undefined])[] = [
     [found.kind, found.name],
@@ -92,12 +86,32 @@ function showUnit(found: UnitDescription, output: Output): void {
     ['distro', found.distro],
     ['machine', found.machine],
     ...(inert === undefined ? [] : [['inert', inert] as const]),
-    ...Object.entries(found.details),
+    ...Object.entries({ ...found.details, ...longOnes(found) }),
     ['key', build?.hash],
     ['state', build === undefined ? undefined : build.state === 'cached' ? 'cached' : `${build.state}: ${build.why}`],
     ['files', build?.files.map(({ name, size }) => `${name} (${bytes(size)})`)],
   ]
   showFacts(facts, output)
+}
+
+/** What is in an image fills pages: its number, and what to type. */
+function longOnes({ kind, name, details }: UnitDescription): Readonly<Record<string, Json>> {
+  const { packages } = details
+  return kind === 'unit' || !Array.isArray(packages) ? {} : { packages: `${packages.length}: yoe list in:${name}` }
+}
+
+function winnerLine(name: string, winner: string, from: string, because: string): string {
+  return `${shown(name)} is ${winner === name ? `that of ${from}` : `${winner} (${from})`}: ${because}`
+}
+
+function showLosers(losers: FeedDescription['losers'], output: Output): void {
+  const rows = losers.map(({ name, from, at }) => [
+    `  not ${shown(name)}`,
+    `(${shown(moduleTitle(from))})`,
+    output.paint('dim', at === undefined ? '' : place(at)),
+  ])
+  for (const line of table(rows)) output.print(line)
+  output.print()
 }
 
 function showMachine(found: MachineDescription, output: Output): void {
@@ -120,9 +134,12 @@ function showMachine(found: MachineDescription, output: Output): void {
   for (const line of table(rows)) output.print(line)
 }
 
-function showFeed({ name, real, losers, packages }: FeedDescription, output: Output): void {
-  for (const { name: loser, from } of losers)
-    output.print(`not ${loser} (${moduleTitle(from)}), which provides it: what is called so comes first`)
+function showFeed({ name, real, because, losers, packages }: FeedDescription, output: Output): void {
+  if (because !== undefined) {
+    const [first] = packages
+    output.print(winnerLine(name, first?.name ?? '', first?.feed ?? '', because))
+    showLosers(losers, output)
+  }
   if (!real) output.print(`${shown(name)} is provided by ${packages.length === 1 ? 'a package' : 'packages'} of feeds:`)
   packages.forEach((one, index) => {
     if (index > 0) output.print()

@@ -43,17 +43,18 @@ export const refs = command({
           repeated: (node) => node.repeated,
         }))
           output.print(line)
+        if (tree.neededBy.length === 0) output.print(`nothing names ${shown(name)} itself: yoe refs ${shown(name)}`)
       }
       return 0
     }
     const found = await refsOf(catalog, name, { direct: values.direct })
     if (output.json) output.printJson(found)
-    else show(found, output)
+    else show(found, values.direct, output)
     return 0
   },
 })
 
-function show(found: Refs, output: Output): void {
+function show(found: Refs, direct: boolean, output: Output): void {
   const { name, means, units, images, unresolved } = found
   if (means !== name) output.print(`${shown(name)} means ${shown(means)}`)
   if (units.length > 0) {
@@ -65,7 +66,10 @@ function show(found: Refs, output: Output): void {
     const rows = images.map((image) => [`  ${image.name}`, image.direct ? 'directly' : `via ${some(image.via)}`])
     for (const line of table(rows)) output.print(line)
   }
-  if (units.length === 0 && images.length === 0) output.print(`nothing needs ${shown(name)}`)
+  if (units.length === 0 && images.length === 0)
+    output.print(
+      direct ? `nothing names ${shown(name)} itself: yoe refs ${shown(name)}` : `nothing needs ${shown(name)}`,
+    )
   for (const { name: image, message } of unresolved)
     output.tell(`${output.paintError('yellow', 'notice')}: image ${image} can't be resolved: ${shown(message)}`)
 }

@@ -88,7 +88,7 @@ function showImage({ name, packages, count, bytes: gained, unknown, still }: Ima
   output.print(`${output.paint('bold', name)}: ${size}`)
   for (const line of table(packages.map((one) => rowOf(one, output)))) output.print(line)
   if (unknown.length > 0)
-    output.print(output.paint('dim', `  never built here, so of unknown size: ${unknown.join(', ')}`))
+    output.print(output.paint('dim', `  of unknown size until they are built here: ${unknown.join(', ')}`))
   if (still !== undefined) output.print(`  it would still be there: ${still.map(shown).join(' → ')}`)
 }
 
@@ -101,4 +101,4 @@ function rowOf({ name, before, after, bytes: size }: PackageDelta, output: Outpu
 const counted = (before: number, after: number): string =>
   before === after ? `${after} packages` : `${before} → ${after} packages`
 
-const signed = (count: number): string => `${count < 0 ? '-' : '+'}${bytes(Math.abs(count))}`
+const signed = (count: number): string => `${count < 0 ? '-' : count > 0 ? '+' : '±'}${bytes(Math.abs(count))}`

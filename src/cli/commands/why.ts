@@ -33,8 +33,11 @@ for every image of the machine and distro. That nothing needs it is an answer, t
     for (const reason of found.images) showReason(reason, values.all, output)
     if (found.absent.length > 0) {
       const where = image === undefined && found.images.length === 0 ? 'in any image' : `in ${found.absent.join(', ')}`
-      output.print(`${shown(name)} is not ${where}: nothing needs it`)
+      const known = found.unknown.length === 0 ? '' : ' as far as is known'
+      output.print(`${shown(name)} is not ${where}: nothing needs it${known}`)
     }
+    if (found.unknown.length > 0)
+      output.print(`  ${found.unknown.join(', ')}: built with it; whether it is linked shows when it was built here`)
     if (found.images.length === 0 && found.absent.length === 0) output.print('there is no image to look into')
     for (const { name: other, message } of found.unresolved)
       output.tell(`${output.paintError('yellow', 'notice')}: image ${other} can't be resolved: ${shown(message)}`)

@@ -5,7 +5,7 @@ import { inertReason } from '#engine/catalog/inert.ts'
 import type { Alternatives, PackageRecord } from '#engine/catalog/package.ts'
 import { packageNames } from '#engine/catalog/subpackages.ts'
 import type { Position } from '#engine/errors.ts'
-import type { Node } from '#engine/plan/graph.ts'
+import type { Node, PackageNode } from '#engine/plan/graph.ts'
 import type { Json, Machine, PublicConfig, Source, Unit } from '#engine/project/model.ts'
 import type { Catalog } from '../catalog-view.ts'
 import { sizeText } from '../configuration.ts'
@@ -59,6 +59,8 @@ export interface FeedDescription {
   /** Packages that are called so; without any, those that provide the name. */
   readonly real: boolean
   /** Units that provide the name and come after what is called so. */
+  /** Why it is theirs, when it could have been another's. */
+  readonly because?: string
   readonly losers: readonly Definition[]
   readonly packages: readonly {
     readonly name: string
@@ -97,8 +99,17 @@ export async function describeName(catalog: Catalog, name: string): Promise<Desc
   const names = await namesOf(catalog)
   const real = found.records.some((record) => record.name === name)
   const provider = view.virtual(name)
-  const losers = provider === undefined ? [] : [definition(provider)]
-  return { kind: 'feed', name, real, losers, packages: packagesOf(names, name).map(describePackage) }
+  const shadow = shadowsOf(catalog, name)[0]
+  const losers = shadow !== undefined ? [shadow.loser] : provider === undefined ? [] : [definition(provider)]
+  const because = shadow !== undefined ? reasonOf(catalog, shadow) : 'what is called so comes before what provides it'
+  return {
+    kind: 'feed',
+    name,
+    real,
+    ...(losers.length > 0 && { because }),
+    losers,
+    packages: packagesOf(names, name).map(describePackage),
+  }
 }
 
 async function describeUnit(catalog: Catalog, unit: Unit, name: string): Promise<UnitDescription> {
@@ -133,9 +144,12 @@ async function describeUnit(catalog: Catalog, unit: Unit, name: string): Promise
   }
 }
 
+const shadowsOf = ({ view }: Catalog, name: string): readonly Shadow[] =>
+  view.diagnostics.filter((one): one is Shadow => one.kind === 'shadow' && one.name === name)
+
 /** Where a name could have meant something else, or is not what the unit is called. */
 async function meaningOf(catalog: Catalog, unit: Unit, name: string): Promise<Meaning | undefined> {
-  const shadows = catalog.view.diagnostics.filter((one): one is Shadow => one.kind === 'shadow' && one.name === name)
+  const shadows = shadowsOf(catalog, name)
   const real = unit.kind === 'package' ? packageNames(unit).includes(name) : unit.name === name
   const feeds = (await catalog.feeds()).flatMap(({ feed }): readonly Definition[] => {
     const [record] = feed.lookup(name)
@@ -176,7 +190,7 @@ function reasonOf({ machine }: Catalog, { why, winner, loser }: Shadow): string 
     case 'module order':
       return winner.from === ''
         ? 'the project comes before its modules'
-        : `module ${winner.from} comes after ${loser.from} in the list, so before it in rank`
+        : `module ${winner.from} stands after ${loser.from} in the list, and later ones win`
     default:
       return why satisfies never
   }
@@ -187,11 +201,11 @@ function detailsOf(node: Node): Readonly<Record<string, Json>> {
     case 'package': {
       const { unit } = node
       return {
-        extended: unit.extensions.map(({ at: place, via }) => `${via[0] ?? 'extend'}, ${place.file}:${place.line}`),
+        extended: unit.extensions.map(({ at, via }) => extensionText(unit, at, via)),
         scope: unit.scope,
         source: unit.source === undefined ? '' : sourceText(unit.source),
         patches: unit.patches.map(({ module, path }) => (module === '' ? `//${path}` : `@${module}//${path}`)),
-        container: node.toolchain?.unit.name ?? '',
+        container: containersOf(node),
         tasks: unit.tasks.map((task) => task.name),
         sysroot: [...node.sysroot.map((one) => one.unit.name), ...node.sysrootFeed.map((record) => record.name)],
         runtime_deps: node.runtimeDeps.map(alternativesText),
@@ -228,6 +242,21 @@ function sourceText(source: Source): string {
     default:
       return source satisfies never
   }
+}
+
+/** The one of its tasks, and those that single tasks run in instead. */
+function containersOf({ unit, toolchain, containers }: PackageNode): readonly string[] {
+  const own = unit.tasks.flatMap(({ name, container }) => {
+    const found = container === undefined ? undefined : containers.get(container)
+    return found === undefined ? [] : [`${found.unit.name} (task ${name})`]
+  })
+  return [...(toolchain === undefined ? [] : [toolchain.unit.name]), ...own]
+}
+
+/** The place is left out where it is the unit's own. */
+function extensionText({ at }: Unit, place: Position, via: readonly string[]): string {
+  const same = place.file === at.file && place.line === at.line
+  return [via.join(' → ') || 'extend', ...(same ? [] : [`(${place.file}:${place.line})`])].join(' ')
 }
 
 const alternativesText = (group: Alternatives): string => group.map(dependencyText).join(' | ')

@@ -3,11 +3,12 @@ import { inertReason } from '#engine/catalog/inert.ts'
 import type { Position } from '#engine/errors.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
-import type { ImageUnit } from '#engine/project/model.ts'
+import type { ImageUnit, Unit } from '#engine/project/model.ts'
 import type { Catalog } from '../catalog-view.ts'
 import { type Contents, contentsOf } from './images.ts'
 import { findName } from './naming.ts'
-import { imagesOf, packageNamesOf } from './refs.ts'
+import { askDeclared, imagesOf, packageNamesOf } from './refs.ts'
+import { lastBuild } from './status.ts'
 
 /** A pick of an image, and how it leads to the package. */
 export interface Chain {
@@ -36,6 +37,8 @@ export interface Why {
   readonly images: readonly ImageReason[]
   /** Images that do without it. */
   readonly absent: readonly string[]
+  /** Units built with it, but never here: whether they link it, so that images need it, is not known. */
+  readonly unknown: readonly string[]
   /** Images that can't be resolved, so that nothing is known of them. */
   readonly unresolved: readonly { readonly name: string; readonly message: string }[]
 }
@@ -56,8 +59,17 @@ export async function whyOf(catalog: Catalog, name: string, image: string | unde
     name,
     images: reasons,
     absent: contents.map(({ unit }) => unit.name).filter((one) => !holding.has(one)),
+    unknown: found.kind === 'unit' ? await neverBuiltWith(catalog, found.unit) : [],
     unresolved: unresolved.map(({ unit, errors }) => ({ name: unit.name, message: errors[0]?.message ?? '' })),
   }
+}
+
+async function neverBuiltWith(catalog: Catalog, unit: Unit): Promise<readonly string[]> {
+  const users = await askDeclared(catalog, (graph) => graph.askers(unit))
+  const names = users
+    .filter(({ by, need }) => need.relation === 'build' && lastBuild(catalog, by) === 'never')
+    .map(({ by }) => by.name)
+  return [...new Set(names)]
 }
 
 /** @throws {YoeError} UNIT_NOT_FOUND; UNSATISFIABLE for an image that the machine can't serve */
