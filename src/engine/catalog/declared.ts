@@ -26,11 +26,19 @@ export interface Need {
  *
  * @param find what a name means; as the view says it, which knows no feed
  */
-export function needsOf(
+export function needsOf(view: View, unit: Unit, find: Find = (name) => view.find(name)): readonly Need[] {
+  return [...collect(view, unit, find, { containers: true })]
+}
+
+type Find = (name: string) => Unit | undefined
+
+/** @param containers with the roots that tasks run in: tasks of a kept project are read only where they are looked at */
+function collect(
   view: View,
   unit: Unit,
-  find: (name: string) => Unit | undefined = (name) => view.find(name),
-): readonly Need[] {
+  find: Find,
+  { containers }: { readonly containers: boolean },
+): IteratorObject<Need> {
   const needs = new Map<string, Need>()
   const add = (relation: Relation, name: string, alternative = false): void => {
     const key = `${relation} ${name}`
@@ -51,7 +59,7 @@ export function needsOf(
         needs.set(`runtime ${name}`, { relation: 'runtime', name, unit: undefined, alternative: false, virtual: false })
       break
     case 'package':
-      for (const name of containersOf(unit)) add('container', name)
+      if (containers) for (const name of containersOf(unit)) add('container', name)
       for (const { name } of buildDeps(view, unit)) add('build', name)
       for (const group of runtimeGroups(view, unit))
         for (const { name } of group) add('runtime', name, group.length > 1)
@@ -66,7 +74,7 @@ export function needsOf(
     default:
       return unit satisfies never
   }
-  return [...needs.values()]
+  return needs.values()
 }
 
 /** The roots that a unit's tasks run in; none for a unit that runs nothing. */
@@ -82,7 +90,7 @@ function runtimeGroups(view: View, unit: PackageUnit): readonly Alternatives[] {
   return [...unit.runtimeDeps, ...forDistro(unit.distroRuntimeDeps, view.distro)]
 }
 
-/** Who names a unit or a feed package, in declaration order. */
+/** Who names a unit or a feed package: in declaration order, but for those whose tasks run in it, who come last. */
 export interface Asked {
   readonly by: Unit
   readonly need: Need
@@ -91,21 +99,37 @@ export interface Asked {
 /** All that is declared, backwards: answers who needs a name without going through all units again. */
 export class DeclaredGraph {
   #doubtful = false
+  #hasContainers = false
+  readonly #view: View
+  readonly #find: Find
   readonly #certain: boolean
-  readonly #needs = new Map<Unit, readonly Need[]>()
   readonly #ofUnit = new Map<Unit, Asked[]>()
   readonly #ofName = new Map<string, Asked[]>()
 
   /** @param names what names mean where feeds are open; without it, as far as units go */
   constructor(view: View, names?: Names) {
     this.#certain = names !== undefined
+    this.#view = view
+    this.#find = names === undefined ? (name) => view.find(name) : (name) => unitOf(names, name)
     for (const unit of view.units()) {
-      const needs = needsOf(view, unit, names === undefined ? undefined : (name) => unitOf(names, name))
-      this.#needs.set(unit, needs)
-      for (const need of needs) {
-        const asked: Asked = { by: unit, need }
-        if (need.unit === undefined) append(this.#ofName, need.name, asked)
-        else append(this.#ofUnit, need.unit, asked)
+      for (const need of collect(view, unit, this.#find, { containers: false })) this.#add(unit, need)
+    }
+  }
+
+  #add(by: Unit, need: Need): void {
+    if (need.unit === undefined) append(this.#ofName, need.name, { by, need })
+    else append(this.#ofUnit, need.unit, { by, need })
+  }
+
+  /** What runs in which container: only questions about containers need it. */
+  #addContainers(): void {
+    if (this.#hasContainers) return
+    this.#hasContainers = true
+    for (const by of this.#view.units()) {
+      if (by.kind !== 'package') continue
+      for (const name of containersOf(by)) {
+        const unit = this.#find(name)
+        if (unit !== undefined) this.#add(by, { relation: 'container', name, unit, alternative: false, virtual: false })
       }
     }
   }
@@ -116,7 +140,7 @@ export class DeclaredGraph {
   }
 
   needs(unit: Unit): readonly Need[] {
-    const found = this.#needs.get(unit) ?? []
+    const found = needsOf(this.#view, unit, this.#find)
     this.#doubt(found)
     return found
   }
@@ -127,14 +151,10 @@ export class DeclaredGraph {
 
   /** Who names it; a text is the name of a feed package. */
   askers(target: Unit | string): readonly Asked[] {
+    if (typeof target !== 'string' && target.kind === 'toolchain') this.#addContainers()
     const found = (typeof target === 'string' ? this.#ofName.get(target) : this.#ofUnit.get(target)) ?? []
-    this.#doubt(found.map(({ need }) => need))
+    this.#doubtful ||= !this.#certain && found.some(({ need }) => need.virtual)
     return found
-  }
-
-  /** Names that only feeds can have. */
-  feedNames(): Iterable<string> {
-    return this.#ofName.keys()
   }
 }
 
