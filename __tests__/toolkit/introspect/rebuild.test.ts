@@ -112,6 +112,28 @@ test('a change is followed to its cause, file by file and field by field', async
   assert.deepEqual(await causes(await plan(world, target)), ['gateway-image < sensord: forgotten'])
 })
 
+test('of another yoe only that is told, and what somebody changed; not fields that the old one did not know', async (t) => {
+  const world = await vendors(t)
+  const { root } = world.project
+  const made = await plan(world, ['gateway-image'])
+  leaveBuilt(made)
+  const [node] = made.targets
+  if (node === undefined) throw new TypeError('no image')
+  const { last } = foldersOf(made.workspace.buildRoot, node)
+  const { engine, unit, ...rest } = JSON.parse(readFileSync(last, 'utf8'))
+  const { hostname, ...known } = unit
+  assert.equal(hostname, 'gateway')
+  writeFileSync(last, canonical({ ...rest, unit: known, engine: 0 }))
+  rmSync(join(world.project.cache, 'units'), { recursive: true })
+  const now = await plan(world, ['gateway-image'])
+  assert.equal((await whyRebuild(now)).why, 'yoe itself changed')
+  assert.deepEqual(await causes(now), [`gateway-image: yoe itself 0 -> ${engine}`])
+  appendFileSync(join(root, 'overlays/gateway/etc/motd'), '!')
+  assert.deepEqual(await causes(await plan(world, ['gateway-image'])), [
+    `gateway-image: overlays/gateway/etc/motd changed, yoe itself 0 -> ${engine}`,
+  ])
+})
+
 test('status: compares with what a build would find', async (t) => {
   const world = await vendors(t)
   const { catalog, closed, project } = world
