@@ -27,7 +27,7 @@ const texts = {
     ),
 )
 `,
-  'machines/m.star': `machine(name = "box", arch = "x86_64", qemu = qemu_config(machine = "q35", memory = "2G", display = "gtk"))
+  'machines/m.star': `machine(name = "box", arch = "x86_64", qemu = qemu_config(machine = "q35", memory = "2G", display = "gtk", ports = ["2222:22", "8080:80"]))
 machine(name = "board", arch = "arm64")
 `,
   'images/i.star': 'image(name = "first-image", artifacts = [])\nimage(name = "second-image", artifacts = [])\n',
@@ -36,13 +36,14 @@ machine(name = "board", arch = "arm64")
 test('every setting has a value and a source, and each layer gives way to the one above', async (t) => {
   const project = testProject(t, texts)
   const plain = await show(project)
-  const value = (name: string, settings = plain): unknown => settings[name]?.value
   assert.deepEqual(plain['machine'], { value: 'box', from: 'PROJECT.star' })
   assert.deepEqual(plain['image'], { value: 'first-image', from: 'PROJECT.star' })
   assert.deepEqual(plain['cache'], { value: join(project.root, 'cache'), from: 'default' })
   assert.deepEqual(plain['parallel-builds'], { value: 5, from: 'default' })
   assert.deepEqual(plain['qemu-memory'], { value: '2G', from: 'machine box' })
   assert.deepEqual(plain['qemu-display'], { value: 'on', from: 'machine box' })
+  assert.deepEqual(plain['qemu-ports'], { value: ['2222:22', '8080:80'], from: 'machine box' })
+  assert.deepEqual(plain['mirrors'], { value: null, from: 'not set' })
   assert.deepEqual(plain['distro'], { value: null, from: 'not set' })
 
   project.write({
@@ -79,8 +80,32 @@ deploy_host = "pi@dev-pi.local"
   assert.deepEqual(above['machine'], { value: 'box', from: '--machine' })
   assert.deepEqual(above['parallel-builds'], { value: 9, from: 'YOE_JOBS' })
   assert.deepEqual(above['cache'], { value: '/tmp/yoe-nowhere', from: 'YOE_CACHE' })
-  assert.equal(value('mirrors', above), 'https://c.example/=http://d.example/')
+  assert.deepEqual(above['mirrors'], {
+    value: 'https://c.example/=http://d.example/,https://a.example/=http://b.example/',
+    from: 'YOE_MIRRORS, local.star:7',
+  })
+  assert.deepEqual(above['qemu-ports'], {
+    value: ['2222:22', '8080:80', '9000:9000'],
+    from: 'machine box, local.star:6',
+  })
   assert.deepEqual(Object.keys(above), Object.keys(plain))
+})
+
+test('what a project says in another file than PROJECT.star comes from there', async (t) => {
+  const project = testProject(t, {
+    ...texts,
+    'PROJECT.star': 'load("products/a.star")\n',
+    'products/a.star':
+      'project(name = "aa", defaults = defaults(machine = "box"), sources = sources(mirrors = {"https://a.example/": "http://p.example/", "git@b.example:x": "file:///b"}))\n',
+    'local.star': 'mirrors = {"https://a.example/": "http://mine.example/"}\n',
+  })
+  const said = await show(project)
+  assert.deepEqual(said['version'], { value: '0.0.0', from: 'products/a.star' })
+  assert.deepEqual(said['machine'], { value: 'box', from: 'products/a.star' })
+  assert.deepEqual(said['mirrors'], {
+    value: { 'git@b.example:x': 'file:///b', 'https://a.example/': 'http://mine.example/' },
+    from: 'local.star:1, products/a.star',
+  })
 })
 
 test('what local.star names and the project has not is an error at its line', async (t) => {
@@ -192,6 +217,8 @@ test('the distro: the image decides, then the flag, then local.star, then the pr
   project.write({ 'local.star': 'default_distro_override = "debiann"\n' })
   const unknown = await project.yoe(['config', 'resolve'])
   assert.match(unknown.stderr, /local\.star:1: no module of this project has a feed for distro "debiann"\n.*"debian"/)
+  const flag = await project.yoe(['config', 'resolve', '--distro', 'debiann'])
+  assert.match(flag.stderr, /^error\[PROJECT_INVALID\]: no module of this project has a feed for distro "debiann"\n/)
   project.write({ 'local.star': '' })
   const text = readFileSync(join(project.root, 'PROJECT.star'), 'utf8')
   project.write({ 'PROJECT.star': text.replace(', distro = "debian"', '') })

@@ -71,7 +71,7 @@ export function distroChoice(
   }
   if (known.includes(chosen.value)) return chosen
   throw new YoeError('PROJECT_INVALID', `no module of this project has a feed for distro "${chosen.value}"`, {
-    at: chosen.at ?? project.at,
+    at: chosen.from === '--distro' ? undefined : (chosen.at ?? project.at),
     hint: didYouMean(chosen.value, known) ?? `there are feeds for: ${known.join(', ') || 'none'}`,
   })
 }

@@ -1,3 +1,4 @@
+import { mergePorts } from '#bsp/qemu/ports.ts'
 import { defaultMemory } from '#bsp/qemu/tables.ts'
 import { userErrors } from '#engine/errors.ts'
 import type { Json } from '#engine/project/model.ts'
@@ -28,6 +29,7 @@ export interface Given {
 export function configuration(loaded: Loaded, given: Given): readonly Setting[] {
   const { project, machine, workspace } = loaded
   const { local, env, root, entry } = workspace
+  const { file } = project.at
   const { settings } = local
   const set = (name: string, value: Json | undefined, from: string): Setting => ({
     name,
@@ -40,7 +42,7 @@ export function configuration(loaded: Loaded, given: Given): readonly Setting[] 
   const layered = (
     variable: string,
     value: (text: string) => Json,
-    key: 'cache' | 'parallel_builds' | 'mirrors',
+    key: 'cache' | 'parallel_builds',
     last: Setting,
   ): Setting => {
     const text = env[variable] ?? ''
@@ -50,13 +52,13 @@ export function configuration(loaded: Loaded, given: Given): readonly Setting[] 
   const machineFrom =
     given.machine !== undefined
       ? '--machine'
-      : (localChoice(local, 'machine')?.from ?? (project.defaults.machine === undefined ? 'the only one' : entry))
+      : (localChoice(local, 'machine')?.from ?? (project.defaults.machine === undefined ? 'the only one' : file))
   const image = chosen(() => imageChoice(project, local))
   const distro = chosen(() => distroChoice(project, local, given.distro, image === undefined ? [] : [image.value]))
   const memory = machine?.qemu?.memory
   return [
     set('project', project.name, `${root}/${entry}`),
-    set('version', project.version, entry),
+    set('version', project.version, file),
     set('machine', machine?.name, machineFrom),
     set('arch', machine?.arch, `machine ${machine?.name ?? ''}`),
     set('image', image?.value, image?.from ?? ''),
@@ -69,15 +71,44 @@ export function configuration(loaded: Loaded, given: Given): readonly Setting[] 
     settings.qemu_display === undefined
       ? set('qemu-display', machine?.qemu?.display === 'gtk' ? 'on' : 'off', ofMachine(loaded))
       : ofLocal('qemu_display', settings.qemu_display),
-    ofLocal(
-      'qemu_ports',
-      settings.qemu_ports?.map(({ host, guest }) => `${host}:${guest}`),
-    ),
+    forwarded(loaded),
     ofLocal('flash_device', settings.flash_device),
     ofLocal('deploy_host', settings.deploy_host),
     ofLocal('query', settings.query),
-    layered('YOE_MIRRORS', (text) => text, 'mirrors', set('mirrors', undefined, '')),
+    mirrored(loaded),
   ]
+}
+
+/** The machine's ports with those of local.star over them, as `yoe run` forwards them. */
+function forwarded(loaded: Loaded): Setting {
+  const { local } = loaded.workspace
+  const { ports = [] } = loaded.machine?.qemu ?? {}
+  const { qemu_ports: own = [] } = local.settings
+  const value = mergePorts(ports, own).map(({ host, guest }) => `${host}:${guest}`)
+  const from = [
+    ...(ports.length === 0 ? [] : [ofMachine(loaded)]),
+    ...(own.length === 0 ? [] : [`local.star:${local.at.get('qemu_ports')?.line ?? 1}`]),
+  ]
+  return from.length === 0
+    ? { name: 'qemu-ports', value: null, from: 'not set' }
+    : { name: 'qemu-ports', value, from: from.join(', ') }
+}
+
+/** All mirrors that somebody named: for an address that several name, the first counts. */
+function mirrored({ project, workspace }: Loaded): Setting {
+  const { local, env } = workspace
+  const text = env['YOE_MIRRORS'] ?? ''
+  const layers: readonly (readonly [string, Readonly<Record<string, string>> | undefined])[] = [
+    [`local.star:${local.at.get('mirrors')?.line ?? 1}`, local.settings.mirrors],
+    [project.at.file, project.sources.mirrors],
+  ]
+  const said = layers.filter(([, mirrors]) => Object.keys(mirrors ?? {}).length > 0)
+  const from = [...(text === '' ? [] : ['YOE_MIRRORS']), ...said.map(([who]) => who)]
+  if (from.length === 0) return { name: 'mirrors', value: null, from: 'not set' }
+  const rules = said.flatMap(([, mirrors]) => Object.entries(mirrors ?? {}))
+  const merged = Object.fromEntries(rules.toReversed())
+  const value = text === '' ? merged : [text, ...rules.map(([there, here]) => `${there}=${here}`)].join(',')
+  return { name: 'mirrors', value, from: from.join(', ') }
 }
 
 /** `parallel-builds`, as the command line writes `parallel_builds`. */

@@ -60,10 +60,10 @@ function modulesOf(modules: readonly ModuleInfo[], lock: Lock, root: string): re
   })
 }
 
-/** A module by its name, with or without `@`. @throws {YoeError} MODULE_NOT_FOUND */
+/** A module by its name, with or without `@` and `module-`. @throws {YoeError} MODULE_NOT_FOUND */
 export function findModule<M extends { readonly name: string }>(modules: readonly M[], asked: string): M {
   const name = asked.replace(/^@/, '')
-  const found = modules.find((module) => module.name === name)
+  const found = [name, `module-${name}`].flatMap((one) => modules.find((module) => module.name === one) ?? [])[0]
   if (found !== undefined) return found
   const names = modules.map((module) => module.name)
   throw new YoeError('MODULE_NOT_FOUND', `this project has no module "${name}"`, {
