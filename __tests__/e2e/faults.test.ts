@@ -65,6 +65,24 @@ const cases: Readonly<Record<string, Case>> = {
   'too many arguments': usage('yoe doctor takes no arguments, not 1\n  hint: yoe doctor', 'doctor', 'now'),
   'too few arguments': usage('yoe desc takes 1 argument, not 0\n  hint: yoe desc NAME [--inputs|--config]', 'desc'),
   'a number of jobs that is none': usage('"many" is no number of jobs\n  hint: say -j 4', 'build', '-j', 'many'),
+  'a lock file that is none': {
+    texts: { 'PROJECT.star': bareProject, 'yoe.lock/x': '' },
+    args: ['list'],
+    code: 3,
+    said: "error[PERMISSION]: yoe.lock can't be read (EISDIR)\n  hint: remove it, or make it a readable file\n",
+  },
+  'no default image': {
+    texts: {
+      'PROJECT.star': 'project(name = "demo", modules = [module("yoe:module-debian")])\n',
+      'machines/m.star': 'machine(name = "box", arch = "x86_64")\n',
+      'images/i.star': 'image(name = "one", artifacts = [])\nimage(name = "two", artifacts = [])\n',
+    },
+    args: ['graph'],
+    code: 2,
+    said: `error[USAGE]: PROJECT.star:1: this project has no default image, so say what to build
+  hint: add defaults = defaults(image = "one"), or name one: one, two
+`,
+  },
   'a time that is none': usage(
     '"soon" is no time\n  hint: say --timeout 90s or --timeout 10m',
     'run',

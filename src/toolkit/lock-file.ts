@@ -54,8 +54,12 @@ function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch (failure) {
-    if (errorCode(failure) === 'ENOENT') return undefined
-    throw failure
+    const code = errorCode(failure)
+    if (code === 'ENOENT') return undefined
+    throw new YoeError('PERMISSION', `${lockFile} can't be read (${code})`, {
+      hint: 'remove it, or make it a readable file',
+      cause: failure,
+    })
   }
 }
 

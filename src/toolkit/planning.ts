@@ -163,7 +163,10 @@ export function targetNames({ project, workspace }: Catalog, asked: readonly str
   const images = project.units.filter((unit) => unit.kind === 'image').map((unit) => unit.name)
   throw new YoeError('USAGE', 'this project has no default image, so say what to build', {
     at: project.at,
-    hint: images.length === 0 ? 'add an image(…) under images/' : `yoe build ${images.join(' or ')}`,
+    hint:
+      images.length === 0
+        ? 'add an image(…) under images/'
+        : `add defaults = defaults(image = "${images[0]}"), or name one: ${images.join(', ')}`,
   })
 }
 

@@ -20,6 +20,10 @@ const outside =
 const core = 'project(name = "demo", modules = [module("yoe:module-core")])\n'
 
 const faults: Readonly<Record<string, Fault>> = {
+  'a value that contains another twice, sixty levels deep, as a key': {
+    texts: unitIn('x = (0,)\nfor _ in range(60):\n    x = (x, x)\nd = {x: 1}\n'),
+    said: ['units/a.star:4: STAR_LIMIT step limit of 50000000 exceeded'],
+  },
   'a missing comma': {
     texts: unitIn('unit(name = "aa"\nversion = "1")\n'),
     said: ["units/a.star:2: STAR_SYNTAX got identifier, want ','"],
@@ -96,7 +100,7 @@ const faults: Readonly<Record<string, Fault>> = {
   'a unit file that is a pipe': {
     texts: { 'units/b.star': '' },
     prepare: (root) => execFileSync('mkfifo', [join(root, 'units', 'a.star')]),
-    said: ['units/a.star:1: LOAD_NOT_FOUND there is no file units/a.star'],
+    said: ['units/a.star:1: LOAD_NOT_FOUND units/a.star is no file, or a link that leads nowhere'],
   },
   'a file of megabytes': {
     texts: unitIn(`#${'x'.repeat(5 << 20)}`),
@@ -109,9 +113,28 @@ const faults: Readonly<Record<string, Fault>> = {
   'modules that are not there': {
     texts: { 'PROJECT.star': 'project(name = "demo", modules = [module("yoe:nope"), module(local = "../gone")])\n' },
     said: [
-      'PROJECT.star:1: MODULE_NOT_FOUND yoe ships no module "nope"',
+      'PROJECT.star:1: MODULE_NOT_FOUND yoe ships no module "nope" | there are: yoe:module-core, yoe:module-debian',
       'PROJECT.star:1: MODULE_NOT_FOUND module "gone": there is no folder FOLDER/gone',
     ],
+  },
+  'a load from a module that is not there, which is told once': {
+    texts: {
+      'PROJECT.star': 'project(name = "demo", modules = [module("yoe:module-cor"), module(local = "m")])\n',
+      'm/MODULE.star': 'module_info(name = "m", deps = [module(local = "gone")])\n',
+      ...unitIn(
+        'load("@module-cor//x.star", "x")\nload("@gone//x.star", "y")\nunit(name = "aa", version = "1", licence = "MIT")\n',
+      ),
+      'units/b.star': 'unit(name = "bb", version = "1", licence = "MIT")\n',
+    },
+    said: [
+      'PROJECT.star:1: MODULE_NOT_FOUND yoe ships no module "module-cor" | did you mean "module-core"?',
+      '@m//MODULE.star:1: MODULE_NOT_FOUND module "gone": there is no folder FOLDER/project/m/gone (project → m → gone)',
+      'units/b.star:1: UNKNOWN_FIELD unit() has no field "licence" | did you mean "license"?',
+    ],
+  },
+  'a load of a file that is nearly called so': {
+    texts: { ...unitIn('load("//classes/cmak.star", "x")\n'), 'classes/cmake.star': '' },
+    said: ['units/a.star:1: LOAD_NOT_FOUND there is no file classes/cmak.star | did you mean "cmake.star"?'],
   },
   'a module that is listed twice': {
     texts: {
@@ -119,7 +142,7 @@ const faults: Readonly<Record<string, Fault>> = {
         'project(\n  name = "demo",\n  modules = [\n    module(local = "m"),\n    module(local = "./m"),\n  ],\n)\n',
       'm/x': '',
     },
-    said: ['PROJECT.star:5: DUPLICATE module "m" is listed twice'],
+    said: ['PROJECT.star:5: DUPLICATE module "m" is listed twice | the first is at PROJECT.star:4; remove one'],
   },
   'a module without a name': {
     texts: { 'PROJECT.star': 'project(name = "demo", modules = [module(local = "../..")])\n' },

@@ -143,7 +143,9 @@ export function jobCount(option: string | undefined, { env, local }: Pick<Worksp
   const jobs = /^[0-9]{1,9}$/.test(text) ? Number(text) : 0
   if (jobs >= 1 && jobs <= 256) return jobs
   const asked = option === undefined ? `YOE_JOBS: ${JSON.stringify(text)}` : JSON.stringify(text)
-  throw new YoeError('USAGE', `${asked} is no number of jobs`, { hint: 'say -j 4' })
+  throw new YoeError('USAGE', `${asked} is no number of jobs`, {
+    hint: option === undefined ? 'such as: YOE_JOBS=4' : 'say -j 4',
+  })
 }
 
 function summarize(

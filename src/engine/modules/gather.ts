@@ -1,7 +1,8 @@
-import { statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { YoeErrorCode, YoeErrorOptions } from '../errors.ts'
 import { userErrors, YoeError } from '../errors.ts'
+import { didYouMean } from '../nearest.ts'
 import { anchor } from './anchor.ts'
 import type { ModuleReference } from './reference.ts'
 import { shownPlace } from './reference.ts'
@@ -65,7 +66,7 @@ async function find(demand: Demand, gathering: Gathering): Promise<Found | undef
     throw new YoeError(
       'MODULE_NOT_FOUND',
       from.kind === 'shipped' ? `yoe ships no module "${name}"` : `module "${name}": there is no folder ${root}`,
-      { at },
+      { at, hint: from.kind === 'shipped' ? shippedHint(name, gathering.shippedModules) : undefined },
     )
   } catch (failure) {
     for (const error of userErrors(failure) ?? [failure]) {
@@ -76,6 +77,11 @@ async function find(demand: Demand, gathering: Gathering): Promise<Found | undef
     }
     return undefined
   }
+}
+
+function shippedHint(name: string, folder: string): string {
+  const names = readdirSync(folder).toSorted()
+  return didYouMean(name, names) ?? `there are: ${names.map((one) => `yoe:${one}`).join(', ')}`
 }
 
 async function withDeps(

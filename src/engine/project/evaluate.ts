@@ -123,6 +123,7 @@ class Evaluation {
 
   async #modules(declared: ProjectDeclaration): Promise<readonly ModuleInfo[]> {
     const broken = new Set<string>()
+    const asked = new Set(declared.modules.map(({ name }) => name))
     const resolved = await gatherModules(declared.modules, {
       root: this.#request.root,
       shippedModules: this.#request.shippedModules,
@@ -131,11 +132,16 @@ class Evaluation {
       readDeps: async (name, root) => {
         const { deps, errors } = await this.#peek(name, root)
         if (errors.length > 0) broken.add(name)
+        for (const dep of deps) asked.add(dep.name)
         this.#declarations.errors.push(...errors)
         return deps
       },
     })
-    for (const { reference, opened } of resolved) this.#star.files.addRoot(reference.name, opened.root)
+    for (const { reference, opened } of resolved) {
+      this.#star.files.addRoot(reference.name, opened.root)
+      asked.delete(reference.name)
+    }
+    this.#star.unavailable = asked
     const modules: ModuleInfo[] = []
     for (const module of resolved) {
       const { name } = module.reference

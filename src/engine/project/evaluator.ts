@@ -13,7 +13,7 @@ import { ProjectFiles } from './files.ts'
 import type { Machine, Place } from './model.ts'
 import { commandsFolder, follow, parseLabel, placeLabel } from './place.ts'
 import { quoted } from './readers.ts'
-import { toYoeErrors } from './star-errors.ts'
+import { Consequence, toYoeErrors } from './star-errors.ts'
 
 /** An interpreter for the files of one project: what they load, which builtins they call, and what those declare. */
 export class Evaluator {
@@ -29,6 +29,8 @@ export class Evaluator {
   moduleName = ''
   /** What the function that is running can do; undefined while files are evaluated. */
   task: TaskActions | undefined
+  /** Modules that can't be had, which was told. */
+  unavailable: ReadonlySet<string> = new Set()
   readonly #session: StarlarkSession
   readonly #known: readonly string[]
 
@@ -107,6 +109,8 @@ export class Evaluator {
         hint: 'put what both need into classes/',
       })
     }
+    if (this.unavailable.has(place.module))
+      throw new Consequence('MODULE_NOT_FOUND', `module "${place.module}" can't be had`)
     if (!this.files.hasRoot(place.module)) {
       const names = this.declarations.project?.modules.map((known) => known.name) ?? []
       throw new YoeError('MODULE_NOT_FOUND', `this project has no module "${place.module}"`, {

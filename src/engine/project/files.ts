@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs'
-import { join, relative, sep } from 'node:path'
+import { join, posix, relative, sep } from 'node:path'
 import { YoeError } from '../errors.ts'
+import { didYouMean } from '../nearest.ts'
 import type { Files } from './builtins/builtin.ts'
 import type { Facts, Look } from './facts.ts'
 import { FactBook, lookAt } from './facts.ts'
@@ -68,7 +69,7 @@ export class ProjectFiles implements Files {
     const label = placeLabel(place)
     switch (this.kindOf(place)) {
       case 'missing':
-        throw new YoeError('LOAD_NOT_FOUND', `there is no file ${label}`)
+        throw this.#missing(place)
       case 'outside':
         throw new YoeError('LOAD_OUTSIDE', `${label} is a link that leads out of its project or module`)
       case 'folder':
@@ -77,6 +78,16 @@ export class ProjectFiles implements Files {
         this.#facts.reads(path)
         return withoutMark(readBounded(path, label))
     }
+  }
+
+  #missing(place: Place): YoeError {
+    const label = placeLabel(place)
+    const { dir, base } = posix.parse(place.path)
+    const folder = { ...place, path: dir === '' ? '.' : dir }
+    const beside = this.kindOf(folder) === 'folder' ? readdirSync(this.absolute(folder)) : []
+    return beside.includes(base)
+      ? new YoeError('LOAD_NOT_FOUND', `${label} is no file, or a link that leads nowhere`)
+      : new YoeError('LOAD_NOT_FOUND', `there is no file ${label}`, { hint: didYouMean(base, beside) })
   }
 
   /** All `.star` files below a folder, in walk order (by name, folders where their name stands); none when it is missing. */

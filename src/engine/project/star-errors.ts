@@ -14,12 +14,17 @@ const codes: Readonly<Record<StarlarkError['kind'], YoeErrorCode>> = {
   internal: 'STAR_LIMIT',
 }
 
+/** A load fails because of something that was told already, and need not be told again. */
+export class Consequence extends YoeError {}
+
 /**
  * What the interpreter found, as failures that a user can meet: one for each error of a file.
  * @param names that files may use beside their own: builtins
  */
 export function toYoeErrors(failure: StarlarkError, names: readonly string[]): readonly YoeError[] {
-  return [failure, ...failure.others].map((each) => toYoeError(each, names))
+  return [failure, ...failure.others]
+    .filter(({ cause }) => !(cause instanceof Consequence))
+    .map((each) => toYoeError(each, names))
 }
 
 function toYoeError(failure: StarlarkError, names: readonly string[]): YoeError {

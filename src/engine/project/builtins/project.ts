@@ -59,8 +59,12 @@ export const project: Builtin = declaring(
   },
   (fields, { at }, { declarations }) => {
     for (const [index, reference] of fields.modules.entries()) {
-      if (fields.modules.findIndex((other) => other.name === reference.name) !== index) {
-        declarations.fail('DUPLICATE', `module "${reference.name}" is listed twice`, { at: reference.at })
+      const first = fields.modules.find((other) => other.name === reference.name)
+      if (first !== undefined && first !== fields.modules[index]) {
+        declarations.fail('DUPLICATE', `module "${reference.name}" is listed twice`, {
+          at: reference.at,
+          hint: `the first is at ${first.at.file}:${first.at.line}; remove one`,
+        })
       }
     }
     const { prefer_modules: pins, cache = {}, sources = { mirrors: {} }, ...rest } = fields
