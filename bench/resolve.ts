@@ -179,6 +179,7 @@ async function feeds(print: Print, folder: string): Promise<void> {
     const over = `${(cost.wall - start.wall).toFixed(3)} s over the start; to hold: 0.1 s, 150 MiB`
     row(`closure of ${name}: ${closureOf(opened, [name]).length} packages`, cost, over)
   }
+  await openFeeds(cache, 'arm64') // made anew: what was forgotten was of both
   const text = globSync(join(cache, 'objects/*/*')).filter((path) => statSync(path).size > 1 << 20)
   const parsed = globSync(join(cache, 'feeds/*.index')).reduce((sum, path) => sum + statSync(path).size, 0)
   print('')
