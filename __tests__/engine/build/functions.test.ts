@@ -38,6 +38,10 @@ const rows: Readonly<Record<string, readonly [Texts, readonly string[]]>> = {
     unit('def f(ctx): run(ctx.machine)', 'fn = f', ', scope = "machine"'),
     ['box'],
   ],
+  'no architecture, where the result is for all of them': [
+    unit('def f(ctx): run(str(ctx.arch) + str(ctx.env.get("ARCH")))', 'fn = f', ', scope = "noarch"'),
+    ['NoneNone'],
+  ],
   'no machine elsewhere': [unit('def f(ctx): run(str(ctx.machine))', 'fn = f'), ['None']],
   'lambdas between commands': [
     unit('def f(): run("c")', 'run = "a", steps = [lambda: run("b"), f, "d", lambda ctx: run(ctx.name)]'),
@@ -189,7 +193,7 @@ test('of much output a function sees the beginning, and is told', async (t) => {
 test('install steps in functions are done at once, from beside the file that makes the call', async (t) => {
   const ran = await runApp(t, {
     ...unit(
-      'load("//classes/c.star", "conf")\ndef f(ctx):\n    for n in ("a", "b"): install_file(n, "$DESTDIR/" + n, 0o600)\n    conf()\n    run("ls")',
+      'load("//classes/c.star", "conf")\ndef f(ctx):\n    for n in ("a", "b"): install_file(n, "$DESTDIR/" + n, 0o600)\n    conf()\n    install_file("a", ctx.destdir + "/etc/a")\n    run("ls")',
       'fn = f',
       ', port = 80',
     ),
@@ -203,12 +207,13 @@ test('install steps in functions are done at once, from beside the file that mak
     'install -D -m 600 /build/install/0 "$DESTDIR/a"',
     'install -D -m 600 /build/install/1 "$DESTDIR/b"',
     'install -D -m 644 /build/install/2 "$DESTDIR/conf"',
+    'install -D -m 644 /build/install/3 "/build/destdir/etc/a"',
     'ls',
   ])
   const staged = join(ran.root, 'build/debian/app.x86_64/install')
   assert.deepEqual(
     readdirSync(staged).map((name) => readFileSync(join(staged, name), 'utf8')),
-    ['A\n', 'B\n', 'app:80\n'],
+    ['A\n', 'B\n', 'app:80\n', 'A\n'],
   )
 })
 
@@ -225,6 +230,20 @@ test('what is not there, or elsewhere, is not installed', async (t) => {
     assert.equal(
       ran.error,
       `units/app.star:1: BAD_FIELD unit "app": task "build": install_file(): ${error} (units/app.star:1 in f) | ${hint}`,
+    )
+    assert.deepEqual(ran.commands, [])
+  }
+})
+
+test('a function installs below the folders of its task only', async (t) => {
+  for (const dest of ['/etc/a', '/build/../etc/a', '/build/destdir/../x', 'a', '$DESTDIR']) {
+    const ran = await runApp(t, {
+      ...unit(`def f(): install_file("a", ${JSON.stringify(dest)})`, 'fn = f'),
+      'units/app/a': 'A\n',
+    })
+    assert.match(
+      ran.error,
+      /: install_file\(\): dest must be a path under a variable or a folder of the task, such as /,
     )
     assert.deepEqual(ran.commands, [])
   }

@@ -32,7 +32,7 @@ async function stage(t: TestContext, unit: string, files: Texts) {
   const context: BuildContext = {
     project: { name: 'demo', version: '1' },
     store: await Store.open(join(root, 'cache'), { report: silent }),
-    worker: { name: 'none', probe: never, run: never, prepareWritable: never },
+    worker: { name: 'none', probe: never, run: never, prepareWritable: never, prepareReadable: never },
     format: debianFormat,
     buildRoot: join(root, 'build'),
     keys,
@@ -89,6 +89,18 @@ test('the machine is seen by units whose scope it is, and by no other', async (t
     assert.match(
       shown(error),
       /^units\/u\/conf:2: BAD_FIELD unit "app": .*machine.* \| the template sees: name, version, release, arch, project, project_version \(machine and console with scope = "machine"\)$/,
+    )
+    return true
+  })
+})
+
+test('packages for every architecture are rendered without one', async (t) => {
+  const steps = 'install_template("conf", "$DESTDIR/conf")'
+  await assert.rejects(stage(t, unit(steps, 'scope = "noarch"'), { conf: '{{.arch}}\n' }), (failure) => {
+    const [error] = userErrors(failure) ?? []
+    assert.match(
+      error?.hint ?? '',
+      /project_version \(arch not with scope = "noarch", machine and console with scope = "machine"\)$/,
     )
     return true
   })

@@ -6,18 +6,18 @@ import { targets, texts } from './everything.ts'
 import { plan, planAt } from './fake-world.ts'
 
 const golden = {
-  'debian/app.x86_64': 'acf21b8ad9861ded42434a69f53fb8b637b9fd306763ebfe9d6e86594fbadf72',
-  'debian/board.box': '5a5c5a9ca3ec12aa17c9a41f0ed0407acc474712a51ae659f7f96d6fb97fc62e',
-  'debian/cloned.x86_64': '72676d81818babd7127ef4f0076b4f895ce28009312e58c96a4b2c2552526947',
-  'debian/got.x86_64': '7db61f6b3561989277b9f943b8c8986fe9dbc001fecfa8193d74f9dab03b64b6',
-  'debian/im.box': '03c5f65edffe1f686579a829fb3ef821ee01a13c2e70a1b0cdfde8d7eab2dbe2',
-  'debian/lib.x86_64': '703f31ba90f139bceb009888c1ded431156081d4df32fb370a4d5b6ac02548fe',
-  'debian/loader.x86_64': '4d93baa8458407578d349a9e04eb9c9844cb6b2fc764456782ceb974ec4e1187',
-  'debian/modular.x86_64': 'a7d2e137e83ebfb59c96832963a5e6f498ba5533eb13a76ca1b0ec682670406f',
-  'debian/scripted.x86_64': 'f34a33f5deaa9bdf1d62bb843f660e75afe2847f04d70b0094d6268c63e8b6d0',
-  'debian/shell.x86_64': 'e5654e8203575b5a3bc619cf0189f0b7399fe6ac3e5376b585a07a3155c7b9a2',
-  'debian/toolchain-fake.x86_64': '93686f0806bd974f1fb097ee55031a97fa1328ab4901ccad9c8fb41506b67e58',
-  'debian/tools-fake.x86_64': '25e2964ea5cdfc66374b1acc5b301a2741d0164344e7fb7fb4c39c442fc97c8f',
+  'debian/app.x86_64': '29fa6316518afced74a2020993579f0fc623f8f66152a04adfbd88ce0ff7b268',
+  'debian/board.box': '593e3d55206bea2dccc40c5e845ea134e2b76ec7f6f0966adce1074993a8a66b',
+  'debian/cloned.x86_64': '68bb174719821609a320bbd37e7509003a990e34a5910fe65a485804afa0fbab',
+  'debian/got.x86_64': '8d673d100d289b9c70abf84685e6b081f42f73fe28b1edede3bc01d720ee23d6',
+  'debian/im.box': '719065cd17080fdea3513d02a162dabf187cd5eb9a415c408862023c0f72114d',
+  'debian/lib.x86_64': '772483c30aafc56f44b10d97220cf52d45cbecf306fc5f61599b7db01eed8d67',
+  'debian/loader.x86_64': '1a0afb6adb71f05419f3043d8fb49892a0ff5aeec97b48d92ce9e4eaf417e759',
+  'debian/modular.x86_64': '2ba8d569e1d69530c498cdaaee2fb6b0e8e769561946f928a78eb54d27c10020',
+  'debian/scripted.x86_64': '0b38951325b8807ecc3513341e3ce53f3130fe37ecb683c7965525257e707354',
+  'debian/shell.x86_64': '8869d85f372ec66e7ff9a5b4a1747b8e263577c4d673a960f00460b3afb684a1',
+  'debian/toolchain-fake.x86_64': 'bde35bb676df8fbaf965d76c841f2d177fc60aeced9a7ad4606dff8465f18430',
+  'debian/tools-fake.x86_64': '1474acc00acdd250015105fc4c985101e1c7113875e9cca2e3203b0f8e87734d',
 }
 
 const unchanged = plan(texts, targets)

@@ -95,6 +95,7 @@ const cases: readonly (readonly [change: Json, said: string])[] = [
   [{ ...before, packages: { bash: '6 digest', make: '4 digest' } }, 'package bash 5 → 6'],
   [{ ...before, packages: { bash: '5 other', make: '4 digest' } }, 'package bash changed'],
   [{ ...before, packages: { make: '4 digest' } }, 'package bash was removed'],
+  [{ ...before, console: 'ttyS1' }, "the kernel's console changed"],
   [{ ...before, cmdline: 'debug' }, "the kernel's command line changed"],
   [{ ...before, project: 'other' }, 'the project is called other, not demo'],
   [

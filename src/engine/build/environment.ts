@@ -44,7 +44,7 @@ export function taskEnvironment(
     DESTDIR: inside.destdir,
     SYSROOT: inside.sysroot,
     NPROC: String(processors),
-    ARCH: node.arch,
+    ...(unit.scope === 'noarch' ? {} : { ARCH: node.arch }),
     ...(node.machine === undefined ? {} : { MACHINE: node.machine.name }),
     UNIT: unit.name,
     VERSION: unit.version,

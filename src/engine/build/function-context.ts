@@ -18,7 +18,7 @@ export function functionContext(
     name: unit.name,
     version: unit.version,
     release: unit.release,
-    arch,
+    arch: unit.scope === 'noarch' ? null : arch,
     machine: machine?.name ?? null,
     project: project.name,
     srcdir: inside.source,

@@ -1,7 +1,8 @@
-import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { YoeError } from '../errors.ts'
 import type { PackageNode } from '../plan/graph.ts'
+import { consoleOf } from '../project/console.ts'
 import type { Json, Step } from '../project/model.ts'
 import { placeLabel } from '../project/place.ts'
 import { starlarkOf } from '../starlark/json.ts'
@@ -43,6 +44,8 @@ export class StagedSteps {
       if (step.template)
         await writeFile(join(this.#folder, name), await render(this.#context, this.#node, step, source))
       else await copyFile(source, join(this.#folder, name))
+      // Whatever the umask and the file's own mode: runs of root read it as somebody else.
+      await chmod(join(this.#folder, name), 0o644)
     }
     // -D makes missing folders. Variables in the destination are the task's; all else in it is only text.
     const dest = `"${step.dest.replaceAll(/["\\`]|\$(?![A-Za-z_{])/g, '\\$&')}"`
@@ -61,14 +64,14 @@ export function templateContext(context: BuildContext, node: PackageNode): Reado
     ['name', unit.name],
     ['version', unit.version],
     ['release', unit.release],
-    ['arch', node.arch],
+    ...(unit.scope === 'noarch' ? [] : [['arch', node.arch] as const]),
     ['project', context.project.name],
     ['project_version', context.project.version],
     ...(machine === undefined
       ? []
       : ([
           ['machine', machine.name],
-          ['console', /(?:^|\s)console=([^\s,]+)/.exec(machine.kernel?.cmdline ?? '')?.[1] ?? ''],
+          ['console', consoleOf(machine)],
         ] as const)),
     ...Object.entries(unit.extra),
   ])
@@ -90,8 +93,16 @@ async function render(context: BuildContext, node: PackageNode, step: InstallSte
     throw new YoeError('BAD_FIELD', `unit "${node.unit.name}": ${failure.message}`, {
       at: failure.position === undefined ? step.at : { ...failure.position, line: Math.max(1, failure.position.line) },
       unit: node.unit.name,
-      hint: `the template sees: ${known}${node.machine === undefined ? ' (machine and console with scope = "machine")' : ''}`,
+      hint: `the template sees: ${known}${unseen(node)}`,
       cause: failure,
     })
   }
+}
+
+/** What a template does not see for the scope of its unit. */
+function unseen({ unit, machine }: PackageNode): string {
+  if (machine !== undefined) return ''
+  return unit.scope === 'noarch'
+    ? ' (arch not with scope = "noarch", machine and console with scope = "machine")'
+    : ' (machine and console with scope = "machine")'
 }

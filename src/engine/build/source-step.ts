@@ -40,7 +40,7 @@ export async function prepareSource(
     })
   }
   if (patches.length === 0) return
-  log.note(`${patches.length} patches`)
+  log.note(patches.length === 1 ? 'one patch' : `${patches.length} patches`)
   const files = patches.map((place) => ({ path: context.absolute(place), label: placeLabel(place) }))
   await applyPatches({ worker, root: toolchain, patches: files, dest, log: log.write, signal })
 }

@@ -24,7 +24,7 @@ export const packageFields: FieldPolicy<PackageUnit> = {
   version: 'in',
   release: 'in',
   description: 'in',
-  license: 'in',
+  license: 'out', // no package says it
   module: 'out',
   at: 'out',
   builtVia: 'out',
@@ -107,14 +107,14 @@ export const machineFields: FieldPolicy<Machine> = {
   publicConfig: 'out', // as the configuration of units
   packages: 'out',
   distroPackages: 'out',
-  partitions: 'in',
+  partitions: 'out', // field by field, below: of images, since no unit sees them
   qemu: 'out',
 }
 
 export const kernelFields: FieldPolicy<Kernel> = {
   unit: 'out', // as a package of the closure
   provides: 'out', // as what the name means
-  cmdline: 'in',
+  cmdline: 'out', // whole for images; its console for units whose scope is the machine
   repo: 'scoped',
   branch: 'scoped',
   tag: 'scoped',

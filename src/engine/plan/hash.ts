@@ -1,4 +1,5 @@
 import type { PackageRecord } from '../catalog/package.ts'
+import { consoleOf } from '../project/console.ts'
 import type {
   ImageUser,
   Json,
@@ -29,7 +30,7 @@ import type { ImageNode, Node, PackageNode, ToolchainNode } from './graph.ts'
 import { inOrder } from './graph.ts'
 
 /** Raised when equal declarations start to give other bytes: a change of the packer, the sandbox or the layers. */
-const engineRevision = 2
+const engineRevision = 3
 
 /** SHA-256 of the content of a file or folder that the project names, by place; asked only for places that `placesOf` lists. */
 export type ContentDigests = (place: Place) => Json
@@ -143,7 +144,7 @@ function packageDocument(node: PackageNode, contentOf: ContentDigests, hashOf: (
     },
     arch: unit.scope === 'noarch' ? 'noarch' : node.arch,
     distro: node.distro,
-    ...(node.machine === undefined ? {} : { ...machineDocument(node.machine), ...scopedDocument(node.machine) }),
+    ...(node.machine === undefined ? {} : scopedDocument(node.machine)),
     ...configDocument(node.config),
     runtimeDeps: toJson(node.runtimeDeps),
     ...(node.toolchain === undefined ? {} : { toolchain: hashOf(node.toolchain) }),
@@ -197,18 +198,21 @@ function configDocument(config: ResolvedConfig): Document {
 }
 
 /** What only units see whose scope is the machine, as far as the machine says it. */
-function scopedDocument({ kernel, bootloader }: Machine): Document {
+function scopedDocument(machine: Machine): Document {
+  const { kernel, bootloader } = machine
   const ofKernel = kernel === undefined ? {} : pick(kernel, kernelFields, 'scoped')
   const { deviceTrees, ...rest } = ofKernel
   const some = Array.isArray(deviceTrees) && deviceTrees.length > 0
   const document = { ...rest, ...(some ? { deviceTrees } : {}) }
   return {
+    machine: pick(machine, machineFields),
+    console: consoleOf(machine),
     ...(Object.keys(document).length === 0 ? {} : { kernel: document }),
     ...(bootloader === undefined ? {} : { bootloader: pick(bootloader, bootloaderFields, 'scoped') }),
   }
 }
 
-/** The kernel's command line is in boot loaders and in templates. */
+/** What images hold of a machine: the kernel's command line is in boot loaders. */
 function machineDocument(machine: Machine): Document {
   const document = { ...pick(machine, machineFields), ...partitionDocument(machine.partitions) }
   return { machine: document, cmdline: machine.kernel?.cmdline ?? '' }

@@ -61,6 +61,8 @@ function phrasesOf(change: Change, documents: Documents): readonly string[] {
       return [`other packages of ${rest[0] ?? 'its units'} are installed`]
     case 'cmdline':
       return ["the kernel's command line changed"]
+    case 'console':
+      return ["the kernel's console changed"]
     case 'kernel':
       return [rest.length === 0 ? 'the kernel changed' : `the kernel's ${rest[0]} changed`]
     case 'bootloader':

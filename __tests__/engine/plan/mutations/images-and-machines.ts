@@ -122,10 +122,10 @@ export const otherRows: Readonly<Record<string, Change>> = {
   'the size of a partition': {
     of: ['machine.partitions', 'partition.size'],
     texts: machines('"1G"', '"2G"'),
-    changes: machine,
+    changes: ['im'],
   },
-  'the label of a partition': { of: ['partition.label'], texts: machines('"boot"', '"esp"'), changes: machine },
-  'the type of a partition': { of: ['partition.type'], texts: machines('"vfat"', '"ext4"'), changes: machine },
+  'the label of a partition': { of: ['partition.label'], texts: machines('"boot"', '"esp"'), changes: ['im'] },
+  'the type of a partition': { of: ['partition.type'], texts: machines('"vfat"', '"ext4"'), changes: ['im'] },
   'the root among partitions': {
     of: ['partition.root'],
     texts: (before) =>
@@ -133,12 +133,12 @@ export const otherRows: Readonly<Record<string, Change>> = {
         'size = "1G", root = True',
         'size = "1G"',
       )(machines('type = "vfat", size = "64M"', 'type = "ext4", root = True, size = "64M"')(before)),
-    changes: machine,
+    changes: ['im'],
   },
   'the contents of a partition': {
     of: ['partition.contents'],
     texts: machines('["*.dtb"]', '["*.dtbo"]'),
-    changes: machine,
+    changes: ['im'],
   },
   'the kernel': {
     of: ['machine.kernel', 'kernel.unit'],
@@ -150,9 +150,13 @@ export const otherRows: Readonly<Record<string, Change>> = {
     texts: machines('"ubuntu": kernel(unit = "make")', '"debian": kernel(unit = "make")'),
     changes: ['im', 'board'],
   },
-  "the kernel's command line, which boot loaders and templates hold": {
+  "the kernel's command line, which boot loaders hold": {
     of: ['kernel.cmdline'],
     texts: machines('"quiet"', '"debug"'),
+    changes: ['im'],
+  },
+  "the kernel's console, which templates hold": {
+    texts: machines('"quiet"', '"quiet console=ttyS1"'),
     changes: machine,
   },
   "the kernel's repository": { of: ['kernel.repo'], texts: machines('linux.git', 'linux-box.git'), changes: ['board'] },

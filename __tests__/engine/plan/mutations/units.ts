@@ -13,7 +13,6 @@ export const packageRows: Readonly<Record<string, Change>> = {
   'its version': { of: ['package.version'], texts: units('"2.0"', '"2.1"'), changes: app },
   'its release': { of: ['package.release'], texts: units('release = 1', 'release = 2'), changes: app },
   'its description': { of: ['package.description'], texts: units('An app', 'The app'), changes: app },
-  'its licence': { of: ['package.license'], texts: units('"MIT"', '"BSD"'), changes: app },
   'its kind': {
     of: ['package.kind'],
     texts: units(

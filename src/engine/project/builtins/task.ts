@@ -175,6 +175,12 @@ const destination = named({
   says: 'a path under a variable, such as "$DESTDIR/etc/app.conf"',
 })
 
+/** In a running function also below a folder that its `ctx` names. */
+const runningDestination = named({
+  pattern: /^(?:\$[A-Z]+|\/build\/[a-z]+)(?!.*\/\.\.(?:\/|$))\/[^\0\n]{1,1000}$/,
+  says: 'a path under a variable or a folder of the task, such as "$DESTDIR/etc/app.conf" or ctx.destdir + "/etc/app.conf"',
+})
+
 const installSignature = {
   fields: {
     src: required(text),
@@ -183,6 +189,11 @@ const installSignature = {
     from_unit: defaulting(flag, false),
   },
   positional: ['src', 'dest', 'mode'],
+} as const
+
+const runningSignature = {
+  ...installSignature,
+  fields: { ...installSignature.fields, dest: required(runningDestination) },
 } as const
 
 /**
@@ -218,7 +229,7 @@ function installing(template: boolean): Builtin {
   )
   const builtin: Builtin = (invocation, context) => {
     if (context.task === undefined) return declared(invocation, context)
-    const parsed = parseArguments(installSignature, invocation)
+    const parsed = parseArguments(runningSignature, invocation)
     if (!parsed.ok) context.declarations.errors.push(...parsed.errors)
     const step = parsed.ok ? installStepOf(template, parsed.fields, invocation, context) : undefined
     return step === undefined ? undefined : context.task.install(step).then(() => undefined)
