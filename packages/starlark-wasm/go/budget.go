@@ -20,6 +20,21 @@ var limits struct {
 	message     int // bytes of one value that crosses
 }
 
+// workInterval is how much work within steps, such as the comparison of two lists, happens between two charges.
+const workInterval = 1_000
+
+// chargeWork charges the run on the processor for the work that was done since the last time. Outside of runs nothing is
+// walked that the host did not write out in full.
+func chargeWork() bool {
+	units := workInterval - starlark.WorkLeft
+	starlark.WorkLeft = workInterval
+	if active == nil || active.budget.charge(uint64(units)) {
+		return true
+	}
+	starlark.WorkLeft = 0
+	return false
+}
+
 // Steps say nothing about time or bytes: a single one may copy a huge value. So the clock and the memory are looked at more
 // often, in steps, while much happens between two looks.
 const (

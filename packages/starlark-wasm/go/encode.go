@@ -35,6 +35,8 @@ const (
 	maxSafeInteger = 1<<53 - 1
 	// maxValueDepth bounds nesting of a value that crosses, which also ends the encoding of cyclic values.
 	maxValueDepth = 200
+	// maxValues bounds the values of one message: small ones take many times their bytes on the other side.
+	maxValues = 1 << 21
 	// maxInterned bounds the table of names; names beyond it cross as text.
 	maxInterned = 1 << 14
 )
@@ -44,7 +46,16 @@ type encoder struct {
 	wireWriter
 	names    *nameTable
 	maxBytes int
+	left     int // values that the message may still hold
 }
+
+func (e *encoder) reset() {
+	e.wireWriter.reset()
+	e.left = maxValues
+}
+
+// cost is what the message takes on its way, in steps.
+func (e *encoder) cost() uint64 { return uint64(8*(maxValues-e.left) + len(e.buf)/8) }
 
 // nameTable numbers texts that repeat (files, functions, keyword arguments): they cross once and are numbers afterwards.
 type nameTable struct {
@@ -100,6 +111,9 @@ func (e *encoder) value(v starlark.Value, depth int) error {
 	}
 	if len(e.buf) > e.maxBytes {
 		return fmt.Errorf("value is larger than %d bytes", e.maxBytes)
+	}
+	if e.left--; e.left < 0 {
+		return fmt.Errorf("value has more than %d values in it", maxValues)
 	}
 	switch v := v.(type) {
 	case starlark.NoneType:

@@ -49,6 +49,10 @@ func newHostFunction(id uint32, name string) *starlark.Builtin {
 			outgoing.rewind(mark)
 			return nil, err
 		}
+		if !current.budget.charge(outgoing.cost()) {
+			outgoing.rewind(mark)
+			return nil, starlark.ErrWork
+		}
 		size := hostCall(current.id, id, unsafe.Pointer(unsafe.SliceData(outgoing.buf)), uint32(len(outgoing.buf)))
 		switch {
 		case size == answerPending:

@@ -32,7 +32,7 @@ func (r *wireReader) hostValue(depth int) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	attrs.Freeze()
+	starlark.FreezeOnce(attrs)
 	v.attrs = attrs
 	runtime.AddCleanup(v, func(id uint32) { dropped = append(dropped, id) }, v.id)
 	return v, nil

@@ -50,7 +50,7 @@ func functionIdentity(r *wireReader) error {
 	if err != nil {
 		return err
 	}
-	callable.Freeze()
+	starlark.FreezeOnce(callable)
 	d := &identity{
 		sum:     sha256.New(),
 		met:     map[starlark.Value]int{},

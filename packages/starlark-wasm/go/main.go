@@ -188,4 +188,7 @@ func global(r *wireReader) error {
 
 func main() {}
 
-func init() { meterRanges() }
+func init() {
+	meterRanges()
+	starlark.WorkLeft, starlark.OnWork = workInterval, chargeWork
+}

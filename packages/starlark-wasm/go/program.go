@@ -56,7 +56,7 @@ func defineEnvironment(r *wireReader) error {
 		return err
 	}
 	for name, value := range own {
-		value.Freeze()
+		starlark.FreezeOnce(value)
 		env.predeclared[name] = value
 	}
 	environments[id] = env
@@ -210,7 +210,7 @@ func executeProgram(r *wireReader) error {
 			return nil, fmt.Errorf("module %q is not loaded", name)
 		}
 		globals, err := program.Init(thread, env.predeclared)
-		globals.Freeze()
+		starlark.FreezeOnce(globals)
 		if err != nil {
 			return nil, err
 		}

@@ -46,8 +46,10 @@ func (r *run) main(thread *starlark.Thread, work func(*starlark.Thread) (func(*e
 		}
 	}()
 	result, err := work(thread)
+	if r.budget.broken != nil {
+		err = r.explain(err) // also where what broke the limit was the last that happened
+	}
 	if err != nil {
-		err = r.explain(err)
 		r.finish = failed(err)
 	} else {
 		r.finish = func(e *encoder) {
@@ -71,9 +73,6 @@ func failed(err error) func(*encoder) {
 
 // explain restores the limit behind a cancelled thread: starlark-go keeps just its text.
 func (r *run) explain(err error) error {
-	if r.budget.broken == nil {
-		return err
-	}
 	limited := &limitedError{limit: r.budget.broken}
 	errors.As(err, &limited.eval)
 	return limited
@@ -92,11 +91,13 @@ func (e *limitedError) Unwrap() error { return e.limit }
 func (r *run) proceed(enter func()) {
 	outer := active
 	active = r
+	starlark.WorkLeft = workInterval
 	r.budget.resume()
 	enter()
 	ended := <-r.left
 	r.budget.park()
 	active = outer
+	starlark.WorkLeft = workInterval
 	if ended {
 		delete(runs, r.id)
 		r.finish(&reply)

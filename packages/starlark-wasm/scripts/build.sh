@@ -6,5 +6,18 @@ output=$1
 shift
 case $output in /*) ;; *) output=$PWD/$output ;; esac
 cd "$(dirname "$0")/../go"
-GOOS=wasip1 GOARCH=wasm GOFLAGS=-mod=readonly GOWASM='' exec go build \
+patches=$PWD/patches
+
+# starlark-go is vendored into a copy of the sources and patched there.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp -R . "$work/go"
+cd "$work/go"
+go mod vendor
+cd vendor/go.starlark.net
+for each in "$patches"/*.patch; do
+  GIT_CEILING_DIRECTORIES=$work git apply --whitespace=nowarn "$each"
+done
+cd "$work/go"
+GOOS=wasip1 GOARCH=wasm GOFLAGS=-mod=vendor GOWASM='' go build \
   -buildmode=c-shared -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o "$output" "$@" .

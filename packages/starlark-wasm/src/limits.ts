@@ -1,6 +1,8 @@
 /** Bounds of everything that Starlark code can use up. All are per session unless they say otherwise. */
 export interface Limits {
-  /** Steps of the interpreter per executed file and per call of a function. A loop of ten million turns takes about 70 million. */
+  /**
+   * Steps of the interpreter per executed file and per call of a function. Visits of elements within a step count too. A loop of ten million turns takes about 70 million.
+   */
   readonly steps: number
   /** Nested Starlark calls. Above about 2,000, V8's own stack may end first, which costs the session. */
   readonly callDepth: number

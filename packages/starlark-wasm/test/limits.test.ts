@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type Limits, StarlarkFunction, StarlarkSession, standard } from '../src/index.ts'
+import { attacks, doubledTuples } from './attacks.ts'
 import { evaluate, execute, failureOf, resultOf } from './support.ts'
 
 interface Outcome {
@@ -14,7 +15,8 @@ interface Outcome {
 /** Runs hostile code; it must end with a limit, whatever it does. */
 async function limited(source: string, limits: Partial<Limits> = {}): Promise<Outcome> {
   const session = await StarlarkSession.open({ limits })
-  const environment = session.environment({ predeclared: standard, dialect: { recursion: true, while: true } })
+  const predeclared = { ...standard, take: () => null }
+  const environment = session.environment({ predeclared, dialect: { recursion: true, while: true } })
   const start = process.cpuUsage()
   const error = await failureOf(execute(session, environment, source), 'limit')
   const milliseconds = process.cpuUsage(start).user / 1000
@@ -42,6 +44,44 @@ describe('endless work ends at the step limit', () => {
       assert.ok(outcome.line !== undefined && !outcome.isLost)
     })
   }
+
+  for (const [name, source] of attacks) {
+    test(`within a step: ${name}`, async () => {
+      const outcome = await limited(source, { steps: 10_000_000 })
+      assert.match(outcome.message, /step limit of 10000000 exceeded/)
+      assert.ok(outcome.line !== undefined && !outcome.isLost)
+    })
+  }
+
+  test('within a step: freezing the ends of a tuple', async () => {
+    const outcome = await limited('x = (0,) * 100000\ny = [x[i:] for i in range(100000)]')
+    assert.match(outcome.message, /step limit/)
+    const error = await failureOf(evaluate('x = (0,) * 100000\ny = [x[i:] for i in range(100000)]'), 'limit')
+    assert.equal(error.position?.file, 'main.star')
+  })
+
+  test('values that share are frozen in no time, functions too, and those that see themselves', async () => {
+    await evaluate(doubledTuples)
+    await evaluate('def pair(a, b): return lambda: (a, b)\nx = None\nfor _ in range(60): x = pair(x, x)')
+    await evaluate('x = None\nfor _ in range(60): x = lambda a = x, b = x: (a, b)')
+    await evaluate('def outer():\n  def inner(): return inner\n  return inner\nx = outer()')
+  })
+
+  test('a frozen tuple of lists keeps them from being changed', async () => {
+    const files = {
+      'main.star': 'load("a.star", "x")\nx[0][1][0].append(1)',
+      'a.star': 'y = ([],)\nx = ((0, y), y, y[:1])',
+    }
+    assert.match((await failureOf(evaluate(files), 'eval')).message, /frozen list/)
+  })
+
+  test('a value for TypeScript is bounded by what it holds, and so is sending it again and again', async () => {
+    const tooMuch = await failureOf(evaluate(`${doubledTuples}take(x)`, { take: () => null }), 'eval')
+    assert.match(tooMuch.message, /more than 2097152 values/)
+    assert.equal(tooMuch.position?.line, 3)
+    await limited(`${doubledTuples.replace('60', '15')}for _ in range(10000): take(x)`)
+    await limited('x = "a" * 10000000\nfor _ in range(10000): take(x)')
+  })
 
   test('with the default limit in seconds', async () => {
     const outcome = await limited('def f():\n  for i in range(1 << 60): pass\nf()')
@@ -86,7 +126,6 @@ describe('memory', () => {
     ['replacing', '("x" * 100000).replace("x", "y" * 100000)'],
     ['joining', '("x" * 100000).join(["y"] * 100000)'],
     ['formatting', '"%s" * 10000 % tuple(["x" * 100000] * 10000)'],
-    ['squaring an int', 'x = 1 << 511\nfor i in range(60): x = x * x'],
     ['sorting a range', 'sorted(range(40000000))'],
     ['a dict', '{i: [i] for i in range(100000000)}'],
   ]
@@ -112,6 +151,20 @@ describe('memory', () => {
     for (const source of ['"ab" * (1 << 30)', '[0, 1] * (1 << 30)', '1 << (1 << 31)', '1 << 512']) {
       await failureOf(evaluate(source), 'eval')
     }
+  })
+
+  test('ints have at most a quarter of a million bits, wherever they come from', async () => {
+    const sources = [
+      'x = 1 << 511\nfor _ in range(60): x = x * x',
+      'x = 1\nfor _ in range(1000): x = x << 500',
+      'x = (1 << 511) + 1\nfor _ in range(9): x = x * x\nfor _ in range(1000): x = x + x',
+      'int("9" * 4000000)',
+      'json.decode("9" * 4000000)',
+    ]
+    for (const source of sources) await failureOf(evaluate(source), 'eval')
+    await failureOf(evaluate(`x = ${'9'.repeat(1_000_000)}`), 'syntax')
+    const long = 'x = 10 << 500\nfor _ in range(8): x = x * x\nresult = len(str(x))'
+    assert.equal(await resultOf(long), String((10n << 500n) ** 256n).length)
   })
 })
 
@@ -171,9 +224,9 @@ describe('depth', () => {
     await evaluate(`x = ${'('.repeat(75)}1${')'.repeat(75)}\ny = 1${' + 1'.repeat(900)}`)
   })
 
-  test('values ten thousand deep can be printed, hashed and frozen, and are too deep to compare', async () => {
-    const nest = (start: string, item: string) => `x = ${start}\nfor i in range(10000): x = ${item}\n`
-    assert.equal(await resultOf(`${nest('[]', '[x]')}result = len(str(x))`), 20_002)
+  test('values five thousand deep can be printed, hashed and frozen, and are too deep to compare', async () => {
+    const nest = (start: string, item: string) => `x = ${start}\nfor i in range(5000): x = ${item}\n`
+    assert.equal(await resultOf(`${nest('[]', '[x]')}result = len(str(x))`), 10_002)
     await resultOf(`${nest('()', '(x,)')}result = len({x: 1})`)
     await failureOf(resultOf(`${nest('[]', '[x]')}y = [] + x\nresult = x == [y[0]]`), 'eval')
   })
