@@ -1,7 +1,7 @@
 /** One unit, several packages: built in the real sandbox, used by another unit, installed in part, published as a whole. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, type TestContext, test } from 'node:test'
 import { crc32 } from 'node:zlib'
@@ -36,6 +36,11 @@ const greet = `unit(
             "ln $DESTDIR/usr/sbin/greetd $DESTDIR/usr/sbin/greetd-again",
             "install -D -m 644 -t $DESTDIR/etc greet.conf",
             "install -D -m 644 -t $DESTDIR/usr/lib/systemd/system greetd.service",
+            "install -d -m 750 $DESTDIR/var/lib/greet",
+            "mkdir -p $DESTDIR/usr/share/greet && cp -a . $DESTDIR/usr/share/greet/source",
+            install_file("key", "$DESTDIR/etc/greet.key", mode = 0o600),
+            install_file("key", "$DESTDIR/etc/greet.group", mode = 0o640),
+            install_file("key", "$DESTDIR/etc/greet.sudo", mode = 0o440),
         ]),
     ],
 )
@@ -48,6 +53,7 @@ const texts: Texts = {
   'greet/greet.conf': 'times = 1\n',
   'greet/greetd.service': '[Service]\nExecStart=/usr/sbin/greetd\n[Install]\nWantedBy=multi-user.target\n',
   'units/greet.star': greet,
+  'units/greet/key': 'k\n',
   'user/user.c': '#include <greet.h>\nint main(void) { return greet(1) - 42; }\n',
   'units/user.star': `unit(
     name = "user",
@@ -142,11 +148,31 @@ test('what is built against it sees all of it, and depends on the package with t
   assert.match(field(user, 'Depends'), /^greet \(>= 1\.2-r0\), libc6 /)
 })
 
-test('built anew it is the same bytes', async () => {
+test('modes are what the tasks set', () => {
+  const listed = execFileSync('dpkg-deb', ['--contents', debs.get('greet') ?? ''], { encoding: 'utf8' })
+  for (const line of [
+    /^-rw------- root\/root .*\.\/etc\/greet\.key$/m,
+    /^-rw-r----- root\/root .*\.\/etc\/greet\.group$/m,
+    /^-r--r----- root\/root .*\.\/etc\/greet\.sudo$/m,
+    /^drwxr-x--- root\/root .*\.\/var\/lib\/greet\/$/m,
+    /^drwxr-xr-x root\/root .*\.\/usr\/share\/greet\/source\/$/m,
+    /^-rw-r--r-- root\/root .*\.\/usr\/share\/greet\/source\/greet\.c$/m,
+  ]) {
+    assert.match(listed, line)
+  }
+})
+
+test('built anew it is the same bytes, under any umask and from sources of other modes', async (t) => {
   const bytes = (): readonly Buffer[] => [...debs.values()].map((path) => readFileSync(path))
   const first = bytes()
-  await built(project, '--force', 'greet')
-  assert.ok(bytes().every((now, index) => first[index]?.equals(now)))
+  const umask = process.umask()
+  t.after(() => process.umask(umask))
+  for (const other of [0o077, 0]) {
+    process.umask(other)
+    for (const file of ['greet/greet.c', 'units/greet/key']) chmodSync(join(project.root, file), 0o666 & ~other)
+    await built(project, '--force', 'greet')
+    assert.ok(bytes().every((now, index) => first[index]?.equals(now)))
+  }
 })
 
 test('an image installs what it names; the feed offers the rest', async () => {

@@ -71,6 +71,7 @@ export async function runApp(t: TestContext, texts: Texts, options: RunOptions =
         return ended === undefined ? { kind: 'exited', code: status } : { kind: 'killed', why: ended }
       },
       prepareWritable: async () => {},
+      prepareReadable: async () => {},
     },
     format: debianFormat,
     buildRoot: join(root, 'build'),

@@ -71,7 +71,7 @@ async function world(
   const context: BuildContext = {
     project: { name: 'demo', version: '1' },
     store: await Store.open(join(root, 'cache'), { report: silent }),
-    worker: { name: 'none', probe: never, run: never, prepareWritable: never },
+    worker: { name: 'none', probe: never, run: never, prepareWritable: never, prepareReadable: never },
     format: debianFormat,
     buildRoot: join(root, 'build'),
     keys,

@@ -67,12 +67,12 @@ describe('what dpkg sees of a package', () => {
     assert.deepEqual(lines, [
       'drwxr-xr-x root/root ./',
       'drwxr-xr-x root/root ./etc/',
-      '-rw-r--r-- root/root ./etc/app.conf',
+      '-rw------- root/root ./etc/app.conf',
       'drwxr-xr-x root/root ./usr/',
       'drwxr-xr-x root/root ./usr/bin/',
       'lrwxrwxrwx root/root ./usr/bin/alias -> app',
-      '-rwxr-xr-x root/root ./usr/bin/app',
-      'hrwxr-xr-x root/root ./usr/bin/zweit link to ./usr/bin/app',
+      '-rwx--x--x root/root ./usr/bin/app',
+      'hrwx--x--x root/root ./usr/bin/zweit link to ./usr/bin/app',
     ])
   })
 
@@ -157,15 +157,20 @@ test('the same bytes from another path, order, umask and time', async (t) => {
   const files = Object.fromEntries(
     Array.from({ length: 40 }, (_, n) => [`usr/share/app/${n % 7}/${n}`, Buffer.alloc(n * 3001, n)]),
   )
-  const first = await pack(t, files, {}, {}, (dest) => chmod(join(dest, 'usr/share/app/1/1'), 0o755))
-  const umask = process.umask(0o077)
+  const first = await pack(t, files, {}, {}, async (dest) => {
+    await chmod(join(dest, 'usr/share/app/1/1'), 0o750)
+    await chmod(join(dest, 'usr/share/app/1'), 0o750)
+  })
+  // As a task under its own umask leaves them: packing happens under the caller's.
+  const umask = process.umask()
   t.after(() => process.umask(umask))
   const second = await pack(t, Object.fromEntries(Object.entries(files).reverse()), {}, {}, async (dest) => {
-    await chmod(join(dest, 'usr/share/app/1/1'), 0o500)
-    await chmod(join(dest, 'usr'), 0o2700)
+    await chmod(join(dest, 'usr/share/app/1/1'), 0o750)
+    await chmod(join(dest, 'usr/share/app/1'), 0o2750)
     await utimes(join(dest, 'usr/share/app/2/2'), 1, 1)
     await rename(join(dest, 'usr/share/app/3'), join(dest, 'moved'))
     await rename(join(dest, 'moved'), join(dest, 'usr/share/app/3'))
+    process.umask(0o077)
   })
   process.umask(umask)
   assert.equal(second.sha256, first.sha256)
@@ -266,6 +271,36 @@ describe('what a hostile build leaves in its destdir', () => {
     assert.match(packed.contents, /^l.*\.\/folder -> \//m)
     const tar = execFileSync('dpkg-deb', ['--fsys-tarfile', packed.path])
     assert.equal(tar.includes('CANARY'), false)
+  })
+
+  test('modes are what the build set, and let their owner read', async (t) => {
+    const files = {
+      'etc/app/key': 'k',
+      'etc/app/conf': 'c',
+      'etc/sudoers.d/app': 's',
+      'usr/bin/app': '#!',
+      'usr/w': 'w',
+    }
+    const packed = await pack(t, files, {}, {}, async (dest) => {
+      await chmod(join(dest, 'etc/app/key'), 0o600)
+      await chmod(join(dest, 'etc/app/conf'), 0o640)
+      await chmod(join(dest, 'etc/sudoers.d/app'), 0o440)
+      await chmod(join(dest, 'usr/bin/app'), 0o711)
+      await chmod(join(dest, 'usr/w'), 0o666)
+      await chmod(join(dest, 'etc/app'), 0o750)
+      await chmod(join(dest, 'etc/sudoers.d'), 0o577)
+    })
+    for (const line of [
+      /^drwxr-x--- root\/root .*\.\/etc\/app\/$/m,
+      /^-rw------- root\/root .*\.\/etc\/app\/key$/m,
+      /^-rw-r----- root\/root .*\.\/etc\/app\/conf$/m,
+      /^drwxrwxrwx root\/root .*\.\/etc\/sudoers\.d\/$/m,
+      /^-r--r----- root\/root .*\.\/etc\/sudoers\.d\/app$/m,
+      /^-rwx--x--x root\/root .*\.\/usr\/bin\/app$/m,
+      /^-rw-rw-rw- root\/root .*\.\/usr\/w$/m,
+    ]) {
+      assert.match(packed.contents, line)
+    }
   })
 
   test('what the unit allows keeps its bits', async (t) => {

@@ -35,7 +35,8 @@ export function bwrapWorker({ path = hostPath }: { readonly path?: string } = {}
       return probed
     },
     run: (run) => runInBwrap(run, path),
-    prepareWritable: openTree,
+    prepareWritable: (tree) => openTree(tree, 'rw'),
+    prepareReadable: (tree) => openTree(tree, 'r'),
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
 import type { PackedPackage } from '../formats.ts'
 import type { PackageNode } from '../plan/graph.ts'
 import type { BuildContext } from './context.ts'
@@ -30,6 +30,8 @@ export async function buildPackage(
   for (const folder of [folders.source, folders.destdir, folders.sysroot, folders.install, folders.packages]) {
     await removeTree(folder)
     await mkdir(folder, { recursive: true })
+    // Whatever the umask: tasks see the modes, and runs of root belong to somebody else.
+    await chmod(folder, 0o755)
   }
   const sysrootPackages =
     toolchain === undefined ? [] : await fillSysroot(context, node, toolchain, builtPackages, folders.sysroot, log)
@@ -37,7 +39,7 @@ export async function buildPackage(
     await prepareSource(context, node, toolchain, folders.source, log)
     await runTasks(context, node, rootOf, folders, log)
     // A task may have closed its own folders; what is packed must be readable.
-    await context.worker.prepareWritable(folders.destdir)
+    await context.worker.prepareReadable(folders.destdir)
   }
   const libraries = new Map<string, { readonly name: string; readonly version: string }>()
   // The toolchain first: what a dependency brings outranks the same library there.

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { chmod, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { userErrors, YoeError } from '../errors.ts'
 import type { PackageNode, ToolchainNode } from '../plan/graph.ts'
@@ -42,6 +42,7 @@ export async function runTasks(
   const home = join(folders.root, 'home')
   await rm(home, { recursive: true, force: true })
   await mkdir(home)
+  await chmod(home, 0o755)
   for (const folder of [folders.source, folders.destdir, home]) await context.worker.prepareWritable(folder)
   const toolchains = new Set(tasks.map((task) => toolchainOf(node, task)))
   await using caches = await openCacheFolders(context, node, [...toolchains], log)

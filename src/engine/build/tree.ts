@@ -6,21 +6,33 @@ import { runProgram } from './host-program.ts'
 import { plainInstallMaps, rootRange, self, writePlainMaps } from './identity.ts'
 
 /**
- * Makes a tree on the host writable for runs, and readable and removable for this process, whatever modes a hostile task
- * gave it. Links are not followed. Nothing may run in the tree meanwhile.
+ * Makes a tree on the host readable and removable for this process, whatever modes a hostile task gave it, and its files
+ * readable or also writable for runs. All other modes stay, and are the same whoever asks. Links are not followed. Nothing
+ * may run in the tree meanwhile.
  */
-export async function openTree(path: string): Promise<void> {
-  if ((await self()).root) {
-    const id = rootRange.first
-    await runProgram('chown', ['--recursive', '--no-dereference', '-P', `${id}:${id}`, '--', path])
-    return
-  }
-  // A folder is opened before find looks into it. What belongs to a subordinate id stays as it is.
-  const mine = ['-user', String(process.getuid?.())]
-  const foreign = ['-type', 'd', '!', ...mine, '-prune']
+export async function openTree(path: string, access: 'r' | 'rw'): Promise<void> {
+  const { root } = await self()
+  const owner = String(root ? rootRange.first : process.getuid?.())
+  // What has its owner is left alone: chown would take set-id bits.
+  const chown = ['!', '-user', owner, '-exec', 'chown', '--no-dereference', `${owner}:${owner}`, '--', '{}', '+']
+  // A folder is opened before find looks into it. What belongs to a plain user's subordinate id stays as it is.
+  const foreign = ['-type', 'd', '!', '-user', owner, '-prune']
+  const mine = root ? [] : ['-user', owner]
   const folders = ['-type', 'd', '!', '-perm', '-u=rwx', '-exec', 'chmod', 'u+rwx', '--', '{}', ';']
-  const files = ['-type', 'f', ...mine, '!', '-perm', '-u=rw', '-exec', 'chmod', 'u+rw', '--', '{}', '+']
-  await runProgram('find', ['-P', path, ...foreign, '-o', '(', ...folders, ',', ...files, ')'])
+  const files = ['-type', 'f', ...mine, '!', '-perm', `-u=${access}`, '-exec', 'chmod', `u+${access}`, '--', '{}', '+']
+  await runProgram('find', [
+    ...['-P', path],
+    ...(root ? ['(', ...chown, ','] : [...foreign, '-o', '(']),
+    ...[...folders, ',', ...files, ')'],
+  ])
+}
+
+/** Gives what belongs to this process or to runs 0755 and 0644: of its modes only the executable bit counts. */
+export async function plainModes(path: string): Promise<void> {
+  const folders = ['-type', 'd', '!', '-perm', '755', '-exec', 'chmod', '755', '--', '{}', '+']
+  const programs = ['-type', 'f', '-perm', '/111', '!', '-perm', '755', '-exec', 'chmod', '755', '--', '{}', '+']
+  const others = ['-type', 'f', '!', '-perm', '/111', '!', '-perm', '644', '-exec', 'chmod', '644', '--', '{}', '+']
+  await runProgram('find', ['-P', path, ...folders, ',', ...programs, ',', ...others])
 }
 
 /**

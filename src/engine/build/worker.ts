@@ -78,4 +78,6 @@ export interface Worker {
    * took permissions away; idempotent. Never to be called on a tree with hard links into a store.
    */
   prepareWritable(path: string): Promise<void>
+  /** Makes the tree readable by this process after a run took permissions away; of files no other mode changes. */
+  prepareReadable(path: string): Promise<void>
 }

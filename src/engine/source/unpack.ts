@@ -1,5 +1,6 @@
-import { chmod, lstat, open, readdir, rename, rmdir } from 'node:fs/promises'
+import { lstat, open, readdir, rename, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { plainModes } from '../build/tree.ts'
 import { defaultLimits, type Worker } from '../build/worker.ts'
 import { YoeError } from '../errors.ts'
 import { tempName } from '../store/temp.ts'
@@ -37,7 +38,8 @@ const archivePath = '/build/archive'
 const destPath = '/build/src'
 
 /**
- * Unpacks a source archive (tar, also compressed by gzip, bzip2, xz, zstd or lzip, and zip) inside the sandbox.
+ * Unpacks a source archive (tar, also compressed by gzip, bzip2, xz, zstd or lzip, and zip) inside the sandbox. As in a
+ * folder of the project, of modes only the executable bit counts.
  *
  * @throws {YoeError} ARCHIVE_UNSAFE for names that leave the folder, devices, set-id programs, and what is over the
  *   limits; TOOL_MISSING when the root lacks a tool; DISK_FULL; CANCELLED
@@ -104,6 +106,7 @@ export async function unpackArchive(input: UnpackInput): Promise<void> {
   const mended = /^tar: Removing leading .*$|^warning: +(?:skipped "\.\.\/"|stripped absolute) .*$/m.exec(said)?.[0]
   if (mended !== undefined) throw unsafe(title, `it has names outside of its folder (${mended})`)
   await guard.check(title)
+  await plainModes(dest)
   if (input.strip) await liftOnlyFolder(dest)
 }
 
@@ -141,7 +144,6 @@ async function liftOnlyFolder(dest: string): Promise<void> {
   if (only === undefined || others.length > 0 || !(await lstat(join(dest, only))).isDirectory()) return
   // The folder may hold something of its own name.
   const aside = join(dest, tempName())
-  await chmod(join(dest, only), 0o755)
   await rename(join(dest, only), aside)
   for (const name of await readdir(aside)) await rename(join(aside, name), join(dest, name))
   await rmdir(aside)

@@ -9,7 +9,7 @@ export interface DestEntry {
   readonly kind: 'directory' | 'file' | 'symlink' | 'hardlink'
   /** Raw bytes, relative, without leading or trailing slash; empty for the root. */
   readonly path: Buffer
-  /** As it will be installed: normalised, so that no umask shows. */
+  /** As it will be installed: as the build left it, and its owner may read it (and enter and change folders). */
   readonly mode: number
   /** Bytes; 0 for everything but files. */
   readonly size: number
@@ -39,7 +39,8 @@ const noFollow = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOC
 
 /**
  * Lists what a build left in its destdir. A build is hostile: every folder is entered through a descriptor of its
- * parent without following links, and a file is read only while it is still the one that was listed.
+ * parent without following links, and a file is read only while it is still the one that was listed. Tasks run under a
+ * umask of their own, so that whose yoe it is shows in no mode.
  *
  * @param root absolute; a symbolic link here is a problem, not a way in
  * @param privileged absolute paths in the package that may keep setuid, setgid or sticky bits
@@ -54,7 +55,8 @@ export async function scanDestdir(root: string, privileged: ReadonlySet<string>)
   }
 
   const modeOf = (path: Buffer, mode: number, folder: boolean): number => {
-    const plain = folder || (mode & 0o111) !== 0 ? 0o755 : 0o644
+    // How yoe opens a tree to read it makes no difference so.
+    const plain = (mode & 0o777) | (folder ? 0o700 : 0o400)
     // A folder inherits setgid from where the build happens to run.
     const bits = mode & special & (folder ? ~0o2000 : ~0)
     if (bits === 0) return plain
