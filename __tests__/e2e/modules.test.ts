@@ -247,6 +247,22 @@ test("mirrors of the project itself are asked for its modules, an ssh address's 
   assert.equal(updates.code, 0, updates.stderr)
 })
 
+test('every repository that no longer answers is told at its line', async (t) => {
+  const { project, hal, bsp } = world(t)
+  assert.equal((await project.yoe(['list'])).code, 0)
+  for (const { folder } of [hal, bsp]) renameSync(folder, `${folder}-gone`)
+  assert.equal((await project.yoe(['module', 'sync'])).code, 0)
+  const { code, stderr } = await project.yoe(['module', 'check-updates'])
+  assert.equal(code, 1)
+  assert.deepEqual(
+    stderr.match(/^error.*/gm)?.toSorted(),
+    [
+      ['@bsp//MODULE.star:1', 'hal'],
+      ['PROJECT.star:1', 'bsp'],
+    ].map(([at, name]) => `error[FETCH_FAILED]: ${at}: module "${name}": a repository can't be asked for its refs`),
+  )
+})
+
 test('nothing asks a question: a repository that wants a password is an error', async (t) => {
   const server = createServer((_request, response) =>
     response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end(),

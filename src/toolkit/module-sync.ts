@@ -187,9 +187,10 @@ export function moduleAddresses(workspace: Workspace, url: string): readonly str
   return candidates([url], declaredMirrors(workspace))
 }
 
-function named(name: string, failure: unknown): unknown {
+/** Says which module a failure is about. @param place where it is asked for, of a failure that says no place itself */
+export function named(name: string, failure: unknown, place?: Position): unknown {
   if (!(failure instanceof YoeError) || failure.fault === 'environment' || failure.code === 'CANCELLED') return failure
-  const { code, message, hint, at, cause } = failure
+  const { code, message, hint, at = place, cause } = failure
   return new YoeError(code, `module "${name}": ${message}`, { hint, at, cause })
 }
 

@@ -1,5 +1,5 @@
 import { relative } from 'node:path'
-import { YoeError } from '#engine/errors.ts'
+import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
 import type { Lock } from '#engine/modules/lock.ts'
 import { keyOf, moduleEntry } from '#engine/modules/lock.ts'
 import { isCommit, repositoryOf } from '#engine/modules/reference.ts'
@@ -131,21 +131,23 @@ export interface ModuleUpdate {
   readonly newer?: string
 }
 
-/** Asks the repositories of all modules what is new. */
+/** Asks the repositories of all modules what is new. @throws {YoeErrors} FETCH_FAILED for each that does not answer */
 export async function checkUpdates(opened: Workspace): Promise<readonly ModuleUpdate[]> {
   const { modules, workspace } = await syncWith(opened, {})
-  const [{ listRefs }, { moduleAddresses }] = await Promise.all([
+  const [{ listRefs }, { moduleAddresses, named }] = await Promise.all([
     import('#engine/source/git-refs.ts'),
     import('./module-sync.ts'),
   ])
   const { offline, signal } = workspace
-  return Promise.all(
+  const asked = await Promise.allSettled(
     modules
-      .flatMap(({ name, origin }) => (origin.kind === 'git' ? [{ name, origin }] : []))
-      .map(async ({ name, origin }): Promise<ModuleUpdate> => {
+      .flatMap(({ name, origin, at }) => (origin.kind === 'git' ? [{ name, origin, at }] : []))
+      .map(async ({ name, origin, at }): Promise<ModuleUpdate> => {
         const { url, ref, commit } = origin
         const question = { url, candidates: moduleAddresses(workspace, url), offline, signal }
-        const { tags, branches } = await listRefs(question)
+        const { tags, branches } = await listRefs(question).catch((failure: unknown) => {
+          throw named(name, failure, at)
+        })
         const now = tags.get(ref) ?? branches.get(ref)
         const newer = newestAbove(ref, [...tags.keys()])
         return {
@@ -159,6 +161,14 @@ export async function checkUpdates(opened: Workspace): Promise<readonly ModuleUp
         }
       }),
   )
+  const errors = asked.flatMap((each) => {
+    if (each.status === 'fulfilled') return []
+    const known = userErrors(each.reason)
+    if (known === undefined) throw each.reason
+    return known
+  })
+  if (errors.length > 0) throw new YoeErrors(errors)
+  return asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
 }
 
 /** The highest version among tags that is above a version; releases before ones on the way to them. */
