@@ -19,13 +19,12 @@ export interface FeedLocks {
  * @throws {YoeError} USAGE when both are wanted
  */
 export function feedLocks(workspace: Workspace, refresh: boolean): FeedLocks {
-  const { lock, exists, locked } = readLock(workspace)
+  const { lock, locked } = readLock(workspace)
   if (refresh && locked && lock.feeds.length > 0) {
     throw new YoeError('USAGE', '--refresh asks for newer package lists, and --locked takes those of yoe.lock', {
       hint: 'yoe update feeds moves yoe.lock; --no-locked tries newer lists out',
     })
   }
-  if (!exists) warnUnlocked(workspace)
   return {
     mustBeLocked: locked && lock.feeds.length > 0,
     indexOf: (feed, arch) => {
@@ -41,17 +40,4 @@ export function feedLocks(workspace: Workspace, refresh: boolean): FeedLocks {
       return undefined
     },
   }
-}
-
-const warned = new Set<string>()
-
-/** A job that finds no lock builds with whatever there is at the moment. */
-function warnUnlocked({ env, root, report }: Workspace): void {
-  if ((env['CI'] ?? '') === '' || env['CI'] === 'false' || warned.has(root)) return
-  warned.add(root)
-  report({
-    type: 'warning',
-    message: 'this project has no yoe.lock, so a build tomorrow may use newer packages than one today',
-    hint: 'yoe update writes it; commit it then',
-  })
 }
