@@ -83,6 +83,12 @@ const cases: Readonly<Record<string, Case>> = {
   hint: add defaults = defaults(image = "one"), or name one: one, two
 `,
   },
+  'machines that are none': {
+    texts: { 'PROJECT.star': bareProject, 'machines/m.star': 'machine(name = "box", arch = "x86_64")\n' },
+    args: ['list', 'machines', 'foo'],
+    code: 0,
+    said: 'nothing is so\n',
+  },
   'a time that is none': usage(
     '"soon" is no time\n  hint: say --timeout 90s or --timeout 10m',
     'run',
@@ -110,7 +116,7 @@ const cases: Readonly<Record<string, Case>> = {
   'a project without machines': {
     args: ['plan'],
     code: 2,
-    said: 'error[MACHINE_NOT_FOUND]: PROJECT.star:1: this project names no machine\n  hint: add defaults = defaults(machine = "…"), or say --machine; there are: \n',
+    said: 'error[MACHINE_NOT_FOUND]: PROJECT.star:1: this project names no machine\n  hint: add defaults = defaults(machine = "…"), or say --machine; there are: none\n',
   },
   'one error': {
     texts: {

@@ -47,6 +47,7 @@ it('what is not there is an error with a suggestion', (t) => {
   const locate = (named: string): unknown => locateProject(folder, named, {})
   const hint = 'name the folder that holds it, or a .star file that declares a project'
   assert.throws(() => locate('lonely'), { code: 'PROJECT_NOT_FOUND', hint })
+  assert.throws(() => locate('a/projects'), { code: 'PROJECT_NOT_FOUND', hint: `${hint}; it has: customer-a.star` })
   assert.throws(() => locate('a/projects/customer-b.star'), {
     code: 'PROJECT_NOT_FOUND',
     hint: 'did you mean "customer-a.star"?',

@@ -64,7 +64,7 @@ export function openLoaded(loaded: Loaded, options: Omit<CatalogOptions, 'machin
   if (machine === undefined) {
     throw new YoeError('MACHINE_NOT_FOUND', 'this project names no machine', {
       at: project.at,
-      hint: `add defaults = defaults(machine = "…"), or say --machine; there are: ${project.machines.map(({ name }) => name).join(', ')}`,
+      hint: `add defaults = defaults(machine = "…"), or say --machine; there are: ${project.machines.map(({ name }) => name).join(', ') || 'none'}`,
     })
   }
   const { targets = [], refresh = false } = options

@@ -40,8 +40,10 @@ function fromPath(path: string): ProjectFile {
   if (isFolder || basename(path) === defaultEntry || !path.endsWith('.star')) {
     const root = !isFolder && basename(path) === defaultEntry ? dirname(path) : path
     if (existsSync(join(root, defaultEntry))) return { root, entry: defaultEntry }
+    const files = isFolder ? starFiles(root).toSorted().slice(0, 8).join(', ') : ''
+    const has = files === '' ? '' : `; it has: ${files}`
     throw new YoeError('PROJECT_NOT_FOUND', `there is no PROJECT.star in ${root}`, {
-      hint: 'name the folder that holds it, or a .star file that declares a project',
+      hint: `name the folder that holds it, or a .star file that declares a project${has}`,
     })
   }
   const folder = dirname(path)

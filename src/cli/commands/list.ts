@@ -126,7 +126,7 @@ function showSection(
         one.description,
         at(one.at),
       ])
-      for (const line of table(rows)) output.print(line)
+      showTable(rows, output)
       break
     }
     case 'modules': {
@@ -135,7 +135,11 @@ function showSection(
         output.printJson({
           modules: modules.map(({ name, description, root, at: place }) => ({ name, description, root, at: place })),
         })
-      else for (const line of table(modules.map((one) => [one.name, one.description, at(one.at)]))) output.print(line)
+      else
+        showTable(
+          modules.map((one) => [one.name, one.description, at(one.at)]),
+          output,
+        )
       break
     }
     case 'feeds': {
@@ -148,13 +152,20 @@ function showSection(
           })),
         })
       else
-        for (const line of table(feeds.map((one) => [one.id, one.distro, url(one.options), at(one.at)])))
-          output.print(line)
+        showTable(
+          feeds.map((one) => [one.id, one.distro, url(one.options), at(one.at)]),
+          output,
+        )
       break
     }
     default:
       section satisfies never
   }
+}
+
+function showTable(rows: readonly (readonly string[])[], output: Output): void {
+  if (rows.length === 0) output.tell('nothing is so')
+  for (const line of table(rows)) output.print(line)
 }
 
 const mark = (machine: Machine, chosen: Machine | undefined): string =>
