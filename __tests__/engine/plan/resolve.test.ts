@@ -233,3 +233,15 @@ test('what an image excludes is not asked for', async () => {
     'make',
   ])
 })
+
+test('what an image excludes must be something: a misspelt name would ship what was meant', async () => {
+  const image = (exclude: string): string => `image(name = "im", artifacts = ["bash"], exclude = ["${exclude}"])\n`
+  const { targets } = await plan({ 'images/i.star': image('make') }, ['im'])
+  assert.equal(targets.length, 1)
+  await assert.rejects(plan({ 'images/i.star': image('mkae') }, ['im']), (failure) => {
+    const [error] = userErrors(failure) ?? []
+    assert.equal(error?.message, 'nothing is called or provides "mkae", asked for by exclude of image "im"')
+    assert.match(error?.hint ?? '', /did you mean "make"/)
+    return true
+  })
+})

@@ -22,6 +22,12 @@ export function resolveImage(resolving: Resolving, unit: ImageUnit): ImageNode |
     ...rootsFor(resolving, names.machine, `machine ${machine.name}`, `machine "${machine.name}"`, machine.at),
     ...rootsFor(resolving, names.image, titleOf(unit), `image "${unit.name}"`, unit.at),
   ]
+  // What is excluded need not be asked for, but a name that nothing has is misspelt, and what was meant would be shipped.
+  const listed = new Set([...unit.artifacts, ...Object.values(unit.distroArtifacts).flat()])
+  for (const name of unit.exclude) {
+    if (listed.has(name) || resolving.names.find(name) !== undefined || view.hidden(name).length > 0) continue
+    resolving.missing(name, unit.at, `exclude of image "${unit.name}"`)
+  }
   const tools = resolving.toolchain('tools', unit, false)
   if (resolving.errors.length > before || tools === undefined) return undefined
   const closure = resolving.closure(unit, roots, { units: true, essentials: true })

@@ -135,7 +135,7 @@ export function existing(
     found === 'outside'
       ? `${quoted(reference)} leads out of the project or module`
       : found === 'missing'
-        ? `there is no ${label}`
+        ? `there is no ${wanted === 'any' ? '' : `${wanted} `}${label}`
         : `${label} is a ${found}, and a ${wanted} is needed`
   declarations.fail('BAD_FIELD', `${invocation.builtin}(): ${problem}`, { at: invocation.at })
   return undefined
