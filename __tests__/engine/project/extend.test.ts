@@ -113,6 +113,13 @@ const faults: Readonly<Record<string, readonly [texts: Texts, said: string]>> = 
     { 'units/a.star': `${base}extend("app", environment = {"A": "2"})\n` },
     'units/a.star:5: DUPLICATE unit "app": sets the variable A twice | the first is at units/a.star:1; rename or remove one',
   ],
+  'what an earlier one says differently': [
+    {
+      'units/a.star': `${base}extend("app", environment = {"B": "1"}, tasks = [task("t", run = "x")])\nextend("app", environment = {"B": "2"}, tasks = [task("t", run = "y")])\n`,
+    },
+    'units/a.star:6: DUPLICATE unit "app": has two tasks called "t" | the first is at units/a.star:5; rename or remove one\n' +
+      'units/a.star:6: DUPLICATE unit "app": sets the variable B twice | the first is at units/a.star:5; rename or remove one',
+  ],
   'a field that can’t be added to': [
     { 'units/a.star': `${base}extend("app", version = "2")\n` },
     'units/a.star:5: UNKNOWN_FIELD extend() has no field "version" | its fields are: name, deps, runtime_deps, services, conffiles, environment, tasks',

@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
+import type { Event } from '#engine/events.ts'
 import type { SigningKey } from '#engine/formats.ts'
 import { closureRepository, publishRepository } from '../../../src/feeds/debian/repository.ts'
 import { binaryKeyring, generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
@@ -135,7 +136,16 @@ describe('publishing again', () => {
       'other 1.0-r0',
     ])
     const rebuilt = await debOf(folder, { release: 11 }, 'rebuilt\n')
-    await publishRepository(publishInput(root, key, [rebuilt], { keep: 1 }))
+    const warnings: (string | undefined)[] = []
+    const report = (event: Event): void => {
+      warnings.push(event.type === 'warning' ? event.message : undefined)
+    }
+    await publishRepository(publishInput(root, key, [other], { report }))
+    assert.deepEqual(warnings, [])
+    await publishRepository(publishInput(root, key, [rebuilt], { keep: 1, report }))
+    assert.deepEqual(warnings, [
+      'published before with other content: app 1.0-r11; devices that have that version keep it',
+    ])
     const feed = await readFeed(root, key)
     assert.deepEqual(versionsOf(feed), ['app 1.0-r11', 'other 1.0-r0'])
     assert.equal(feed[0]?.sha256, rebuilt.sha256)

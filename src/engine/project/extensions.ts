@@ -35,7 +35,10 @@ export function extendUnits(
     const key = `${unit.module} ${unit.name}`
     if (unit.kind !== 'package') return unit
     found.add(key)
-    return (waiting.get(key) ?? []).reduce((base, addition) => extend(base, addition, errors), unit)
+    return (waiting.get(key) ?? []).reduce(
+      (base, addition, index, all) => extend(base, addition, all.slice(0, index), errors),
+      unit,
+    )
   })
   for (const [key, [first]] of waiting) {
     if (first !== undefined && !found.has(key)) errors.push(nothingToExtend(first, units))
@@ -43,23 +46,28 @@ export function extendUnits(
   return { units: extended, errors }
 }
 
-function extend(unit: PackageUnit, addition: Addition, errors: YoeError[]): PackageUnit {
-  const fail = (message: string): unknown =>
-    errors.push(
+/** @param earlier what was added to the unit before */
+function extend(unit: PackageUnit, addition: Addition, earlier: readonly Addition[], errors: YoeError[]): PackageUnit {
+  const fail = (message: string, says: (other: Addition) => boolean): unknown => {
+    const { at } = earlier.find(says) ?? unit
+    return errors.push(
       new YoeError('DUPLICATE', `unit "${unit.name}": ${message}`, {
         at: addition.at,
         unit: unit.name,
-        hint: `the first is at ${unit.at.file}:${unit.at.line}; rename or remove one`,
+        hint: `the first is at ${at.file}:${at.line}; rename or remove one`,
       }),
     )
+  }
   const tasks: Task[] = [...unit.tasks]
   for (const task of addition.tasks) {
-    if (tasks.some(({ name }) => name === task.name)) fail(`has two tasks called "${task.name}"`)
+    const same = ({ name }: Task): boolean => name === task.name
+    if (tasks.some(same)) fail(`has two tasks called "${task.name}"`, (other) => other.tasks.some(same))
     else tasks.push(task)
   }
   const environment = new Map(Object.entries(unit.environment))
   for (const [name, value] of Object.entries(addition.environment)) {
-    if ((environment.get(name) ?? value) !== value) fail(`sets the variable ${name} twice`)
+    if ((environment.get(name) ?? value) !== value)
+      fail(`sets the variable ${name} twice`, (other) => Object.hasOwn(other.environment, name))
     environment.set(name, value)
   }
   const extension: Extension = { at: addition.at, via: addition.via }

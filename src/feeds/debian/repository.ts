@@ -31,7 +31,7 @@ export interface Addition {
 
 /**
  * Adds packages to a project's repository, which need not exist yet: what it holds already stays, up to `keep`
- * versions of a package; one of the same version is superseded. Publishers wait for each other. Whatever stops this
+ * versions of a package; one of the same version is superseded, with a warning. Publishers wait for each other. Whatever stops this
  * one half way, readers have the old index and everything that it names.
  *
  * @throws {YoeError} PUBLISH_FAILED when what lies there is signed by somebody else; DIGEST_MISMATCH, FEED_INVALID for
@@ -46,7 +46,28 @@ export async function publishRepository(input: DebianPublish): Promise<void> {
     const additions = await inParallel(input.entries, (entry) =>
       addition(entry, arch, (each) => known.get(each.sha256) ?? input.stanza?.(each)),
     )
+    warnOfSameVersions(input, old?.indexes.get(arch) ?? [], additions)
     await publishGeneration(input, old, new Map([[arch, additions]]))
+  })
+}
+
+/** A device compares versions, not bytes: it keeps what it has. */
+function warnOfSameVersions(
+  { report }: PublishInput,
+  old: readonly IndexEntry[],
+  additions: readonly Addition[],
+): void {
+  const known = new Map(old.map(({ name, version, sha256 }) => [`${name} ${version}`, sha256]))
+  const changed = additions
+    .map(({ entry }) => ({ what: `${entry.name} ${entry.version}`, sha256: entry.sha256 }))
+    .filter(({ what, sha256 }) => (known.get(what) ?? sha256) !== sha256)
+    .map(({ what }) => what)
+  if (changed.length === 0) return
+  const shown = changed.slice(0, 5).join(', ') + (changed.length > 5 ? `, and ${changed.length - 5} more` : '')
+  report({
+    type: 'warning',
+    message: `published before with other content: ${shown}; devices that have that version keep it`,
+    hint: "raise the unit's release to bring what changed to devices: release = 1",
   })
 }
 
