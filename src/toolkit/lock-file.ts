@@ -12,7 +12,6 @@ import type { Workspace } from './workspace.ts'
 /** What a project's `yoe.lock` says, and what commands may do about it. */
 export interface LockState {
   readonly lock: Lock
-  readonly exists: boolean
   /** What is not locked is an error. */
   readonly locked: boolean
   /** What is found out on the way is written down. */
@@ -39,7 +38,7 @@ export function readLock({ root, env, locked }: Place): LockState {
   }
   const lock = text === undefined ? emptyLock : parseLock(text)
   const strict = asked ?? (ci && text !== undefined)
-  return { lock, exists: text !== undefined, locked: strict, writable: !strict && !ci }
+  return { lock, locked: strict, writable: !strict && !ci }
 }
 
 function isGiven(value: string | undefined): boolean {

@@ -74,7 +74,7 @@ export async function updateLock(opened: Workspace, options: UpdateOptions): Pro
   const wants = (kind: 'modules' | 'sources' | 'feeds', name: string): boolean =>
     asked === undefined || asked === kind || asked === name
 
-  const state = { lock: before, exists: true, locked: false, writable: false }
+  const state = { lock: before, locked: false, writable: false }
   const { modules, synced } = await syncWith(workspace, { move: (name) => wants('modules', name) }, state)
   const used = synced
     .filter(({ module }) => !isCommit(module.ref))
