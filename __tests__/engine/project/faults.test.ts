@@ -237,7 +237,7 @@ const faults: Readonly<Record<string, Fault>> = {
   },
   'a file to install that is missing': {
     texts: unitIn('unit(name = "aa", version = "1", tasks = [task("t", steps = [install_file("x", "$DESTDIR/x")])])\n'),
-    said: ['units/a.star:1: BAD_FIELD install_file(): there is no units/a/x'],
+    said: ['units/a.star:1: BAD_FIELD install_file(): there is no file units/a/x'],
   },
   'a destination out of the destdir': {
     texts: {

@@ -96,15 +96,15 @@ const leak: Readonly<Record<string, readonly [prepare: (module: string) => void,
   ],
   'a pipe that nobody writes to': [
     (module) => execFileSync('mkfifo', [join(module, 'x.star')]),
-    'LOAD_NOT_FOUND there is no file @mm//x.star',
+    'LOAD_NOT_FOUND @mm//x.star is no file, or a link that leads nowhere',
   ],
   'a link to itself': [
     (module) => symlinkSync('x.star', join(module, 'x.star')),
-    'LOAD_NOT_FOUND there is no file @mm//x.star',
+    'LOAD_NOT_FOUND @mm//x.star is no file, or a link that leads nowhere',
   ],
   'a link to nothing': [
     (module) => symlinkSync('nothing', join(module, 'x.star')),
-    'LOAD_NOT_FOUND there is no file @mm//x.star',
+    'LOAD_NOT_FOUND @mm//x.star is no file, or a link that leads nowhere',
   ],
   'a file of a gigabyte': [
     (module) => {
