@@ -223,7 +223,7 @@ test('what is not there, or elsewhere, is not installed', async (t) => {
     'units/app/a': 'A\n',
   })
   for (const [path, error] of [
-    ['b', 'there is no units/app/b'],
+    ['b', 'there is no file units/app/b'],
     ['../app.star', '"../app.star" must lie in units/app/'],
   ] as const) {
     const ran = await runApp(t, install(path))
