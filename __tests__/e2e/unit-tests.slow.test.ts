@@ -47,18 +47,26 @@ test('one that fails: exit 1, the others still run, and JSON says why', async (t
   const project = testProject(t, texts(`test("fails", run = "echo because; exit 3"), ${good[0]}`), cache)
   const ran = await project.yoe(['test'])
   assert.equal(ran.code, 1, ran.stderr)
-  assert.match(ran.stdout, /^failed +uu +fails .* exit code 3\nok +uu +files .*\n.*test\.log\nfailed 1 of 2 tests\n$/)
+  assert.match(
+    ran.stdout,
+    /^failed +uu +fails .* exit code 3\n {2}│ because\nok +uu +files .*\n.*test\.log\nfailed 1 of 2 tests\n$/,
+  )
   const json = await project.yoe(['test', 'uu', '--json'])
   assert.equal(json.code, 1)
   assert.deepEqual(faultsOf('test', JSON.parse(json.stdout)), [])
   const { ok, units } = JSON.parse(json.stdout)
   assert.equal(ok, false)
   assert.deepEqual(
-    units.map(({ unit, tests }: { unit: string; tests: readonly { name: string; ok: boolean; why?: string }[] }) => [
-      unit,
-      ...tests.map((one) => [one.name, one.ok, one.why]),
-    ]),
-    [['uu', ['fails', false, 'exit code 3'], ['files', true, undefined]]],
+    units.map(
+      ({
+        unit,
+        tests,
+      }: {
+        unit: string
+        tests: readonly { name: string; ok: boolean; why?: string; tail?: string[] }[]
+      }) => [unit, ...tests.map((one) => [one.name, one.ok, one.why, one.tail])],
+    ),
+    [['uu', ['fails', false, 'exit code 3', ['because']], ['files', true, undefined, undefined]]],
   )
   assert.match(readFileSync(units[0].log, 'utf8'), /^because$/m)
 })

@@ -1,3 +1,4 @@
+import { neutralise } from '#engine/build/log.ts'
 import type { UnitTestReport } from '#engine/build/unit-tests.ts'
 import { catalogOf } from '../catalog.ts'
 import { command, projectOptions } from '../command.ts'
@@ -31,10 +32,18 @@ Exit 1 when a test fails. Tests of images run in a guest: yoe run IMAGE --boot-t
 
 function show(reports: readonly UnitTestReport[], output: Output): void {
   const mark = (ok: boolean): string => (ok ? output.paint('green', 'ok') : output.paint('red', 'failed'))
-  const rows = reports.flatMap(({ unit, tests }) =>
-    tests.map(({ name, ok, ms, why }) => [mark(ok), unit, name, output.paint('dim', duration(ms)), why ?? '']),
-  )
-  for (const line of table(rows)) output.print(line)
+  const ran = reports.flatMap(({ unit, tests }) => tests.map((one) => ({ unit, ...one })))
+  const rows = ran.map(({ unit, name, ok, ms, why = '' }) => [
+    mark(ok),
+    unit,
+    name,
+    output.paint('dim', duration(ms)),
+    why,
+  ])
+  for (const [index, line] of table(rows).entries()) {
+    output.print(line)
+    for (const said of ran[index]?.tail ?? []) output.print(`  ${output.paint('dim', '│')} ${neutralise(said)}`)
+  }
   const failed = reports.filter(({ tests }) => tests.some(({ ok }) => !ok))
   for (const { log } of failed) output.print(output.paint('dim', log))
   const all = reports.flatMap(({ tests }) => tests)

@@ -21,6 +21,8 @@ export interface TestResult {
   readonly ms: number
   /** Why it failed: `exit code 1`. */
   readonly why?: string
+  /** The last lines that one that failed printed. */
+  readonly tail?: readonly string[]
   readonly at: Check['at']
 }
 
@@ -99,6 +101,8 @@ async function runTest(
   const ms = performance.now() - start
   if (result.kind === 'exited' && result.code === 0) return { name, ok: true, ms, at }
   const why = result.kind === 'exited' ? `exit code ${result.code}` : result.why
+  const { tail } = log.excerpt()
+  const printed = tail.slice(tail.lastIndexOf(`=== test ${name}`) + 1).filter((line) => line !== `+ ${command}`)
   log.line(`failed: ${why}`)
-  return { name, ok: false, ms, why, at }
+  return { name, ok: false, ms, why, tail: printed, at }
 }
