@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { PackageRecord } from '#engine/catalog/package.ts'
 import { digestOf } from '#engine/plan/canonical.ts'
@@ -40,6 +40,8 @@ export function knownClosures(cacheRoot: string, subject: readonly string[]): Kn
 
   const save = (): void => {
     waiting = false
+    // What feeds were read into is gone: so is who would ask.
+    if (!existsSync(cacheRoot)) return
     const items = new Map<string, number>()
     const index: Record<string, readonly number[]> = {}
     let size = 0
