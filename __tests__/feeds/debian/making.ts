@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { userErrors, type YoeError } from '#engine/errors.ts'
@@ -14,6 +14,18 @@ export const at = { file: 'units/app.star', line: 3, column: 1 }
 /** A unit with nothing special about it. */
 export function unitOf(fields: Partial<PackageUnit> = {}): PackageUnit {
   return packageUnit({ tasks: [{ name: 'build', steps: [], network: false, at }], ...fields })
+}
+
+/** Path below a destdir to content. */
+export type Files = Readonly<Record<string, string | Buffer>>
+
+/** What tasks would have left in a destdir. */
+export async function install(destdir: string, files: Files): Promise<void> {
+  await mkdir(destdir, { recursive: true })
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(destdir, path)), { recursive: true })
+    await writeFile(join(destdir, path), content)
+  }
 }
 
 /** What packing `unit` from `destdir` asks for. */

@@ -2,23 +2,13 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { chmod, copyFile, link, mkdir, readdir, readFile, rename, symlink, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import type { PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
 import { elfFile } from './elf-making.ts'
-import { errorsOf, packInput, run, scratch } from './making.ts'
-
-type Files = Readonly<Record<string, string | Buffer>>
-
-async function install(destdir: string, files: Files): Promise<void> {
-  await mkdir(destdir, { recursive: true })
-  for (const [path, content] of Object.entries(files)) {
-    await mkdir(dirname(join(destdir, path)), { recursive: true })
-    await writeFile(join(destdir, path), content)
-  }
-}
+import { errorsOf, type Files, install, packInput, run, scratch } from './making.ts'
 
 interface Packed {
   readonly path: string

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { link, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import type { PackedPackage, PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
@@ -8,17 +8,7 @@ import { describeDeb } from '../../../src/feeds/debian/describe.ts'
 import { readLibraries } from '../../../src/feeds/debian/libraries.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
 import { elfFile } from './elf-making.ts'
-import { errorsOf, packInput, type Ran, run, scratch } from './making.ts'
-
-type Files = Readonly<Record<string, string | Buffer>>
-
-async function install(destdir: string, files: Files): Promise<void> {
-  await mkdir(destdir, { recursive: true })
-  for (const [path, content] of Object.entries(files)) {
-    await mkdir(dirname(join(destdir, path)), { recursive: true })
-    await writeFile(join(destdir, path), content)
-  }
-}
+import { errorsOf, type Files, install, packInput, type Ran, run, scratch } from './making.ts'
 
 interface Made {
   readonly packages: readonly PackedPackage[]
