@@ -5,14 +5,13 @@ import { type TestContext, test } from 'node:test'
 import type { BuildContext } from '#engine/build/context.ts'
 import { type BuildNode, type ExecuteOptions, execute, type NodeReport } from '#engine/build/executor.ts'
 import { YoeError } from '#engine/errors.ts'
-import { type Event, silent } from '#engine/events.ts'
+import type { Event } from '#engine/events.ts'
 import { noConfig } from '#engine/plan/config.ts'
 import type { PackageNode } from '#engine/plan/graph.ts'
 import type { NodeKey } from '#engine/plan/hash.ts'
-import { Store } from '#engine/store/store.ts'
-import { debianFormat } from '#feeds/debian/format.ts'
 import { scratch } from '../../support/project.ts'
 import { packageUnit } from '../../support/units.ts'
+import { quietContext } from './quiet-context.ts'
 
 const at = { file: 'units/u.star', line: 1, column: 1 }
 
@@ -44,10 +43,6 @@ interface World {
   readonly reports: NodeReport[]
 }
 
-const never = (): never => {
-  throw new TypeError('not in these tests')
-}
-
 /** Builds nodes into files that hold their names; `work` is what happens meanwhile. */
 async function world(
   t: TestContext,
@@ -68,26 +63,7 @@ async function world(
       { hash: Buffer.from(inputs(each)).toString('hex').padEnd(64, '0'), inputs: { unit: { version: inputs(each) } } },
     ]),
   )
-  const context: BuildContext = {
-    project: { name: 'demo', version: '1' },
-    store: await Store.open(join(root, 'cache'), { report: silent }),
-    worker: { name: 'none', probe: never, run: never, prepareWritable: never, prepareReadable: never },
-    format: debianFormat,
-    buildRoot: join(root, 'build'),
-    keys,
-    fetchPackage: never,
-    absolute: never,
-    fetcher: { fetch: never },
-    networkEnvironment: {},
-    offline: true,
-    processors: 1,
-    maintainer: 'nobody',
-    functions: never,
-    sourceDateEpoch: 0,
-    builder: 'test',
-    report: (event) => events.push(event),
-    signal,
-  }
+  const context = await quietContext(root, { keys, report: (event) => events.push(event), signal })
   const build: BuildNode = async (each) => {
     if (each.kind !== 'package') throw new TypeError('only packages here')
     built.push(each.unit.name)

@@ -3,20 +3,13 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { BuildContext } from '#engine/build/context.ts'
 import { StagedSteps } from '#engine/build/install-steps.ts'
 import { userErrors } from '#engine/errors.ts'
-import { silent } from '#engine/events.ts'
 import type { PackageNode } from '#engine/plan/graph.ts'
-import { Store } from '#engine/store/store.ts'
-import { debianFormat } from '#feeds/debian/format.ts'
 import { scratch, type Texts, writeTexts } from '../../support/project.ts'
 import { base, planAt } from '../plan/fake-world.ts'
 import { shown } from '../project/evaluating.ts'
-
-const never = (): never => {
-  throw new TypeError('not in these tests')
-}
+import { quietContext } from './quiet-context.ts'
 
 /** Stages the steps of the unit `app` of a project. */
 async function stage(t: TestContext, unit: string, files: Texts) {
@@ -29,26 +22,7 @@ async function stage(t: TestContext, unit: string, files: Texts) {
   const { targets, keys } = await planAt(root, ['app'])
   const node = targets.find((each): each is PackageNode => each.kind === 'package')
   assert.ok(node)
-  const context: BuildContext = {
-    project: { name: 'demo', version: '1' },
-    store: await Store.open(join(root, 'cache'), { report: silent }),
-    worker: { name: 'none', probe: never, run: never, prepareWritable: never, prepareReadable: never },
-    format: debianFormat,
-    buildRoot: join(root, 'build'),
-    keys,
-    fetchPackage: never,
-    absolute: ({ path }) => join(root, path),
-    fetcher: { fetch: never },
-    networkEnvironment: {},
-    offline: true,
-    processors: 1,
-    maintainer: '',
-    functions: never,
-    sourceDateEpoch: 0,
-    builder: '',
-    report: silent,
-    signal: new AbortController().signal,
-  }
+  const context = await quietContext(root, { keys, absolute: ({ path }) => join(root, path) })
   const folder = join(root, 'staged')
   mkdirSync(folder)
   const staged = new StagedSteps(context, node, folder)
