@@ -115,5 +115,7 @@ test('module-core: a service without its file is an error at the line of the uni
     'units/app.star':
       'load("@module-core//classes/systemd.star", "systemd_service")\nunit(name = "app", version = "1")\nsystemd_service(name = "app", unit = "app.service")\n',
   })
-  assert.deepEqual(errors.map(shown), ['units/app.star:3: BAD_FIELD install_file(): there is no file units/app/app.service'])
+  assert.deepEqual(errors.map(shown), [
+    'units/app.star:3: BAD_FIELD install_file(): there is no file units/app/app.service',
+  ])
 })
