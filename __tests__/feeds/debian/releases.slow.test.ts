@@ -28,7 +28,7 @@ apt-get update
 apt-get install -y svc
 test -L /etc/systemd/system/multi-user.target.wants/svc.service
 dpkg --verify svc
-test "$(stat -c %a:%U /usr/bin/svc)" = 755:root
+test "$(stat -c %a:%U /usr/bin/svc)" = 700:root
 echo mine >/etc/svc.conf
 source second demo
 apt-get update
