@@ -1,9 +1,9 @@
 import { availableParallelism, hostname } from 'node:os'
 import { bwrapWorker } from '#engine/build/bwrap.ts'
 import type { BuildContext } from '#engine/build/context.ts'
-import { registryEnvironment } from '#engine/build/environment.ts'
 import type { BuildNode, NodeReport, Results } from '#engine/build/executor.ts'
 import { execute } from '#engine/build/executor.ts'
+import { networkAccess } from '#engine/build/network-access.ts'
 import { buildPackage } from '#engine/build/package-build.ts'
 import { buildToolchain, Roots } from '#engine/build/roots.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
@@ -176,7 +176,7 @@ async function openContext(plan: Plan, scope: Scope): Promise<BuildContext> {
     absolute: plan.absolute,
     functions: ({ unit }) => openFunctions(plan, unit),
     fetcher: fetcherOf(workspace, project),
-    networkEnvironment: registryEnvironment(project.sources),
+    network: networkAccess(project.sources, workspace.env),
     offline,
     processors: availableParallelism(),
     maintainer: `${project.name} <${project.name}@localhost>`,

@@ -4,8 +4,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { BuildContext } from '#engine/build/context.ts'
-import { registryEnvironment } from '#engine/build/environment.ts'
 import { foldersOf } from '#engine/build/folders.ts'
+import { networkAccess } from '#engine/build/network-access.ts'
 import { runTasks } from '#engine/build/run-tasks.ts'
 import { openUnitLog } from '#engine/build/unit-log.ts'
 import type { Run, RunResult } from '#engine/build/worker.ts'
@@ -83,7 +83,7 @@ export async function runApp(t: TestContext, texts: Texts, options: RunOptions =
       return openTaskFunctions({ project, machine, formatBuiltins: {} }, unit)
     },
     fetcher: { fetch: never },
-    networkEnvironment: registryEnvironment(project.sources),
+    network: networkAccess(project.sources, {}),
     offline: true,
     processors: 3,
     maintainer: '',

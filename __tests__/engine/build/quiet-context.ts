@@ -22,7 +22,7 @@ export async function quietContext(
     fetchPackage: never,
     absolute: never,
     fetcher: { fetch: never },
-    networkEnvironment: {},
+    network: { environment: {}, mounts: [] },
     offline: true,
     processors: 1,
     maintainer: 'nobody',

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { networkAccess } from '#engine/build/network-access.ts'
 import { scratch, writeTexts } from '../../support/project.ts'
 import { base, planAt } from '../plan/fake-world.ts'
 import { runApp } from './building.ts'
@@ -44,4 +47,17 @@ test('where things come from is in no key', async (t) => {
   const plain = await keys('')
   assert.deepEqual(await keys(registries), plain)
   assert.deepEqual(await keys('mirrors = {"https://a.example/": "http://b.example/"}'), plain)
+})
+
+test('a task that may reach the network trusts the authorities that this machine trusts', async (t) => {
+  const bundle = join(scratch(t), 'company.crt')
+  writeFileSync(bundle, 'the authorities\n')
+  const { environment, mounts } = networkAccess({ mirrors: {} }, { SSL_CERT_FILE: bundle })
+  assert.equal(mounts.length, 1)
+  assert.deepEqual(mounts[0], { source: bundle, target: environment['SSL_CERT_FILE'], writable: false })
+  for (const name of ['CARGO_HTTP_CAINFO', 'NODE_EXTRA_CA_CERTS', 'PIP_CERT', 'GIT_SSL_CAINFO'])
+    assert.equal(environment[name], environment['SSL_CERT_FILE'], name)
+  // One that is not there is not shown, and the machine's own comes instead where it has one.
+  const other = networkAccess({ mirrors: {} }, { SSL_CERT_FILE: `${bundle}.gone` })
+  assert.ok(other.mounts.every(({ source }) => source !== `${bundle}.gone`))
 })

@@ -7,6 +7,7 @@ import type { Place } from '../project/model.ts'
 import type { TaskFunctions } from '../project/task-functions.ts'
 import type { Fetcher } from '../source/fetcher.ts'
 import type { Store } from '../store/store.ts'
+import type { NetworkAccess } from './network-access.ts'
 import type { Worker } from './worker.ts'
 
 /** What building needs from the outside. */
@@ -25,8 +26,8 @@ export interface BuildContext {
   /** The functions of a package's tasks; asked for only when some are to be called. */
   readonly functions: (node: PackageNode) => Promise<TaskFunctions>
   readonly fetcher: Fetcher
-  /** What tasks that may reach the network see beside their environment: where registries are, in no key. */
-  readonly networkEnvironment: Readonly<Record<string, string>>
+  /** What tasks that may reach the network see beside everything else. */
+  readonly network: NetworkAccess
   readonly offline: boolean
   /** Parallel jobs of one unit's tasks: `$NPROC`. */
   readonly processors: number

@@ -1,7 +1,6 @@
 import type { SearchFolders } from '../formats.ts'
 import type { Setting } from '../plan/config.ts'
 import type { PackageNode } from '../plan/graph.ts'
-import type { Sources } from '../project/model.ts'
 
 /** Where things are for every task, whatever the host. */
 export const inside = {
@@ -66,14 +65,5 @@ export function taskEnvironment(
     LD_LIBRARY_PATH: libraries.join(':'),
     ...Object.fromEntries(Object.entries(config.environment).map(([name, { value }]) => [name, value])),
     ...unit.environment,
-  }
-}
-
-/** Where `sources(…)` of a project says that packages of languages come from, as their tools ask for it. */
-export function registryEnvironment({ goProxy, npmRegistry, pipIndex }: Sources): Readonly<Record<string, string>> {
-  return {
-    ...(goProxy === undefined ? {} : { GOPROXY: goProxy }),
-    ...(npmRegistry === undefined ? {} : { npm_config_registry: npmRegistry }),
-    ...(pipIndex === undefined ? {} : { PIP_INDEX_URL: pipIndex }),
   }
 }

@@ -171,7 +171,9 @@ class TaskRun {
       ...run,
       argv: [...shellOf(node.unit), command],
       // Where from, not what: so it is in no key, and nothing that works offline sees it.
-      env: task.network ? { ...context.networkEnvironment, ...run.env } : run.env,
+      ...(task.network
+        ? { env: { ...context.network.environment, ...run.env }, mounts: [...run.mounts, ...context.network.mounts] }
+        : {}),
       cwd: inside.source,
       network: task.network,
       identity: 'user',
