@@ -90,7 +90,7 @@ pack() {
 export const createScript = String.raw`${common}
 mkdir -m 755 /work/unpacked
 names=$(tr '\n' ' ' </yoe/in/names)
-mmdebstrap --mode=root --variant=custom --format=directory --skip=chroot/mount \
+mmdebstrap --mode=root --variant=custom --format=directory --architectures=$YOE_ARCH --skip=chroot/mount,check/qemu \
   --aptopt='APT::Sandbox::User "root"' --aptopt='Acquire::Check-Date "false"' --aptopt='Acquire::Languages "none"' \
   --setup-hook='for dir in bin sbin lib lib64; do mkdir -p "$1/usr/$dir"; ln -s "usr/$dir" "$1/$dir"; done' \
   --setup-hook='rm -f "$1/etc/resolv.conf" "$1/etc/hostname"' \

@@ -1,7 +1,7 @@
-import { chmod, copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
-import { hostArch } from '#engine/arch.ts'
+import { requireEmulation } from '#engine/build/binfmt.ts'
 import { defaultLimits, type Mount } from '#engine/build/worker.ts'
 import { YoeError } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
@@ -30,7 +30,8 @@ const path = '/usr/sbin:/usr/bin:/sbin:/bin'
  */
 export async function installRoot(input: InstallInput): Promise<void> {
   const { workdir, packages, worker, base } = input
-  await refuseForeign(input)
+  // Maintainer scripts of another architecture run where the kernel knows an emulator for it.
+  await requireEmulation([input.arch])
   const bytes = packages.reduce((sum, { size }) => sum + size, 0)
   // The packed root is larger than the packages by a third at most: they are xz, it is zstd.
   await requireSpace(dirname(input.output), 2 * bytes)
@@ -115,20 +116,4 @@ function missingTool(tail: Tail, tools: string | undefined): YoeError {
       hint: tools === undefined ? 'sudo apt-get install mmdebstrap zstd' : 'add its package to the tools unit',
     },
   )
-}
-
-/** Maintainer scripts of another architecture run only where the kernel knows an emulator for it. */
-async function refuseForeign({ arch }: InstallInput): Promise<void> {
-  if (arch === hostArch()) return
-  const emulator = { x86_64: 'qemu-x86_64', arm64: 'qemu-aarch64', riscv64: 'qemu-riscv64' }[arch]
-  const registered = await readFile(`/proc/sys/fs/binfmt_misc/${emulator}`, 'utf8').catch(() => '')
-  const hint = 'sudo apt-get install qemu-user-static binfmt-support, or build on a machine of that architecture'
-  if (!registered.startsWith('enabled'))
-    throw new YoeError('TOOL_MISSING', `${arch} packages can't be configured here: no ${emulator} in binfmt_misc`, {
-      hint,
-    })
-  if (!/^flags: .*F/m.test(registered))
-    throw new YoeError('TOOL_MISSING', `${emulator} is registered without the F flag, so it is not seen in a sandbox`, {
-      hint,
-    })
 }
