@@ -15,6 +15,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./commands/run.ts')).run,
   },
   test: { summary: 'run the tests of units', load: async () => (await import('./commands/test.ts')).test },
+  reproduce: {
+    summary: 'build packages a second time and compare every byte',
+    load: async () => (await import('./commands/reproduce.ts')).reproduce,
+  },
   publish: {
     summary: 'write the signed package feed to a folder',
     load: async () => (await import('./commands/publish.ts')).publish,

@@ -1,6 +1,7 @@
 import type { Arch } from './arch.ts'
 import type { Worker } from './build/worker.ts'
 import type { Alternatives, Feed, PackageRecord, VersionScheme } from './catalog/package.ts'
+import type { Difference } from './compare-tars.ts'
 import type { Position } from './errors.ts'
 import type { Reporter } from './events.ts'
 import type { FeedDeclaration, PackageUnit } from './project/model.ts'
@@ -180,6 +181,8 @@ export interface PackageFormat {
    * @throws {YoeError} PACKAGE_INVALID
    */
   describe(path: string, unit?: PackageUnit): Promise<PackageRecord>
+  /** What two files of one package, both made here, disagree about; empty when they are the same bytes. */
+  compare(first: string, second: string): Promise<readonly Difference[]>
   /** @throws {YoeError} PACKAGE_INVALID when one can't be unpacked */
   extract(input: ExtractInput): Promise<void>
   /**

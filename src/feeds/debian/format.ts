@@ -23,6 +23,7 @@ export const debianFormat: PackageFormat = {
     (await import('./fetch-deb.ts')).fetchDeb(feed, record, environment),
   pack: async (input) => (await import('./pack.ts')).packDeb(input),
   describe: async (path, unit) => (await import('./describe.ts')).describeDeb(path, unit),
+  compare: async (first, second) => (await import('./compare.ts')).compareDebs(first, second),
   extract: async (input: ExtractInput) => (await import('./extract.ts')).extractDebs(input),
   libraries: async (path) => (await import('./libraries.ts')).readLibraries(path),
   searchFolders: (arch) => ({
