@@ -9,15 +9,12 @@ import { cleanLine } from './log.ts'
 import { followIn, rootArguments } from './root.ts'
 import { seccompFilter } from './seccomp.ts'
 import { type Chain, chainCommand } from './stages.ts'
+import { killQuietly, refuseCancelled, Supervision } from './supervision.ts'
 import { openTree } from './tree.ts'
-import { descendants, watch } from './watch.ts'
 import type { Mount, Run, RunResult, Usability, Worker } from './worker.ts'
 
 /** Where the host's own programs are looked for; nothing of yoe's environment reaches a stage or a run. */
 const hostPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-
-/** How long a run may take to end after it was asked to, before it is ended (ms). Actions kills us after 7.5 s. */
-const patience = 3000
 
 /** Folders that every Debian has and that a run's sources may be shown under: one that holds none of them is chosen. */
 const hubs = ['/mnt', '/media', '/srv', '/opt', '/home']
@@ -81,8 +78,7 @@ const probeLimits = {
 }
 
 async function runInBwrap(run: Run, path: string): Promise<RunResult> {
-  const cancelled = (): YoeError => new YoeError('CANCELLED', `${run.argv[0]} was cancelled`)
-  if (run.signal?.aborted) throw cancelled()
+  refuseCancelled(run)
   const who = await self()
   const { chain, args } = await prepare(run)
   const command = chainCommand(chain, run.argv)
@@ -102,35 +98,14 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
   output.release()
 
   let init: number | undefined
-  let why: string | undefined
-  const end = (): void => {
+  const supervision = new Supervision(run, () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     // Killing the first process of the namespace kills all; what waits for that outside then ends by itself.
     if (init === undefined) child.kill('SIGKILL')
     else killQuietly(init, 'SIGKILL')
-  }
-  const crossed = (limit: string): void => {
-    why ??= limit
-    end()
-  }
-
-  const { limits } = run
-  const wall = setTimeout(() => crossed(`it ran longer than ${limits.wallSeconds} s`), limits.wallSeconds * 1000)
-  const silence = setTimeout(
-    () => crossed(`it printed nothing for ${limits.silenceSeconds} s`),
-    limits.silenceSeconds * 1000,
-  )
-  let printed = 0
-  let tail = ''
-  const drained = output.drain((chunk) => {
-    silence.refresh()
-    printed += chunk.length
-    if (printed > limits.outputBytes) crossed(`it printed more than ${Math.round(limits.outputBytes / 2 ** 20)} MiB`)
-    else run.output(chunk)
-    tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - 2000))).slice(-2000)
   })
+  const drained = output.drain(supervision.received)
 
-  let stopWatching = (): void => {}
   let mapFailure: unknown
   const [tell, go, argsPipe, status, filter] = child.stdio.slice(3)
   reading(tell, (line) => {
@@ -146,7 +121,7 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
       )
     else {
       init = pid
-      stopWatching = watch(pid, limits, crossed)
+      supervision.started(pid)
       writing(go).end('go\n')
     }
   })
@@ -159,12 +134,6 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
     if (match) code = Number(match[1])
   })
 
-  const abort = (): void => {
-    if (init !== undefined) for (const pid of descendants(init)) killQuietly(pid, 'SIGTERM')
-    setTimeout(end, init === undefined ? 0 : patience).unref()
-  }
-  run.signal?.addEventListener('abort', abort, { once: true })
-
   try {
     await ended
     await drained
@@ -172,24 +141,16 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
     const { reason, hint } = diagnose(String(cause))
     throw new YoeError('SANDBOX_UNAVAILABLE', `no sandbox could be made: ${reason}`, { hint, cause })
   } finally {
-    clearTimeout(wall)
-    clearTimeout(silence)
-    stopWatching()
-    run.signal?.removeEventListener('abort', abort)
+    supervision.stop()
     for (const pipe of child.stdio) pipe?.destroy()
   }
   if (mapFailure !== undefined) throw mapFailure
-  if (run.signal?.aborted) throw cancelled()
-  if (why !== undefined) return { kind: 'killed', why }
+  const { tail } = supervision
   // As shells answer when there is no such command.
-  if (code === undefined && /^bwrap: execvp /m.test(tail)) return { kind: 'exited', code: 127 }
-  if (code === undefined) {
-    const { reason, hint } = diagnose(tail)
-    throw new YoeError('SANDBOX_UNAVAILABLE', `no sandbox could be made: ${cleanLine(reason)}`, { hint })
-  }
-  if (code === 128 + 25)
-    return { kind: 'killed', why: `it wrote a file of more than ${Math.round(limits.fileBytes / 2 ** 20)} MiB` }
-  return { kind: 'exited', code }
+  const result = supervision.result(code ?? (/^bwrap: execvp /m.test(tail) ? 127 : undefined))
+  if (result !== undefined) return result
+  const { reason, hint } = diagnose(tail)
+  throw new YoeError('SANDBOX_UNAVAILABLE', `no sandbox could be made: ${cleanLine(reason)}`, { hint })
 }
 
 /** What to start, and what bubblewrap is told. */
@@ -292,14 +253,6 @@ async function resolverFiles(): Promise<Mount[]> {
 async function refuseLink(path: string): Promise<void> {
   const info = await lstat(path)
   if (info.isSymbolicLink()) throw new YoeError('PERMISSION', `${path} is a symbolic link, and can't be shown to a run`)
-}
-
-function killQuietly(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal)
-  } catch {
-    // It has ended by itself.
-  }
 }
 
 type Pipe = Readable | Writable | null | undefined

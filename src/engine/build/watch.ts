@@ -66,12 +66,19 @@ const every = 250 // ms
  * Looks at a run now and then and says once when it crosses a limit that the kernel only holds per process. A control
  * group would hold them exactly, but is rarely ours to make: not for a plain user, not in a container.
  *
+ * @param used told what the run holds at each look, in bytes
  * @returns stops looking
  */
-export function watch(pid: number, limits: Limits, crossed: (why: string) => void): () => void {
+export function watch(
+  pid: number,
+  limits: Limits,
+  crossed: (why: string) => void,
+  used: (memoryBytes: number) => void = () => {},
+): () => void {
   let full = 0
   const timer = setInterval(() => {
     const { tasks, memoryBytes } = usageOf(pid, limits.memoryBytes)
+    used(memoryBytes)
     // The kernel refuses the next one at the limit; one who stays just below makes no progress.
     full = tasks >= (limits.processes * 15) / 16 ? full + 1 : 0
     if (memoryBytes > limits.memoryBytes)

@@ -60,6 +60,8 @@ export interface Run {
   readonly stdin?: Uint8Array
   /** Standard output and error as they come. */
   readonly output: (chunk: Uint8Array) => void
+  /** Told now and then what the run's processes hold together, in bytes. */
+  readonly memoryUsed?: ((bytes: number) => void) | undefined
   readonly signal?: AbortSignal
 }
 

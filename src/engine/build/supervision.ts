@@ -1,0 +1,101 @@
+import { YoeError } from '../errors.ts'
+import { descendants, watch } from './watch.ts'
+import type { Run, RunResult } from './worker.ts'
+
+/** How long a run may take to end after it was asked to, before it is ended (ms). Actions kills us after 7.5 s. */
+const patience = 3000
+
+/** SIGXFSZ as shells tell it. */
+const fileTooLarge = 128 + 25
+
+const mebibytes = (bytes: number): number => Math.round(bytes / 2 ** 20)
+
+/** Holds one run to its limits while it prints, and ends it when it is cancelled, in whatever worker it is. */
+export class Supervision {
+  /** The end of what was printed, for whoever has to find out why nothing ran. */
+  tail = ''
+  readonly #run: Run
+  readonly #end: () => void
+  readonly #wall: NodeJS.Timeout
+  readonly #silence: NodeJS.Timeout
+  #printed = 0
+  #why: string | undefined
+  #first: number | undefined
+  #stopWatching = (): void => {}
+
+  /** @param end kills every process of the run at once; may be called more than once, and when all are gone */
+  constructor(run: Run, end: () => void) {
+    const { limits, signal } = run
+    this.#run = run
+    this.#end = end
+    this.#wall = setTimeout(() => this.crossed(`it ran longer than ${limits.wallSeconds} s`), limits.wallSeconds * 1000)
+    this.#silence = setTimeout(
+      () => this.crossed(`it printed nothing for ${limits.silenceSeconds} s`),
+      limits.silenceSeconds * 1000,
+    )
+    signal?.addEventListener('abort', this.#abort, { once: true })
+  }
+
+  /** What the run printed. */
+  readonly received = (chunk: Buffer): void => {
+    const { limits, output } = this.#run
+    this.#silence.refresh()
+    this.#printed += chunk.length
+    if (this.#printed > limits.outputBytes) this.crossed(`it printed more than ${mebibytes(limits.outputBytes)} MiB`)
+    else output(chunk)
+    this.tail = (this.tail + chunk.toString('latin1', Math.max(0, chunk.length - 2000))).slice(-2000)
+  }
+
+  /** Ends the run, for a reason that it is told. */
+  readonly crossed = (limit: string): void => {
+    this.#why ??= limit
+    this.#end()
+  }
+
+  /** @param pid of the process, as this process sees it, that all others of the run are below of */
+  started(pid: number): void {
+    this.#first = pid
+    this.#stopWatching = watch(pid, this.#run.limits, this.crossed, this.#run.memoryUsed)
+  }
+
+  /** To be called when the run is over, however. */
+  stop(): void {
+    clearTimeout(this.#wall)
+    clearTimeout(this.#silence)
+    this.#stopWatching()
+    this.#run.signal?.removeEventListener('abort', this.#abort)
+  }
+
+  /**
+   * What became of the run.
+   * @param code its exit status; undefined when there was none
+   * @returns undefined when it ended for no reason known here, and without a status
+   * @throws {YoeError} CANCELLED
+   */
+  result(code: number | undefined): RunResult | undefined {
+    refuseCancelled(this.#run)
+    if (this.#why !== undefined) return { kind: 'killed', why: this.#why }
+    if (code === fileTooLarge)
+      return { kind: 'killed', why: `it wrote a file of more than ${mebibytes(this.#run.limits.fileBytes)} MiB` }
+    return code === undefined ? undefined : { kind: 'exited', code }
+  }
+
+  readonly #abort = (): void => {
+    const first = this.#first
+    if (first !== undefined) for (const pid of descendants(first)) killQuietly(pid, 'SIGTERM')
+    setTimeout(this.#end, first === undefined ? 0 : patience).unref()
+  }
+}
+
+/** @throws {YoeError} CANCELLED */
+export function refuseCancelled(run: Run): void {
+  if (run.signal?.aborted) throw new YoeError('CANCELLED', `${run.argv[0]} was cancelled`)
+}
+
+export function killQuietly(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has ended by itself.
+  }
+}
