@@ -16,10 +16,21 @@ const marks: Readonly<Record<UnitOutcome, readonly [string, Style]>> = {
 /** Milliseconds between two drawings of the running work. */
 const redrawEvery = 100
 
+/** Lines of running work that are drawn at most; a terminal is not only for us. */
+const mostDrawn = 12
+
 interface Running {
   readonly title: string
   readonly since: number
-  progress: string
+  /** What is done for it now, or how far it is. */
+  detail: string
+}
+
+interface Progress {
+  readonly done: number
+  readonly total: number
+  /** When the end is expected, by `performance.now()`. */
+  readonly end: number | undefined
 }
 
 /**
@@ -32,6 +43,7 @@ export function createReporter(
 ): { readonly report: Reporter; close(): void } {
   const running = new Map<string, Running>()
   const whys = new Map<string, string>()
+  let progress: Progress | undefined
   let drawn = 0
   let timer: NodeJS.Timeout | undefined
 
@@ -42,12 +54,15 @@ export function createReporter(
   const draw = (): void => {
     erase()
     const now = performance.now()
-    const lines = [...running.values()].map(({ title, since, progress }) => {
-      const line = `  ${title}${progress} ${duration(now - since)}`
-      return line.length < output.columns ? line : `${line.slice(0, output.columns - 2)}…`
-    })
-    for (const line of lines) output.draw(`${output.paintError('cyan', line)}\n`)
-    drawn = lines.length
+    const lines = [...running.values()].map(
+      ({ title, since, detail }) => `  ${title}  ${duration(now - since)}${detail === '' ? '' : `  ${detail}`}`,
+    )
+    const more = lines.length - mostDrawn
+    const shownLines = more > 0 ? [...lines.slice(0, mostDrawn), `  and ${more} more`] : lines
+    if (progress !== undefined && shownLines.length > 0) shownLines.push(`  ${progressLine(progress, now)}`)
+    const text = shownLines.map((line) => `${output.paintError('cyan', clipped(line, output.columns))}\n`)
+    output.draw(text.join(''))
+    drawn = text.length
   }
   const tell = (line: string): void => {
     if (options.quiet) return
@@ -56,7 +71,7 @@ export function createReporter(
     if (output.interactive) draw()
   }
   const start = (id: string, title: string): void => {
-    running.set(id, { title, since: performance.now(), progress: '' })
+    running.set(id, { title, since: performance.now(), detail: '' })
     if (output.interactive && !options.quiet && timer === undefined) {
       timer = setInterval(draw, redrawEvery)
       timer.unref()
@@ -66,11 +81,11 @@ export function createReporter(
   const report = (event: Event): void => {
     switch (event.type) {
       case 'step-started':
-        start(event.id, event.title)
+        start(event.id, event.unit === undefined ? event.title : `${nameOf(event.unit)}: ${event.title}`)
         return
       case 'step-progress': {
         const entry = running.get(event.id)
-        if (entry !== undefined) entry.progress = progressText(event)
+        if (entry !== undefined) entry.detail = progressText(event)
         return
       }
       case 'step-ended': {
@@ -81,8 +96,13 @@ export function createReporter(
       }
       case 'unit-started':
         whys.set(event.unit, event.why)
-        start(event.unit, `building ${event.title}`)
+        start(event.unit, event.title)
         return
+      case 'unit-phase': {
+        const entry = running.get(event.unit)
+        if (entry !== undefined) entry.detail = shown(event.title)
+        return
+      }
       case 'unit-output':
         if (options.verbose)
           for (const line of event.text.trimEnd().split('\n'))
@@ -95,6 +115,12 @@ export function createReporter(
         const why = whys.get(event.unit)
         const note = why === undefined || event.outcome !== 'built' ? '' : output.paintError('dim', `  (${why})`)
         tell(`${output.paintError(style, word.padEnd(9))} ${event.unit}  ${duration(event.ms)}${note}`)
+        return
+      }
+      case 'build-progress': {
+        const { done, total, remainingMs } = event
+        const end = remainingMs === undefined ? undefined : performance.now() + remainingMs
+        progress = done === total ? undefined : { done, total, end }
         return
       }
       case 'warning': {
@@ -120,8 +146,22 @@ export function createReporter(
   }
 }
 
+/** `debian/zlib.x86_64` is zlib to people who look at one line. */
+function nameOf(unit: string): string {
+  return unit.replace(/^[^/]*\//, '').replace(/\.[^.]*$/, '')
+}
+
+function clipped(line: string, columns: number): string {
+  return line.length < columns ? line : `${line.slice(0, columns - 2)}…`
+}
+
+function progressLine({ done, total, end }: Progress, now: number): string {
+  const left = end === undefined || end <= now ? '' : `, about ${duration(Math.ceil((end - now) / 1000) * 1000)} left`
+  return `${done} of ${total} built${left}`
+}
+
 function progressText(event: Extract<Event, { type: 'step-progress' }>): string {
   const show = (count: number): string => (event.measure === 'bytes' ? bytes(count) : String(count))
-  if (event.total === undefined || event.total === 0) return ` ${show(event.done)}`
-  return ` ${Math.floor((100 * event.done) / event.total)}% of ${show(event.total)}`
+  if (event.total === undefined || event.total === 0) return show(event.done)
+  return `${Math.floor((100 * event.done) / event.total)}% of ${show(event.total)}`
 }

@@ -31,6 +31,8 @@ export type Event =
       readonly why: string
       readonly log: string
     }
+  /** What is done for it now: `unpack zlib-1.3.tar.gz`, `task build`. */
+  | { readonly type: 'unit-phase'; readonly unit: string; readonly title: string }
   | { readonly type: 'unit-output'; readonly unit: string; readonly text: string }
   | {
       readonly type: 'unit-ended'
@@ -38,6 +40,14 @@ export type Event =
       readonly outcome: UnitOutcome
       readonly ms: number
       readonly error?: YoeError
+    }
+  /** How far all units that have to be built are; whenever that changes. */
+  | {
+      readonly type: 'build-progress'
+      readonly done: number
+      readonly total: number
+      /** Expected milliseconds until the end, where most of what is left was built before. */
+      readonly remainingMs?: number
     }
   | {
       readonly type: 'warning'

@@ -92,6 +92,8 @@ export class ActionsReporter {
         this.#line(event.message)
         break
       case 'step-progress':
+      case 'unit-phase':
+      case 'build-progress':
         break
       default:
         event satisfies never

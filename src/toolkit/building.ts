@@ -21,12 +21,12 @@ import { buildImageNode } from './image-building.ts'
 import type { Output } from './outputs.ts'
 import { placeOutputs } from './outputs.ts'
 import type { Plan } from './planning.ts'
+import type { RebuildWish } from './rebuilding.ts'
+import { rebuilds } from './rebuilding.ts'
 
-export interface BuildOptions {
+export interface BuildOptions extends RebuildWish {
   readonly jobs: number
   readonly keepGoing: boolean
-  /** Build the targets although their results are known. */
-  readonly force: boolean
   /** Milliseconds since 1970 after which no unit is started. */
   readonly deadline?: number | undefined
   /** Caches shared with other machines, nearest first. */
@@ -47,7 +47,7 @@ export interface BuildOptions {
 export interface BuildOutcome {
   readonly reports: readonly NodeReport[]
   readonly context: BuildContext
-  /** Of every unit that failed, in the order in which they did. */
+  /** Of every unit that failed, dependencies first. */
   readonly errors: readonly YoeError[]
 }
 
@@ -59,13 +59,13 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
   const context = await openContext(plan, options.scope ?? 'trusted')
   await requireWorker(context, plan)
   const roots = new Roots(context)
-  const build: BuildNode = async (node, log, results) => {
+  const build: BuildNode = async (node, log, results, shared) => {
     switch (node.kind) {
       case 'toolchain':
-        return buildToolchain(context, node, results, roots, log)
+        return buildToolchain(shared, node, results, roots, log)
       case 'package': {
         const packages = await buildPackage(
-          context,
+          shared,
           node,
           (toolchain) => roots.folder(toolchain, results),
           (dependency) => packagesOf(context, dependency, results),
@@ -74,7 +74,7 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
         return packages.map(({ filename, path }) => ({ name: filename, path }))
       }
       case 'image':
-        return buildImageNode(plan, context, node, results, roots, log)
+        return buildImageNode(plan, shared, node, results, roots, log)
       default:
         return node satisfies never
     }
@@ -100,7 +100,7 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
   const execution = {
     jobs: options.jobs,
     keepGoing: options.keepGoing,
-    force: new Set(options.force ? targets : []),
+    rebuild: rebuilds(targets, options),
     deadline: options.deadline,
     signer,
     build,

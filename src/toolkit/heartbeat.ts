@@ -36,6 +36,8 @@ export function withHeartbeat(report: Reporter, every = everyMs): Reporter {
         running.delete(`step ${event.id}`)
         return wind()
       case 'step-progress':
+      case 'unit-phase':
+      case 'build-progress':
       case 'unit-output':
       case 'warning':
       case 'notice':

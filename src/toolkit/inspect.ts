@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Rebuild } from '#engine/build/executor.ts'
 import { foldersOf } from '#engine/build/folders.ts'
 import { readLast } from '#engine/build/last.ts'
 import type { Node } from '#engine/plan/graph.ts'
@@ -23,11 +24,19 @@ export interface NodeState {
   readonly manifest: UnitManifest | undefined
 }
 
-/** Looks, without any work, at what is there for every node of a plan: dependencies first. Locks and changes nothing. */
-export async function inspectPlan(plan: Plan): Promise<readonly NodeState[]> {
+/**
+ * Looks, without any work, at what is there for every node of a plan: dependencies first. Locks and changes nothing.
+ * @param rebuild nodes whose results are not to be used
+ */
+export async function inspectPlan(
+  plan: Plan,
+  rebuild: ReadonlyMap<Node, Rebuild> = new Map(),
+): Promise<readonly NodeState[]> {
   const nodes = inOrder(plan.targets)
   const manifests = new Map<Node, UnitManifest | undefined>(
-    await Promise.all(nodes.map(async (node) => [node, await findManifest(plan, node)] as const)),
+    await Promise.all(
+      nodes.map(async (node) => [node, rebuild.has(node) ? undefined : await findManifest(plan, node)] as const),
+    ),
   )
   const needed = frontier(plan.targets, (node) => manifests.get(node) !== undefined)
   return Promise.all(
@@ -39,6 +48,8 @@ export async function inspectPlan(plan: Plan): Promise<readonly NodeState[]> {
       const base = { node, hash: key.hash, target, manifest }
       if (manifest !== undefined) return { ...base, state: 'cached', why: 'nothing changed' }
       if (!needed.has(node)) return { ...base, state: 'unneeded', why: 'what needs it is cached' }
+      const asked = rebuild.get(node)
+      if (asked !== undefined) return { ...base, state: 'to build', why: asked.why }
       const { last: path } = foldersOf(plan.workspace.buildRoot, node)
       const last = existsSync(path) ? await readLast(path) : undefined
       return { ...base, state: 'to build', why: whyChanged(last, key.inputs, listingsIn(plan.workspace.cacheRoot)) }

@@ -1,6 +1,8 @@
 import type { NodeReport } from '#engine/build/executor.ts'
 import { YoeError } from '#engine/errors.ts'
 import { defaultJobs, makePlans } from '#toolkit/planning.ts'
+import type { RebuildWish } from '#toolkit/rebuilding.ts'
+import { rebuilds, withDependencies } from '#toolkit/rebuilding.ts'
 import type { Workspace } from '#toolkit/workspace.ts'
 import { catalogOf, shadowOption, showShadows } from '../catalog.ts'
 import type { Invocation } from '../command.ts'
@@ -29,11 +31,24 @@ taken from the cache.
   yoe build sensord
   yoe build gateway-image --machine qemu-arm64
   yoe build --dry-run
+  yoe build --force sensord         although nothing changed
+  yoe build --clean sensord         and with nothing that earlier builds left
+  yoe build --no-cache sensord      and all that it is made of
+  yoe build --with-deps sensord     it, and every unit that it is built from
   yoe build --all --class image     every image of the machine
   yoe build --list-targets          every image with every machine`,
   options: {
     ...buildOptions,
     force: { type: 'boolean', help: 'build the named units although nothing changed' },
+    clean: {
+      type: 'boolean',
+      help: 'build the named units from nothing: their folders and cache_dirs are emptied first',
+    },
+    'no-cache': {
+      type: 'boolean',
+      help: 'build the named units and all that they are made of, using no cached result',
+    },
+    'with-deps': { type: 'boolean', help: 'the named units and every unit that they are built from' },
     'dry-run': { type: 'boolean', help: 'say what would be built, and why' },
     all: { type: 'boolean', help: 'build everything that the machine can have' },
     class: { type: 'string', value: 'CLASS', help: 'with --all: only unit, image, or what this class declared' },
@@ -47,22 +62,30 @@ taken from the cache.
     const start = performance.now()
     const workspace = workspaceOf(invocation)
     if (values['list-targets']) {
+      refuseBeside(invocation)
       await listTargets(invocation)
       return 0
     }
+    refuseNonsense(invocation)
     const targets = await targetsNamed(invocation)
     if (values['show-shadows']) showShadows(await catalogOf(invocation, targets), output)
     const jobs = jobCount(values.jobs, workspace)
     if (values.jobs !== undefined) await remember(workspace, 'parallel_builds', jobs)
-    const plans = await makePlans(workspace, {
+    const named = await makePlans(workspace, {
       machine: values.machine,
       distro: values.distro,
       targets,
       refresh: values.refresh,
     })
+    const plans = values['with-deps'] ? named.map(withDependencies) : named
+    const wish: RebuildWish = { force: values.force, clean: values.clean, noCache: values['no-cache'] }
     if (values['dry-run']) {
       const { inspectPlan } = await import('#toolkit/inspect.ts')
-      showPlans(await Promise.all(plans.map(async (plan) => ({ plan, states: await inspectPlan(plan) }))), output)
+      const inspected = plans.map(async (plan) => ({
+        plan,
+        states: await inspectPlan(plan, rebuilds(plan.targets, wish)),
+      }))
+      showPlans(await Promise.all(inspected), output)
       return 0
     }
     const { outputsOf } = await import('#toolkit/outputs.ts')
@@ -71,13 +94,13 @@ taken from the cache.
       readonly outputs: readonly { unit: string; path: string }[]
     }[] = []
     for (const plan of plans) {
-      const there = values.force ? undefined : await outputsOf(plan)
+      const there = rebuilds(plan.targets, wish).size > 0 ? undefined : await outputsOf(plan)
       if (there !== undefined) {
         done.push({ reports: [], outputs: there })
         continue
       }
       const { buildTargets } = await import('#toolkit/building.ts')
-      done.push(await buildTargets(plan, { jobs, keepGoing: values['keep-going'], force: values.force }))
+      done.push(await buildTargets(plan, { ...wish, jobs, keepGoing: values['keep-going'] }))
     }
     summarize(
       output,
@@ -95,6 +118,21 @@ type Targeted = ProjectInvocation & {
   readonly values: { readonly all: boolean; readonly class: string | undefined }
 }
 
+type BuildInvocation = Parameters<typeof build.run>[0]
+
+/** Options that say nothing together. @throws {YoeError} USAGE */
+function refuseNonsense({ values }: BuildInvocation): void {
+  const refuse = (message: string, hint: string): never => {
+    throw new YoeError('USAGE', message, { hint })
+  }
+  if (values['no-cache'] && values['with-deps'])
+    refuse('--no-cache builds all that the named units are made of; --with-deps adds nothing', 'leave out --with-deps')
+  if (values.all && values['with-deps'])
+    refuse('--all means every unit; --with-deps adds nothing', 'leave out --with-deps')
+  if (values.clean && values.force) refuse('--clean builds anew, as --force does', 'leave out --force')
+  if (values['no-cache'] && values.force) refuse('--no-cache builds anew, as --force does', 'leave out --force')
+}
+
 /** The names that were given, or with `--all` every one. @throws {YoeError} USAGE */
 async function targetsNamed(invocation: Targeted): Promise<readonly string[]> {
   const { values, positionals } = invocation
@@ -110,6 +148,17 @@ async function targetsNamed(invocation: Targeted): Promise<readonly string[]> {
   const names = everyTarget(await catalogOf(invocation), values.class)
   if (names.length > 0) return names
   throw new YoeError('USAGE', 'there is nothing to build', { hint: 'yoe list shows what the project has' })
+}
+
+/** `--list-targets` builds nothing, so options about building mean something else. @throws {YoeError} USAGE */
+function refuseBeside({ values, positionals }: BuildInvocation): void {
+  const about = ['force', 'clean', 'no-cache', 'with-deps', 'all', 'dry-run', 'keep-going', 'class', 'jobs'] as const
+  const given = about.find((name) => values[name] !== undefined && values[name] !== false)
+  const beside = given === undefined ? positionals[0] : `--${given}`
+  if (beside === undefined) return
+  throw new YoeError('USAGE', `--list-targets builds nothing: ${beside} says nothing beside it`, {
+    hint: 'yoe build --list-targets [--machine NAME] [--distro NAME]',
+  })
 }
 
 async function listTargets(invocation: ProjectInvocation): Promise<void> {

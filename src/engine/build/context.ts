@@ -31,6 +31,10 @@ export interface BuildContext {
   readonly offline: boolean
   /** Parallel jobs of one unit's tasks: `$NPROC`. */
   readonly processors: number
+  /** Nothing that earlier builds of the node left is used: no cache folders, nothing of developing. */
+  readonly clean?: boolean
+  /** Told now and then what a run's processes use together, in bytes. */
+  readonly memoryUsed?: (bytes: number) => void
   readonly maintainer: string
   /** Seconds since 1970; every time stamp in packages and images. */
   readonly sourceDateEpoch: number

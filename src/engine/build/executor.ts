@@ -3,7 +3,7 @@ import { userErrors, type YoeError } from '../errors.ts'
 import type { UnitOutcome } from '../events.ts'
 import { canonical } from '../plan/canonical.ts'
 import type { Node } from '../plan/graph.ts'
-import { dependenciesOf, manifestArch } from '../plan/graph.ts'
+import { dependenciesOf, inOrder, manifestArch } from '../plan/graph.ts'
 import { whyChanged } from '../plan/why.ts'
 import { listingsIn } from '../source/listing.ts'
 import { writeFailure } from '../store/disk.ts'
@@ -15,6 +15,10 @@ import type { BuildContext } from './context.ts'
 import { keyOf } from './context.ts'
 import { foldersOf } from './folders.ts'
 import { readLast } from './last.ts'
+import { Progress } from './progress.ts'
+import { Remembered } from './remembered.ts'
+import type { Share, Work } from './schedule.ts'
+import { longestPaths, memoryBudget, Places } from './schedule.ts'
 import type { UnitLog } from './unit-log.ts'
 import { openUnitLog } from './unit-log.ts'
 
@@ -24,8 +28,24 @@ export interface Produced {
   readonly path: string
 }
 
-/** How each kind of node is built; what they return is stored under the node's key. */
-export type BuildNode = (node: Node, log: UnitLog, results: Results) => Promise<readonly Produced[]>
+/**
+ * How each kind of node is built; what they return is stored under the node's key.
+ * @param context of the run, with the node's share of the machine
+ */
+export type BuildNode = (
+  node: Node,
+  log: UnitLog,
+  results: Results,
+  context: BuildContext,
+) => Promise<readonly Produced[]>
+
+/** That a node is built although its result is known. */
+export interface Rebuild {
+  /** Who wants it: `asked for by --force`. */
+  readonly why: string
+  /** From nothing, also without what its cache folders and developing have kept. */
+  readonly clean: boolean
+}
 
 /** Finished nodes, for those that need their files. */
 export interface Results {
@@ -47,12 +67,14 @@ export interface ExecuteOptions {
   /** Go on with what does not depend on a failed unit; otherwise only what is running ends. */
   readonly keepGoing: boolean
   /** Nodes to be built although their result is known. */
-  readonly force: ReadonlySet<Node>
+  readonly rebuild: ReadonlyMap<Node, Rebuild>
   /** Milliseconds since 1970 after which no unit is started. */
   readonly deadline?: number | undefined
   readonly remotes?: Remotes | undefined
   readonly signer?: CacheSigner | undefined
   readonly build: BuildNode
+  /** Bytes that what runs together is expected to use at most; default: most of what is available. */
+  readonly memoryBytes?: number
 }
 
 /** What became of one node. */
@@ -71,7 +93,8 @@ export interface NodeReport {
  * of its dependencies (frontier restore). Two processes that want one node build it once.
  *
  * @param finish what needs the results while the run is still open: nodes it asks for beyond the targets are made, too
- * @returns a report of every node that was looked at, in the order in which they ended; failures are in there, not thrown
+ * @returns a report of every node that was looked at, dependencies first, in the order of the targets; failures are in
+ *   there, not thrown
  */
 export async function execute(
   context: BuildContext,
@@ -79,7 +102,7 @@ export async function execute(
   options: ExecuteOptions,
   finish?: (results: Results) => Promise<void>,
 ): Promise<readonly NodeReport[]> {
-  const run = new Execution(context, options)
+  const run = new Execution(context, targets, options, await Remembered.read(context.store.root))
   const made = await Promise.allSettled(targets.map((node) => run.manifestOf(node)))
   try {
     for (const result of made) if (result.status === 'rejected') throw result.reason
@@ -90,7 +113,9 @@ export async function execute(
   } finally {
     await run.settled()
   }
-  return run.reports
+  const order = new Map(inOrder(targets).map((node, index) => [node, index]))
+  const place = ({ node }: NodeReport): number => order.get(node) ?? order.size
+  return run.reports.toSorted((a, b) => place(a) - place(b))
 }
 
 /** Thrown towards dependents; the failure itself is in the report of the node that it happened to. */
@@ -110,13 +135,22 @@ class Execution implements Results {
   readonly #options: ExecuteOptions
   readonly #wanted = new Map<Node, Promise<UnitManifest>>()
   readonly #saving: Promise<void>[] = []
-  readonly #slots: Slots
+  readonly #places: Places
+  readonly #remembered: Remembered
+  readonly #progress: Progress
+  readonly #expected: ReturnType<Remembered['expectations']>
+  readonly #paths: ReadonlyMap<Node, number>
   #stopped: string | undefined
 
-  constructor(context: BuildContext, options: ExecuteOptions) {
+  constructor(context: BuildContext, targets: readonly Node[], options: ExecuteOptions, remembered: Remembered) {
+    const { jobs, memoryBytes = memoryBudget() } = options
     this.#context = context
     this.#options = options
-    this.#slots = new Slots(options.jobs)
+    this.#places = new Places({ jobs, memoryBytes, processors: context.processors })
+    this.#remembered = remembered
+    this.#expected = remembered.expectations(targets)
+    this.#paths = longestPaths(targets, (node) => this.#expected(node).ms)
+    this.#progress = new Progress({ jobs, expected: this.#expected, paths: this.#paths, report: context.report })
   }
 
   manifestOf(node: Node): Promise<UnitManifest> {
@@ -131,6 +165,7 @@ class Execution implements Results {
   async settled(): Promise<void> {
     await Promise.allSettled(this.#wanted.values())
     await Promise.all(this.#saving)
+    await this.#remembered.save()
   }
 
   async #make(node: Node): Promise<UnitManifest> {
@@ -139,6 +174,7 @@ class Execution implements Results {
       const ms = outcome === 'built' ? (more.manifest?.facts.ms ?? 0) : performance.now() - start
       const errors = more.errors ?? []
       this.reports.push({ node, outcome, why, ms, ...more, errors })
+      this.#progress.ended(node)
       const [error] = errors
       this.#context.report({
         type: 'unit-ended',
@@ -149,16 +185,16 @@ class Execution implements Results {
       })
     }
     try {
-      const forced = this.#options.force.has(node)
-      const found = forced ? undefined : await this.#find(node)
+      const rebuild = this.#options.rebuild.get(node)
+      const found = await this.#find(node, rebuild)
       if (found !== undefined) {
-        end(found.outcome, found.outcome === 'restored' ? 'from a shared cache' : 'nothing changed', {
-          manifest: found.manifest,
-        })
-        return found.manifest
+        const { manifest, outcome } = found
+        end(outcome, outcome === 'restored' ? 'from a shared cache' : 'nothing changed', { manifest })
+        return manifest
       }
+      const work: Work = { path: this.#paths.get(node) ?? 0, memoryBytes: this.#expected(node).memoryBytes }
       await this.#dependencies(node)
-      const { manifest, why } = await this.#slots.use(() => this.#build(node, forced))
+      const { manifest, why } = await this.#places.use(work, (share) => this.#build(node, rebuild, work, share))
       end('built', why, { manifest })
       return manifest
     } catch (failure) {
@@ -170,10 +206,11 @@ class Execution implements Results {
       const errors = userErrors(await writeFailure(failure, this.#context.buildRoot))
       if (errors === undefined) throw failure
       const cancelled = errors.some((error) => error.code === 'CANCELLED')
-      if (!cancelled) await this.#rememberFailure(node, errors)
-      end(cancelled ? 'cancelled' : 'failed', errors[0]?.message ?? '', { errors })
+      // First, since its place is free by now.
       if (!this.#options.keepGoing || cancelled)
         this.#stopped ??= cancelled ? 'the build was stopped' : `${node.unit.name} failed`
+      if (!cancelled) await this.#rememberFailure(node, errors)
+      end(cancelled ? 'cancelled' : 'failed', errors[0]?.message ?? '', { errors })
       throw new Blocked(`${node.unit.name} ${cancelled ? 'was cancelled' : 'failed'}`)
     }
   }
@@ -186,16 +223,29 @@ class Execution implements Results {
   /** A result that is there already: here, or in a remote. */
   async #find(
     node: Node,
-  ): Promise<{ manifest: UnitManifest; outcome: 'cached' | 'restored'; why: string } | undefined> {
-    const local = await this.#local(node)
-    if (local !== undefined) {
-      await rm(foldersOf(this.#context.buildRoot, node).failed, { force: true })
-      return { manifest: local, outcome: 'cached', why: 'nothing changed' }
+    rebuild: Rebuild | undefined,
+  ): Promise<{ manifest: UnitManifest; outcome: 'cached' | 'restored' } | undefined> {
+    // What is started first is chosen among all that turns out to be ready, not among what was looked at first.
+    this.#places.hold()
+    try {
+      const local = rebuild === undefined ? await this.#local(node) : undefined
+      if (local !== undefined) {
+        await rm(foldersOf(this.#context.buildRoot, node).failed, { force: true })
+        return { manifest: local, outcome: 'cached' }
+      }
+    } finally {
+      this.#places.go()
     }
-    const restored = await this.#options.remotes?.restore(manifestArch(node), keyOf(this.#context, node).hash)
-    if (restored === undefined) return undefined
+    const restored =
+      rebuild === undefined
+        ? await this.#options.remotes?.restore(manifestArch(node), keyOf(this.#context, node).hash)
+        : undefined
+    if (restored === undefined) {
+      this.#progress.wanted(node)
+      return undefined
+    }
     await this.#remember(node)
-    return { manifest: restored.manifest, outcome: 'restored', why: `from ${restored.from}` }
+    return { manifest: restored.manifest, outcome: 'restored' }
   }
 
   async #local(node: Node): Promise<UnitManifest | undefined> {
@@ -206,28 +256,41 @@ class Execution implements Results {
     return present.every(Boolean) ? sealed.manifest : undefined
   }
 
-  async #build(node: Node, forced: boolean): Promise<{ manifest: UnitManifest; why: string }> {
+  async #build(
+    node: Node,
+    rebuild: Rebuild | undefined,
+    work: Work,
+    share: Share,
+  ): Promise<{ manifest: UnitManifest; why: string }> {
     const { store, report, buildRoot, signal } = this.#context
     const key = keyOf(this.#context, node)
     if (signal.aborted) this.#stopped ??= 'the build was stopped'
     if (this.#options.deadline !== undefined && Date.now() > this.#options.deadline)
       this.#stopped ??= 'the time for this job is over'
     if (this.#stopped !== undefined) throw new Blocked(this.#stopped)
-    await using _alone = await store.lock(`unit-${key.hash}`, { signal })
-    // Somebody else may have built it while this process waited for the lock.
-    const meanwhile = forced ? undefined : await this.#local(node)
+    // While another process builds it, its place here is for others.
+    const wait = <T>(freed: () => Promise<T>): Promise<T> => this.#places.pause(work, freed)
+    await using _alone = await store.lock(`unit-${key.hash}`, { signal, title: node.unit.name, wait })
+    const meanwhile = rebuild === undefined ? await this.#local(node) : undefined
     if (meanwhile !== undefined) return { manifest: meanwhile, why: 'another process built it just now' }
     const folders = foldersOf(buildRoot, node)
-    const why = forced
-      ? 'asked for by --force'
-      : whyChanged(await readLast(folders.last), key.inputs, listingsIn(store.root))
+    const why = rebuild?.why ?? whyChanged(await readLast(folders.last), key.inputs, listingsIn(store.root))
+    this.#progress.started(node)
     report({ type: 'unit-started', unit: node.id, title: node.unit.name, why, log: folders.log })
     const log = openUnitLog(folders.log, node.id, report)
     const start = performance.now()
     try {
       // Waiting for another node gives the place away, which that node may need.
-      const results: Results = { manifestOf: (other) => this.#slots.pause(() => this.manifestOf(other)) }
-      const produced = await this.#options.build(node, log, results)
+      const results: Results = { manifestOf: (other) => this.#places.pause(work, () => this.manifestOf(other)) }
+      let memoryBytes = 0
+      const produced = await this.#options.build(node, log, results, {
+        ...this.#context,
+        processors: share.processors,
+        clean: rebuild?.clean === true,
+        memoryUsed: (bytes) => {
+          memoryBytes = Math.max(memoryBytes, bytes)
+        },
+      })
       const files: UnitFile[] = []
       for (const { name, path } of produced) {
         const { sha256, size } = await store.objects.adopt(path)
@@ -242,6 +305,7 @@ class Execution implements Results {
         files,
         facts: { builtAt: Date.now(), ms: Math.round(performance.now() - start), builder: this.#context.builder },
       }
+      this.#remembered.note(node, { ms: manifest.facts.ms, memoryBytes })
       const sealed = seal(manifest, store.scope, this.#options.signer)
       await store.record(sealed)
       await this.#remember(node)
@@ -266,45 +330,5 @@ class Execution implements Results {
     const { hash } = keyOf(this.#context, node)
     const document = { hash, errors: errors.map(({ code, message }) => ({ code, message })) }
     await replaceFile(foldersOf(this.#context.buildRoot, node).failed, JSON.stringify(document)).catch(() => {})
-  }
-}
-
-/** A bound on work done at the same time, first come, first served. */
-class Slots {
-  #free: number
-  readonly #waiting: (() => void)[] = []
-
-  constructor(count: number) {
-    this.#free = count
-  }
-
-  async use<T>(work: () => Promise<T>): Promise<T> {
-    await this.#take()
-    try {
-      return await work()
-    } finally {
-      this.#give()
-    }
-  }
-
-  /** For work that holds a place and only waits for a while. */
-  async pause<T>(wait: () => Promise<T>): Promise<T> {
-    this.#give()
-    try {
-      return await wait()
-    } finally {
-      await this.#take()
-    }
-  }
-
-  async #take(): Promise<void> {
-    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#free--
-  }
-
-  #give(): void {
-    const next = this.#waiting.shift()
-    if (next === undefined) this.#free++
-    else next()
   }
 }

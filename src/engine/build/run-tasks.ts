@@ -178,6 +178,7 @@ class TaskRun {
       network: task.network,
       identity: 'user',
       limits: defaultLimits,
+      memoryUsed: context.memoryUsed,
       output: (chunk) => {
         capture?.add(chunk)
         log.write(chunk)

@@ -36,7 +36,10 @@ export function openUnitLog(path: string, unit: string, report: Reporter): UnitL
     path,
     write: (chunk) => lines.push(chunk),
     line: (text) => own(text),
-    note: (text) => own(`=== ${text}`),
+    note(text) {
+      own(`=== ${text}`)
+      report({ type: 'unit-phase', unit, title: text })
+    },
     excerpt() {
       lines.end()
       return { path, tail: file.tail(shownLines) }

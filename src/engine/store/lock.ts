@@ -14,6 +14,8 @@ export interface LockOptions {
   readonly shared?: boolean
   /** Told once when somebody else holds it: who, as they said, and since when. */
   readonly waiting?: (holder: string) => void
+  /** Around the time that is spent waiting for somebody else. */
+  readonly wait?: <T>(until: () => Promise<T>) => Promise<T>
   readonly signal?: AbortSignal | undefined
 }
 
@@ -31,7 +33,8 @@ export async function lockFile(path: string, options: LockOptions = {}): Promise
     try {
       if (!(await flock(fd, ['--nonblock'], options))) {
         options.waiting?.(holderOf(path))
-        await flock(fd, [], options)
+        const { wait = (until) => until() } = options
+        await wait(() => flock(fd, [], options))
       }
       // Whoever held it may have removed the file: then this is a lock on nothing.
       if (isStill(fd, path)) return held(fd, path, options.shared === true)

@@ -138,11 +138,13 @@ export class Store {
    * One holder at a time, among all processes that share this cache: so a unit that two want is built once.
    *
    * @param name letters, digits, `.`, `_` and `-`
+   * @param options `title`: what it is called towards people who wait for it; default: its name
    */
-  lock(name: string, options: LockOptions = {}): Promise<Lock> {
+  lock(name: string, options: LockOptions & { readonly title?: string } = {}): Promise<Lock> {
     if (!/^[\w.-]{1,200}$/.test(name)) throw new TypeError(`no lock is called ${name}`)
     return lockFile(join(this.root, 'locks', name), {
-      waiting: (holder) => this.#report({ type: 'notice', message: `waiting for ${name}: ${holder} has it` }),
+      waiting: (holder) =>
+        this.#report({ type: 'notice', message: `waiting for ${options.title ?? name}: ${holder} has it` }),
       ...options,
     })
   }
