@@ -171,13 +171,13 @@ export const files: Builtin = Object.assign(
 
 /** Where a step writes: under a variable of the task, without ways out of it. */
 const destination = named({
-  pattern: /^\$[A-Z]+(?!.*\/\.\.(?:\/|$))\/[^\0\n]{1,1000}$/,
+  pattern: /^\$[A-Z_]+(?!.*\/\.\.(?:\/|$))\/[^\0\n]{1,1000}$/,
   says: 'a path under a variable, such as "$DESTDIR/etc/app.conf"',
 })
 
 /** In a running function also below a folder that its `ctx` names. */
 const runningDestination = named({
-  pattern: /^(?:\$[A-Z]+|\/build\/[a-z]+)(?!.*\/\.\.(?:\/|$))\/[^\0\n]{1,1000}$/,
+  pattern: /^(?:\$[A-Z_]+|\/build\/[a-z]+)(?!.*\/\.\.(?:\/|$))\/[^\0\n]{1,1000}$/,
   says: 'a path under a variable or a folder of the task, such as "$DESTDIR/etc/app.conf" or ctx.destdir + "/etc/app.conf"',
 })
 
