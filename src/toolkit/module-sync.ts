@@ -203,11 +203,11 @@ export async function writeDown(
   const { report } = workspace
   try {
     const after = await addToLock(workspace, missing)
-    const count = (kind: 'module' | 'source'): string => {
+    const count = (kind: 'module' | 'source' | 'image'): string => {
       const number = missing.filter((entry) => entry.kind === kind).length
       return number === 0 ? '' : `${number} ${kind}${number === 1 ? '' : 's'}`
     }
-    const what = [count('module'), count('source')].filter((text) => text !== '').join(' and ')
+    const what = [count('module'), count('source'), count('image')].filter((text) => text !== '').join(' and ')
     report({
       type: 'notice',
       message: `yoe.lock keeps ${what} where ${missing.length === 1 ? 'it is' : 'they are'} now: commit it`,

@@ -13,6 +13,7 @@ import type { Catalog, OpenFeed } from './catalog-view.ts'
 import { openCatalog, withProject } from './catalog-view.ts'
 import { distroChoice, imageChoice } from './choices.ts'
 import { readContents } from './contents.ts'
+import { pinImagesNow, unpinnedImages } from './image-pins.ts'
 import { knownClosures } from './known-closures.ts'
 import { readLock } from './lock-file.ts'
 import { pinNow, unpinned } from './pins.ts'
@@ -96,6 +97,11 @@ export async function planCatalog(catalog: Catalog, names: readonly string[]): P
   const missing = unpinned(targets)
   if (missing.length > 0) {
     const pinned = await pinNow(workspace, readLock(workspace), project, missing)
+    return planCatalog(withProject(catalog, pinned), names)
+  }
+  const images = unpinnedImages(targets)
+  if (images.length > 0) {
+    const pinned = await pinImagesNow(workspace, readLock(workspace), project, images)
     return planCatalog(withProject(catalog, pinned), names)
   }
   const absolute = placeResolver(catalog.evaluated)

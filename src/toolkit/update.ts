@@ -1,7 +1,7 @@
 import { hostArch } from '#engine/arch.ts'
 import { userErrors, YoeError } from '#engine/errors.ts'
-import type { FeedLock, Lock, LockEntry, ModuleLock, SourceLock } from '#engine/modules/lock.ts'
-import { emptyLock, entriesOf, keyOf, moduleEntry, sourceEntry } from '#engine/modules/lock.ts'
+import type { FeedLock, ImageLock, Lock, LockEntry, ModuleLock, SourceLock } from '#engine/modules/lock.ts'
+import { emptyLock, entriesOf, imageEntry, keyOf, moduleEntry, sourceEntry } from '#engine/modules/lock.ts'
 import { isCommit } from '#engine/modules/reference.ts'
 import { didYouMean } from '#engine/nearest.ts'
 import type { Project } from '#engine/project/model.ts'
@@ -10,6 +10,7 @@ import { fetcherOf } from './fetching.ts'
 import { formatOf } from './formats.ts'
 import type { ImageChange } from './image-changes.ts'
 import { imageChanges, imageContents } from './image-changes.ts'
+import { askImages, movingImage } from './image-pins.ts'
 import { editLock, readLock } from './lock-file.ts'
 import { moduleAddresses } from './module-sync.ts'
 import { syncWith } from './modules.ts'
@@ -19,7 +20,7 @@ import type { Workspace } from './workspace.ts'
 import { loadProject } from './workspace.ts'
 
 export interface UpdateOptions {
-  /** `modules`, `feeds`, `sources`, or the name of a module, feed or unit; undefined: everything. */
+  /** `modules`, `feeds`, `sources`, `images`, or the name of a module, feed or unit; undefined: everything. */
   readonly asked: string | undefined
   /** A machine whose feeds are locked, too, beside those that the project is built for. */
   readonly machine: string | undefined
@@ -30,8 +31,8 @@ export interface UpdateOptions {
 /** An entry of yoe.lock that is not what it was. */
 export type LockChange =
   | {
-      readonly kind: 'module' | 'source'
-      /** Module, or units. */
+      readonly kind: 'module' | 'source' | 'image'
+      /** Module, units, or containers. */
       readonly name: string
       readonly from: string
       readonly ref: string
@@ -69,9 +70,9 @@ export async function updateLock(opened: Workspace, options: UpdateOptions): Pro
     env: { ...opened.env, CI: undefined, YOE_LOCKED: undefined },
   }
   const before = readOld(workspace, options)
-  const images = await imageContents(looking(workspace)).catch(() => undefined)
+  const contentsBefore = await imageContents(looking(workspace)).catch(() => undefined)
   const asked = options.asked?.replace(/^@/, '')
-  const wants = (kind: 'modules' | 'sources' | 'feeds', name: string): boolean =>
+  const wants = (kind: 'modules' | 'sources' | 'feeds' | 'images', name: string): boolean =>
     asked === undefined || asked === kind || asked === name
 
   const state = { lock: before, locked: false, writable: false }
@@ -84,12 +85,13 @@ export async function updateLock(opened: Workspace, options: UpdateOptions): Pro
 
   const loaded = await loadProject(workspace, undefined)
   const { project } = loaded
-  const kinds = ['modules', 'feeds', 'sources']
+  const kinds = ['modules', 'feeds', 'sources', 'images']
   const units = project.units.flatMap((unit) => movingSource(unit) ?? [])
+  const containers = project.units.flatMap((unit) => movingImage(unit) ?? [])
   const names = [
     ...modules.map(({ name }) => name),
     ...project.feeds.map(({ id }) => id),
-    ...units.map(({ unit }) => unit.name),
+    ...[...units, ...containers].map(({ unit }) => unit.name),
   ]
   if (asked !== undefined && ![...kinds, ...names].includes(asked)) {
     throw new YoeError('USAGE', `nothing that yoe.lock keeps is called "${asked}"`, {
@@ -97,19 +99,32 @@ export async function updateLock(opened: Workspace, options: UpdateOptions): Pro
         didYouMean(asked, [...kinds, ...names]) ?? `yoe update takes ${kinds.join(', ')}, or a module, feed or unit`,
     })
   }
-  const known = new Set(before.sources.map(keyOf))
+  const known = new Set([...before.sources, ...before.images].map(keyOf))
   const moving = units.filter(
     ({ unit, source }) =>
       wants('sources', unit.name) && (unit.name === asked || known.has(keyOf(sourceEntry(source, '')))),
   )
   const sources = await askSources(loaded.workspace, project, moving)
+  const images = await askImages(
+    loaded.workspace,
+    project,
+    containers.filter(
+      ({ unit, image }) =>
+        wants('images', unit.name) && (unit.name === asked || known.has(keyOf(imageEntry(image, '')))),
+    ),
+  )
   const feeds = await latestFeeds(loaded.workspace, project, before, options.machine, (id) => wants('feeds', id))
   await editLock(workspace, (lock) =>
     withFeeds(
-      withSources(
-        lock,
-        sources,
-        units.map((one) => sourceEntry(one.source, '')),
+      withImages(
+        withSources(
+          lock,
+          sources,
+          units.map((one) => sourceEntry(one.source, '')),
+          options,
+        ),
+        images,
+        containers.map(({ image }) => imageEntry(image, '')),
         options,
       ),
       feeds,
@@ -118,24 +133,28 @@ export async function updateLock(opened: Workspace, options: UpdateOptions): Pro
 
   // Planning pins what no lock had yet, and fetches the lists that the next build needs anyway; who asks for a module alone,
   // of which nothing can be compared, need not wait for them.
-  const compared = images !== undefined && images.size > 0
-  const plans = compared || asked === undefined || asked === 'feeds' || asked === 'sources'
+  const compared = contentsBefore !== undefined && contentsBefore.size > 0
+  const plans = compared || asked === undefined || ['feeds', 'sources', 'images'].includes(asked)
   const contents = plans ? await imageContents(workspace) : new Map()
   const after = readLock(workspace).lock
-  const nameOf = (entry: ModuleLock | SourceLock): string =>
-    entry.kind === 'module'
-      ? (used.find((one) => keyOf(one.entry) === keyOf(entry))?.name ?? '')
-      : units
-          .filter((one) => keyOf(sourceEntry(one.source, '')) === keyOf(entry))
-          .map(({ unit }) => unit.name)
-          .join(', ')
+  const nameOf = (entry: ModuleLock | SourceLock | ImageLock): string => {
+    if (entry.kind === 'module') return used.find((one) => keyOf(one.entry) === keyOf(entry))?.name ?? ''
+    const own =
+      entry.kind === 'image'
+        ? containers.filter(({ image }) => keyOf(imageEntry(image, '')) === keyOf(entry))
+        : units.filter(({ source }) => keyOf(sourceEntry(source, '')) === keyOf(entry))
+    return own.map(({ unit }) => unit.name).join(', ')
+  }
   const tags = new Set(synced.filter((one) => one.asked === 'tag').map(({ name }) => name))
   const changes = await Promise.all(
     changed(before, after).map((change) => told(loaded.workspace, change, nameOf, tags)),
   )
   // A feed of several components has several entries.
   const once = new Map(changes.flat().map((change) => [JSON.stringify(change), change]))
-  return { changes: [...once.values()], images: images === undefined ? [] : imageChanges(images, contents) }
+  return {
+    changes: [...once.values()],
+    images: contentsBefore === undefined ? [] : imageChanges(contentsBefore, contents),
+  }
 }
 
 /** The workspace of somebody who asks nobody and writes nothing down. */
@@ -174,6 +193,22 @@ function withSources(
   const kept = entriesOf(lock).filter((entry) => {
     if (entry.kind !== 'source') return true
     const stale = !used.has(keyOf(entry)) && (prune || declared.some(({ url }) => url === entry.url))
+    return !now.has(keyOf(entry)) && !stale
+  })
+  return [...kept, ...moved]
+}
+
+function withImages(
+  entries: readonly LockEntry[],
+  moved: readonly ImageLock[],
+  declared: readonly ImageLock[],
+  { prune }: UpdateOptions,
+): readonly LockEntry[] {
+  const now = new Set(moved.map(keyOf))
+  const used = new Set(declared.map(keyOf))
+  const kept = entries.filter((entry) => {
+    if (entry.kind !== 'image') return true
+    const stale = !used.has(keyOf(entry)) && (prune || declared.some(({ name }) => name === entry.name))
     return !now.has(keyOf(entry)) && !stale
   })
   return [...kept, ...moved]
@@ -228,7 +263,7 @@ function changed(before: Lock, after: Lock): readonly Difference[] {
   const old = new Map(entriesOf(before).map((entry) => [keyOf(entry), entry]))
   const now = new Map(entriesOf(after).map((entry) => [keyOf(entry), entry]))
   const said = (entry: LockEntry | undefined): string | undefined =>
-    entry?.kind === 'feed' ? entry.sha256 : entry?.commit
+    entry?.kind === 'feed' || entry?.kind === 'image' ? entry.sha256 : entry?.commit
   return [...new Set([...old.keys(), ...now.keys()])]
     .sort()
     .map((key) => ({ before: old.get(key), after: now.get(key) }))
@@ -238,7 +273,7 @@ function changed(before: Lock, after: Lock): readonly Difference[] {
 async function told(
   workspace: Workspace,
   { before, after }: Difference,
-  nameOf: (entry: ModuleLock | SourceLock) => string,
+  nameOf: (entry: ModuleLock | SourceLock | ImageLock) => string,
   tags: ReadonlySet<string>,
 ): Promise<readonly LockChange[]> {
   const entry = after ?? before
@@ -247,8 +282,15 @@ async function told(
     const [was, is] = [before, after].map((one) => (one?.kind === 'feed' ? one.date : undefined))
     return [{ kind: 'feed', name: entry.id, arch: entry.arch, before: was, after: is }]
   }
-  const [was, is] = [before, after].map((one) => (one === undefined || one.kind === 'feed' ? undefined : one.commit))
   const name = nameOf(entry)
+  if (entry.kind === 'image') {
+    const [was, is] = [before, after].map((one) => (one?.kind === 'image' ? one.sha256 : undefined))
+    const { name: from, tag: ref } = entry
+    return [{ kind: 'image', name, from, ref, tagMoved: false, before: was, after: is, commits: undefined }]
+  }
+  const [was, is] = [before, after].map((one) =>
+    one === undefined || one.kind === 'feed' || one.kind === 'image' ? undefined : one.commit,
+  )
   const isTag = entry.kind === 'source' ? entry.refKind === 'tag' : tags.has(name)
   const moved = was !== undefined && is !== undefined
   const commits = entry.kind === 'module' && moved ? await countBetween(workspace, entry, was, is) : undefined

@@ -10,6 +10,7 @@ import type { Project } from '#engine/project/model.ts'
 import { shippedModules } from './assets.ts'
 import { checkCachePlace } from './cache-place.ts'
 import { engineState } from './engine-state.ts'
+import { pinImages } from './image-pins.ts'
 import { keepProject, readKeptProject } from './kept-project.ts'
 import { readLocal } from './local/file.ts'
 import type { Local } from './local/settings.ts'
@@ -119,7 +120,7 @@ export function knownProject(workspace: Workspace, machine: string | undefined):
 }
 
 function loaded(workspace: Workspace, evaluated: Evaluated, lock: Lock): Loaded {
-  const project = pinSources(evaluated.project, lock)
+  const project = pinImages(pinSources(evaluated.project, lock), lock)
   return { ...evaluated, project, workspace: settled(workspace, project) }
 }
 

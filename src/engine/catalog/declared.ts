@@ -53,7 +53,8 @@ function collect(
   }
   switch (unit.kind) {
     case 'toolchain':
-      if (!unit.provides.includes('tools')) add('container', 'tools')
+      if (unit.packages.length > 0 && !unit.provides.includes('tools')) add('container', 'tools')
+      for (const { container } of unit.dockerfile?.bases ?? []) add('container', container)
       // Units take no part in what compiles them.
       for (const name of unit.packages)
         needs.set(`runtime ${name}`, { relation: 'runtime', name, unit: undefined, alternative: false, virtual: false })

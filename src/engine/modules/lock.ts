@@ -40,7 +40,16 @@ export interface FeedLock {
   readonly sha256: string
 }
 
-export type LockEntry = ModuleLock | SourceLock | FeedLock
+/** What a tag of an image of a registry means: its manifest, or the index of its manifests for each platform. */
+export interface ImageLock {
+  readonly kind: 'image'
+  /** With its registry: `docker.io/library/golang`. */
+  readonly name: string
+  readonly tag: string
+  readonly sha256: string
+}
+
+export type LockEntry = ModuleLock | SourceLock | FeedLock | ImageLock
 
 /** An entry, and its line in yoe.lock. */
 export type Locked<E extends LockEntry = LockEntry> = E & { readonly line: number }
@@ -50,9 +59,10 @@ export interface Lock {
   readonly modules: readonly Locked<ModuleLock>[]
   readonly sources: readonly Locked<SourceLock>[]
   readonly feeds: readonly Locked<FeedLock>[]
+  readonly images: readonly Locked<ImageLock>[]
 }
 
-export const emptyLock: Lock = { modules: [], sources: [], feeds: [] }
+export const emptyLock: Lock = { modules: [], sources: [], feeds: [], images: [] }
 
 export const lockFile = 'yoe.lock'
 
@@ -63,6 +73,8 @@ const address = /^[^\s\u0000-\u001f\u007f"']{1,2100}$/
 const ref = /^[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,199}$/
 const path = /^(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9_.][A-Za-z0-9._+~:/-]{0,499}$/
 const word = /^[A-Za-z0-9][A-Za-z0-9._+~/-]{0,199}$/
+const image = /^[a-z0-9][a-z0-9.:_/-]{2,399}$/
+const tag = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 const commit = /^[0-9a-f]{40}$/
 const sha256 = /^[0-9a-f]{64}$/
 const date = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
@@ -73,6 +85,7 @@ const fields = {
   module: { url: address, ref, path, commit },
   source: { url: address, tag: ref, branch: ref, commit },
   feed: { id: word, arch: word, suite: word, date, path, size, sha256 },
+  image: { name: image, tag, sha256 },
 } as const
 
 type Kind = keyof typeof fields
@@ -133,13 +146,13 @@ export function parseLock(text: string): Lock {
   if (errors.length > 0) throw new YoeErrors(errors)
   const ofKind = <K extends Kind>(kind: K) =>
     entries.filter((entry): entry is Locked<Extract<LockEntry, { kind: K }>> => entry.kind === kind)
-  return { modules: ofKind('module'), sources: ofKind('source'), feeds: ofKind('feed') }
+  return { modules: ofKind('module'), sources: ofKind('source'), feeds: ofKind('feed'), images: ofKind('image') }
 }
 
 function parseLine(content: string, bad: (message: string) => undefined): LockEntry | undefined {
   const [kind = '', ...parts] = content.split(' ')
-  if (kind !== 'module' && kind !== 'source' && kind !== 'feed')
-    return bad(`a line begins with module, source or feed, not ${JSON.stringify(kind.slice(0, 40))}`)
+  if (kind !== 'module' && kind !== 'source' && kind !== 'feed' && kind !== 'image')
+    return bad(`a line begins with module, source, feed or image, not ${JSON.stringify(kind.slice(0, 40))}`)
   const values = new Map<string, string>()
   const table: Readonly<Record<string, RegExp>> = fields[kind]
   for (const part of parts) {
@@ -173,6 +186,9 @@ function parseLine(content: string, bad: (message: string) => undefined): LockEn
         size: Number(value('size')),
         sha256: value('sha256'),
       }
+    case 'image':
+      if (!values.has('tag')) return bad('tag is missing')
+      return { kind, name: value('name'), tag: value('tag'), sha256: value('sha256') }
     default:
       return kind satisfies never
   }
@@ -192,6 +208,8 @@ export function keyOf(entry: LockEntry): string {
       return `2 source ${entry.url} ${entry.refKind} ${entry.ref}`
     case 'feed':
       return `3 feed ${entry.id} ${entry.arch} ${entry.path}`
+    case 'image':
+      return `4 image ${entry.name} ${entry.tag}`
     default:
       return entry satisfies never
   }
@@ -215,6 +233,8 @@ function formatEntry(entry: LockEntry): string {
       return `source url=${entry.url} ${entry.refKind}=${entry.ref} commit=${entry.commit}`
     case 'feed':
       return `feed id=${entry.id} arch=${entry.arch} suite=${entry.suite} date=${entry.date} path=${entry.path} size=${entry.size} sha256=${entry.sha256}`
+    case 'image':
+      return `image name=${entry.name} tag=${entry.tag} sha256=${entry.sha256}`
     default:
       return entry satisfies never
   }
@@ -230,7 +250,12 @@ export function sourceEntry({ url, ref, refKind }: Omit<SourceLock, 'kind' | 'co
   return { kind: 'source', url: canonicalUrl(url), refKind, ref, commit }
 }
 
+/** The entry of a tag of an image. */
+export function imageEntry({ name, tag }: Pick<ImageLock, 'name' | 'tag'>, sha256: string): ImageLock {
+  return { kind: 'image', name, tag, sha256 }
+}
+
 /** All entries of a lock, without their lines. */
 export function entriesOf(lock: Lock): readonly LockEntry[] {
-  return [...lock.modules, ...lock.sources, ...lock.feeds].map(({ line: _, ...entry }) => entry)
+  return [...lock.modules, ...lock.sources, ...lock.feeds, ...lock.images].map(({ line: _, ...entry }) => entry)
 }

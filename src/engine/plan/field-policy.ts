@@ -24,7 +24,7 @@ export const packageFields: FieldPolicy<PackageUnit> = {
   version: 'in',
   release: 'in',
   description: 'in',
-  license: 'out', // no package says it
+  license: 'in', // packages are checked for it
   module: 'out',
   at: 'out',
   builtVia: 'out',
@@ -50,8 +50,10 @@ export const packageFields: FieldPolicy<PackageUnit> = {
   tasks: 'in',
   subpackages: 'in',
   extraSubpackages: 'in',
+  permissions: 'in',
   qaSkip: 'in',
   tests: 'out', // they look at the result and do not change it
+  upstreamTests: 'in',
   extra: 'in',
   extensions: 'out', // what they add is in the fields that they add to
 }
@@ -68,6 +70,8 @@ export const toolchainFields: FieldPolicy<ToolchainUnit> = {
   builtVia: 'out',
   distros: 'in',
   packages: 'out', // as the closure
+  image: 'out', // as its digest
+  dockerfile: 'out', // as what the folder holds, and the hashes of its bases
   provides: 'out',
 }
 

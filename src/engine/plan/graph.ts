@@ -10,14 +10,19 @@ interface NodeBase {
   readonly distro: string
 }
 
-/** A root file system for tasks: packages of the distro's feeds, installed. */
+/** A root file system for tasks: packages of the distro's feeds, installed; an image of a registry; or what Docker builds. */
 export interface ToolchainNode extends NodeBase {
   readonly kind: 'toolchain'
   readonly unit: ToolchainUnit
-  /** The closure, dependencies first. */
+  /** The closure, dependencies first; empty where the root is made otherwise. */
   readonly packages: readonly PackageRecord[]
-  /** Whose programs install it; undefined for the tools themselves, which the host's installer makes. */
+  /**
+   * Whose programs install it; undefined for the tools themselves, which the host's installer makes, and for what is not
+   * made of packages.
+   */
   readonly tools: ToolchainNode | undefined
+  /** What the `FROM` of its Dockerfile mean, by how they stand there. */
+  readonly bases?: ReadonlyMap<string, ToolchainNode>
 }
 
 /** A unit to be built into packages. */
@@ -26,6 +31,8 @@ export interface PackageNode extends NodeBase {
   readonly unit: PackageUnit
   /** Undefined for units without tasks: nothing runs for them. */
   readonly toolchain: ToolchainNode | undefined
+  /** Whose programs unpack its source and sysroot, where `toolchain` is no root of packages and may have none. */
+  readonly unpacker?: ToolchainNode
   /** The roots of tasks that name a container of their own, by that name. */
   readonly containers: ReadonlyMap<string, ToolchainNode>
   /** Units whose packages are in the sysroot: build dependencies and all they need, dependencies first. */
@@ -64,9 +71,9 @@ export function manifestArch(node: Node): Arch | 'noarch' {
 export function dependenciesOf(node: Node): readonly Node[] {
   switch (node.kind) {
     case 'toolchain':
-      return node.tools === undefined ? [] : [node.tools]
+      return [...new Set([...(node.tools === undefined ? [] : [node.tools]), ...(node.bases?.values() ?? [])])]
     case 'package':
-      return [...rootsOf(node), ...node.sysroot]
+      return [...new Set([...rootsOf(node), ...(node.unpacker === undefined ? [] : [node.unpacker]), ...node.sysroot])]
     case 'image':
       return [node.tools, ...node.units]
     default:

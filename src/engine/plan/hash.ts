@@ -1,4 +1,5 @@
 import type { PackageRecord } from '../catalog/package.ts'
+import { imageText } from '../containers/reference.ts'
 import { consoleOf } from '../project/console.ts'
 import type {
   ImageUser,
@@ -47,6 +48,7 @@ export function placesOf(nodes: readonly Node[]): readonly Place[] {
   const add = (place: Place): unknown => places.set(`${place.module}//${place.path}`, place)
   for (const node of inOrder(nodes)) {
     if (node.kind === 'image') node.unit.overlays.forEach(add)
+    if (node.kind === 'toolchain' && node.unit.dockerfile !== undefined) add(node.unit.dockerfile.context)
     if (node.kind !== 'package') continue
     if (node.unit.source?.kind === 'path') add(node.unit.source.place)
     node.unit.patches.forEach(add)
@@ -99,7 +101,7 @@ function documentOf(
 ): Document {
   switch (node.kind) {
     case 'toolchain':
-      return toolchainDocument(node, hashOf)
+      return toolchainDocument(node, contentOf, hashOf)
     case 'package':
       return {
         project: name,
@@ -120,10 +122,25 @@ function mayRender({ tasks }: PackageUnit): boolean {
   )
 }
 
-function toolchainDocument(node: ToolchainNode, hashOf: (node: Node) => string): Document {
+function toolchainDocument(node: ToolchainNode, contentOf: ContentDigests, hashOf: (node: Node) => string): Document {
+  const { image, dockerfile } = node.unit
+  const common = { unit: pick(node.unit, toolchainFields), arch: node.arch }
+  if (image !== undefined) {
+    if (image.digest === undefined) throw new TypeError(`${imageText(image)} is not pinned yet`)
+    // Whatever it is called and wherever it comes from.
+    return { image: image.digest, arch: node.arch }
+  }
+  if (dockerfile !== undefined) {
+    const bases = [...(node.bases ?? [])].map(([from, base]) => [from, hashOf(base)] as const)
+    const { file, network } = dockerfile
+    return {
+      ...common,
+      dockerfile: { content: contentOf(dockerfile.context), file, network },
+      bases: Object.fromEntries(byName(bases)),
+    }
+  }
   return {
-    unit: pick(node.unit, toolchainFields),
-    arch: node.arch,
+    ...common,
     packages: packageDigests(node.packages),
     ...(node.tools === undefined ? {} : { tools: hashOf(node.tools) }),
   }

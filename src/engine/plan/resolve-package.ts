@@ -11,7 +11,7 @@ import { forDistro } from './unit-records.ts'
 export function resolvePackage(resolving: Resolving, unit: PackageUnit): PackageNode | undefined {
   const { arch, view } = resolving.universe
   const before = resolving.errors.length
-  const { toolchain, containers } = rootsFor(resolving, unit)
+  const { toolchain, containers, unpacker } = rootsFor(resolving, unit)
   const sysroot = new Sysroot(resolving, unit)
   const deps = [...unit.deps, ...forDistro(unit.distroDeps, view.distro)]
   // By name, so that the order of a list means nothing.
@@ -37,6 +37,7 @@ export function resolvePackage(resolving: Resolving, unit: PackageUnit): Package
     arch,
     distro: view.distro,
     toolchain,
+    ...(unpacker === undefined ? {} : { unpacker }),
     containers,
     sysroot: sysroot.units,
     sysrootFeed: closure.filter(besides([toolchain, ...containers.values()])),
@@ -46,10 +47,7 @@ export function resolvePackage(resolving: Resolving, unit: PackageUnit): Package
   }
 }
 
-function rootsFor(
-  resolving: Resolving,
-  unit: PackageUnit,
-): { readonly toolchain: ToolchainNode | undefined; readonly containers: ReadonlyMap<string, ToolchainNode> } {
+function rootsFor(resolving: Resolving, unit: PackageUnit): Pick<PackageNode, 'toolchain' | 'unpacker' | 'containers'> {
   const host = unit.containerArch === 'host'
   const toolchain = unit.tasks.length === 0 ? undefined : resolving.toolchain(unit.container, unit, host)
   const named = new Set(unit.tasks.flatMap(({ container }) => (container === undefined ? [] : [container])))
@@ -58,7 +56,9 @@ function rootsFor(
     const node = resolving.toolchain(name, unit, host)
     if (node !== undefined) containers.set(name, node)
   }
-  return { toolchain, containers }
+  const made = toolchain !== undefined && toolchain.packages.length === 0
+  const unpacker = made ? resolving.toolchain('tools', unit, host) : undefined
+  return { toolchain, containers, ...(unpacker === undefined ? {} : { unpacker }) }
 }
 
 /** Whether a package is missing in some root that the unit's tasks run in: what all have is not unpacked again. */

@@ -49,6 +49,12 @@ function phrasesOf(change: Change, documents: Documents): readonly string[] {
       return ['the toolchain changed']
     case 'tools':
       return ['the tools changed']
+    case 'image':
+      return ['its image of a registry is another one']
+    case 'dockerfile':
+      return name === 'content' ? contentPhrases('its Dockerfile', change, documents) : [`its ${name} changed`]
+    case 'bases':
+      return [`its base ${name} changed`]
     case 'engine':
       return [engineChanged]
     case 'unit':

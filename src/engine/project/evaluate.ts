@@ -8,6 +8,7 @@ import type { ModuleSource } from '../modules/source.ts'
 import { didYouMean } from '../nearest.ts'
 import { builtins } from './builtins/all.ts'
 import type { Builtin } from './builtins/builtin.ts'
+import { impliedContainers } from './builtins/container.ts'
 import type { Declarations, ProjectDeclaration } from './declarations.ts'
 import { DeclaredNames } from './declared-names.ts'
 import { decidingProject } from './delegation.ts'
@@ -95,7 +96,11 @@ class Evaluation {
     this.#star.throwErrors()
     const identified = await identifyFunctions(extended.units, this.#declarations, this.#star.files)
     this.#star.throwErrors()
-    return { project: projectOf(identified), machine: chosen, facts: this.#star.files.facts }
+    return {
+      project: projectOf([...identified, ...impliedContainers(identified)]),
+      machine: chosen,
+      facts: this.#star.files.facts,
+    }
   }
 
   async modules(): Promise<readonly ModuleInfo[]> {

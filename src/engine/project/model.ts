@@ -1,5 +1,7 @@
 import type { Arch } from '../arch.ts'
 import type { Alternatives, Dependency, Provided } from '../catalog/package.ts'
+import type { Base } from '../containers/dockerfile.ts'
+import type { ImageReference } from '../containers/reference.ts'
 import type { Position } from '../errors.ts'
 import type { GitModule } from '../modules/reference.ts'
 
@@ -134,13 +136,25 @@ export interface PackageUnit extends UnitBase {
   readonly subpackages: readonly ('dev' | 'dbg')[]
   /** Suffix of a package's name to the patterns of paths that it takes. */
   readonly extraSubpackages: Readonly<Record<string, readonly string[]>>
+  /** Absolute path in the package to what its mode, owner and capabilities shall be, whatever tasks left. */
+  readonly permissions: Readonly<Record<string, Permission>>
   /** Package check that is not made, to the reason. */
   readonly qaSkip: Readonly<Record<string, string>>
   readonly tests: readonly Check[]
+  /** A task of `tasks` installs the upstream's own suite below `/usr/lib/yoe-tests/<unit>`: the package `<unit>-tests`. */
+  readonly upstreamTests: boolean
   /** Extra keyword arguments: template context. */
   readonly extra: Readonly<Record<string, Json>>
   /** The `extend(…)` calls whose additions are in the fields above. */
   readonly extensions: readonly Extension[]
+}
+
+/** What a file or folder of a package is allowed; what is absent stays as tasks left it, and belongs to root. */
+export interface Permission {
+  readonly mode?: number
+  readonly owner?: { readonly user: string; readonly group: string }
+  /** As setcap(8) takes it: `cap_net_raw+ep`. */
+  readonly capabilities?: string
 }
 
 /** A call that added to a unit, and the class functions between it and the builtin, outermost first. */
@@ -149,11 +163,32 @@ export interface Extension {
   readonly via: readonly string[]
 }
 
-/** A unit whose result is a root file system to run tasks in: packages of the distro's own feed. */
+/**
+ * A unit whose result is a root file system to run tasks in: packages of the distro's own feed, else an image of a
+ * registry, else what Docker builds.
+ */
 export interface ToolchainUnit extends UnitBase {
   readonly kind: 'toolchain'
+  /** Empty where the root is made otherwise. */
   readonly packages: readonly string[]
+  readonly image?: ContainerImage
+  readonly dockerfile?: Dockerfile
   readonly provides: readonly string[]
+}
+
+/** An image of a registry. Without a digest of its own, `yoe.lock` holds what the tag means. */
+export interface ContainerImage extends ImageReference {
+  readonly at: Position
+}
+
+/** A folder with a Dockerfile, all of which decides. */
+export interface Dockerfile {
+  readonly context: Place
+  /** Below the context. */
+  readonly file: string
+  /** Whether its RUN instructions reach the network. */
+  readonly network: boolean
+  readonly bases: readonly Base[]
 }
 
 export interface Partition {

@@ -1,3 +1,5 @@
+import { imagePattern } from '../containers/reference.ts'
+
 /** What a declared name must look like, and the words that say so. Names become folders, package names and keys. */
 export interface Grammar {
   readonly pattern: RegExp
@@ -8,6 +10,18 @@ export interface Grammar {
 export const unitName: Grammar = {
   pattern: /^[a-z0-9][a-z0-9+.-]{1,99}$/,
   says: 'lower-case letters, digits, "+", "-" and ".", starting with a letter or digit, 2 to 100 characters',
+}
+
+/** An image of a registry. */
+export const imageName: Grammar = {
+  pattern: imagePattern,
+  says: 'an image of a registry with its tag or digest, such as "golang:1.26" or "ghcr.io/acme/tools:2"',
+}
+
+/** A root to run tasks in: a unit, or an image of a registry. */
+export const containerName: Grammar = {
+  pattern: new RegExp(`(?:${unitName.pattern.source})|(?:${imagePattern.source})`),
+  says: 'the name of a container, or an image of a registry with its tag such as "golang:1.26"',
 }
 
 export const plainName: Grammar = {

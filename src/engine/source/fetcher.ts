@@ -1,3 +1,4 @@
+import { YoeError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 
 /** What is asked of the network, and what may be believed of the answer. */
@@ -14,10 +15,26 @@ export interface FetchRequest {
   readonly size?: number
   /** Upper bound in bytes where the size is not known (default 8 GiB). */
   readonly maxSize?: number
+  /**
+   * Sent to the server that is asked, and to none that it redirects to. With them, an answer that asks who we are is
+   * {@link Unauthorized}.
+   */
+  readonly headers?: Readonly<Record<string, string>>
   /** Names the download in progress and errors: `zlib-1.3.1.tar.xz`. */
   readonly title: string
   readonly report: Reporter
   readonly signal?: AbortSignal
+}
+
+/** The server wants to know first who asks. */
+export class Unauthorized extends YoeError {
+  /** Its WWW-Authenticate. */
+  readonly challenge: string
+
+  constructor(url: string, challenge: string) {
+    super('FETCH_FAILED', `${url}: HTTP 401`, { hint: 'it is private, or there is no such thing' })
+    this.challenge = challenge
+  }
 }
 
 export interface Fetched {

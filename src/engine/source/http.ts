@@ -1,6 +1,7 @@
 import { type ClientRequest, type IncomingMessage, Agent as PlainAgent } from 'node:http'
 import { Agent as SecureAgent } from 'node:https'
 import { receive } from './body.ts'
+import { Unauthorized } from './fetcher.ts'
 import type { FetchLimits } from './limits.ts'
 import { seconds, Trouble } from './trouble.ts'
 import { redirectTarget, shownUrl } from './url.ts'
@@ -46,6 +47,7 @@ export interface Resume {
 /**
  * Asks for `address`, following redirects.
  *
+ * @param own headers for that server alone; with them, being asked who we are is {@link Unauthorized}
  * @throws {Trouble} when there is no usable answer; what `signal` was aborted with
  */
 export async function ask(
@@ -54,15 +56,23 @@ export async function ask(
   connections: Connections,
   limits: FetchLimits,
   signal: AbortSignal | undefined,
+  own?: Readonly<Record<string, string>>,
 ): Promise<Answer> {
   if (!URL.canParse(address)) throw new Trouble('is no address', false)
   let url = new URL(address)
+  const { origin } = url
   for (let hops = 0; ; hops++) {
     if (url.protocol !== 'http:' && url.protocol !== 'https:')
       throw new Trouble(`${url.protocol} is not supported`, false)
-    const request = await connections.request(url, headersFor(resume))
+    const headers = { ...headersFor(resume), ...(url.origin === origin ? own : {}) }
+    const request = await connections.request(url, headers)
     const response = await answered(request, limits, signal)
     const status = response.statusCode ?? 0
+    const challenge = response.headers['www-authenticate']
+    if (status === 401 && own !== undefined && url.origin === origin && challenge !== undefined) {
+      response.destroy()
+      throw new Unauthorized(shownUrl(url.href), challenge)
+    }
     if (![301, 302, 303, 307, 308].includes(status)) return usable(response, url, resume, limits, signal)
     response.destroy()
     if (hops >= limits.redirects) throw new Trouble(`redirects more than ${limits.redirects} times`, false)

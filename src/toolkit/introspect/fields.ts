@@ -21,7 +21,7 @@ export function dependencyAt(node: Node, path: Change['path']): Node | undefined
   const [head, name] = path
   switch (node.kind) {
     case 'toolchain':
-      return head === 'tools' ? node.tools : undefined
+      return head === 'bases' ? node.bases?.get(String(name)) : head === 'tools' ? node.tools : undefined
     case 'package':
       if (head === 'toolchain') return node.toolchain
       if (head === 'unit') return containerOfTask(node, path)

@@ -26,6 +26,8 @@ export interface Invocation extends Call {
 export interface Files {
   /** What lies at a place, links followed only inside its root. */
   kindOf(place: Place): 'file' | 'folder' | 'missing' | 'outside'
+  /** The content of what `kindOf` says is a file. */
+  read(place: Place): Uint8Array
 }
 
 /** What a builtin returns to Starlark: nothing, a handle that other builtins take, or plain data. */

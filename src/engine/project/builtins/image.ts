@@ -1,5 +1,5 @@
 import { defaulting, optional, required } from '../arguments.ts'
-import type { ImageUnit, ImageUser, Place, ToolchainUnit } from '../model.ts'
+import type { ImageUnit, ImageUser, Place } from '../model.ts'
 import { devicePath, hostName, plainName, serviceName, unitName, userName } from '../names.ts'
 import { dict, handleKind, integer, list, made, named, set, text } from '../readers.ts'
 import type { Builtin } from './builtin.ts'
@@ -97,31 +97,5 @@ export const image: Builtin = declaring(
         checks: tests,
       }),
     )
-  },
-)
-
-const { distros: _, ...ofOneDistro } = identityFields
-
-/** `container(name, distro, packages, provides)`: a root file system that tasks run in, from the distro's own packages. */
-export const container: Builtin = declaring(
-  'units',
-  {
-    fields: {
-      ...ofOneDistro,
-      distro: required(named(plainName)),
-      packages: required(names),
-      provides: defaulting(names, []),
-    },
-  },
-  ({ distro, ...fields }, { at, file, via }, { declarations }) => {
-    const declared: ToolchainUnit = {
-      ...fields,
-      kind: 'toolchain',
-      module: file.module,
-      at,
-      builtVia: via,
-      distros: [distro],
-    }
-    declarations.addUnit(declared)
   },
 )

@@ -3,7 +3,7 @@ import { describe } from '../../starlark/value.ts'
 import type { Parsed } from '../arguments.ts'
 import { defaulting, optional, parseArguments, required } from '../arguments.ts'
 import type { Check, Place, Step, Task } from '../model.ts'
-import { title, unitName } from '../names.ts'
+import { containerName, title } from '../names.ts'
 import { filesFolder, follow, placeLabel } from '../place.ts'
 import type { Reader } from '../readers.ts'
 import {
@@ -70,7 +70,7 @@ export const task: Builtin = making(
       run: optional(command),
       fn: optional(callable),
       steps: defaulting(list(step), []),
-      container: optional(named(unitName)),
+      container: optional(named(containerName)),
       network: defaulting(flag, false),
       remove: defaulting(flag, false),
     },

@@ -1,8 +1,11 @@
+import { didYouMean } from '../../nearest.ts'
+import { isPackageCheck, packageChecks } from '../../qa/checks.ts'
 import type { Fields } from '../arguments.ts'
 import { defaulting, optional, required } from '../arguments.ts'
 import type { PackageUnit, Place, Source, Task } from '../model.ts'
 import type { Grammar } from '../names.ts'
 import {
+  containerName,
   devicePath,
   gitCommit,
   gitRef,
@@ -39,6 +42,7 @@ import {
 import type { Builtin, Context, Invocation } from './builtin.ts'
 import { declaring } from './builtin.ts'
 import { cacheDirs } from './cache-dirs.ts'
+import { permission } from './permission.ts'
 import { publicConfig } from './public-config.ts'
 import { existing, filesKind, pathKind, pathPattern, taskKind, testKind } from './task.ts'
 
@@ -85,8 +89,8 @@ export function distrosOf(
 const url: Reader<string> = named(sourceUrl)
 
 const packageSuffix: Grammar = {
-  pattern: /^(?!(?:dev|dbg)$)[a-z0-9][a-z0-9+.-]{0,39}$/,
-  says: 'what follows "NAME-": lower-case letters, digits, "+", "-" and "." (dev and dbg have rules of their own)',
+  pattern: /^(?!(?:dev|dbg|tests)$)[a-z0-9][a-z0-9+.-]{0,39}$/,
+  says: 'what follows "NAME-": lower-case letters, digits, "+", "-" and "." (dev, dbg and tests have rules of their own)',
 }
 
 /** There is no unit without the sandbox; the field of other implementations is taken where it asks for that. */
@@ -95,9 +99,17 @@ const sandboxed: Reader<boolean> = (value) => {
   return true
 }
 
+const check: Reader<string> = (value) => {
+  const name = text(value)
+  if (isPackageCheck(name)) return name
+  const known = Object.keys(packageChecks)
+  const meant = didYouMean(name, known) ?? `there are ${known.join(', ')}`
+  throw new Mismatch(`"${name}" is no check of packages; ${meant}`)
+}
+
 /** `["rpath"]`, or better with reasons: `{"rpath": "finds its own plugins"}`. */
 const qaSkip: Reader<Readonly<Record<string, string>>> = (value) => {
-  const found = either(dict(named(plainName), named(title)), set(named(plainName)))(value)
+  const found = either(dict(check, named(title)), set(check))(value)
   return isList(found) ? Object.fromEntries(found.map((check) => [check, ''])) : found
 }
 
@@ -130,7 +142,7 @@ export const unit: Builtin = declaring(
       replaces: defaulting(dependencies, []),
       conflicts: defaulting(dependencies, []),
       public_config: optional(publicConfig),
-      container: defaulting(named(unitName), 'toolchain'),
+      container: defaulting(named(containerName), 'toolchain'),
       container_arch: defaulting(oneOf('target', 'host'), 'target'),
       shell: defaulting(oneOf('bash', 'sh'), 'bash'),
       sandbox: defaulting(sandboxed, true),
@@ -139,8 +151,10 @@ export const unit: Builtin = declaring(
       build: defaulting(list(text), []),
       subpackages: defaulting(set(oneOf('dev', 'dbg')), []),
       extra_subpackages: defaulting(dict(named(packageSuffix), either(made(filesKind), list(pathPattern))), {}),
+      permissions: defaulting(dict(named(devicePath), permission), {}),
       qa_skip: defaulting(qaSkip, {}),
       tests: defaulting(list(made(testKind)), []),
+      upstream_tests: optional(made(taskKind)),
     },
     extra: json,
   },
@@ -163,6 +177,10 @@ export const unit: Builtin = declaring(
         network: false,
         at,
       })
+    }
+    if (fields.upstream_tests !== undefined) {
+      const { remove: _, ...declared } = fields.upstream_tests
+      tasks.push(declared)
     }
     const repeated = tasks.find((task, index) => tasks.findIndex((other) => other.name === task.name) !== index)
     if (repeated !== undefined) {
@@ -204,8 +222,10 @@ export const unit: Builtin = declaring(
       tasks,
       subpackages: fields.subpackages,
       extraSubpackages: fields.extra_subpackages,
+      permissions: fields.permissions,
       qaSkip: fields.qa_skip,
       tests: fields.tests,
+      upstreamTests: fields.upstream_tests !== undefined,
       extra: Object.fromEntries(extra),
       extensions: [],
     }
