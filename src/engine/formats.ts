@@ -141,11 +141,11 @@ export interface InstallInput {
   readonly signal?: AbortSignal
 }
 
-/** Packages unpacked over each other into a folder, without being installed: a sysroot. */
+/** Packages unpacked, without being installed, each by itself. */
 export interface ExtractInput {
-  /** Absolute paths of package files, in the order in which they are unpacked. */
+  /** Absolute paths of package files. */
   readonly packages: readonly string[]
-  /** Absolute, exists. */
+  /** Absolute, exists, empty: gets a folder for each package, called by its index. */
   readonly dest: string
   /** Unpacked root whose programs do it. */
   readonly root: string

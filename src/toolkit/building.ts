@@ -6,6 +6,7 @@ import { execute } from '#engine/build/executor.ts'
 import { networkAccess } from '#engine/build/network-access.ts'
 import { buildPackage } from '#engine/build/package-build.ts'
 import { buildToolchain, Roots } from '#engine/build/roots.ts'
+import type { PackageFile } from '#engine/build/trees.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { inOrder, manifestArch } from '#engine/plan/graph.ts'
@@ -144,17 +145,13 @@ export function throwFailures({ errors, reports }: BuildOutcome): void {
   if (kept !== undefined) throw new YoeError('CANCELLED', `${kept.node.unit.name} was not built: ${kept.why}`)
 }
 
-/** Package files of a finished unit: absolute paths. @throws {YoeError} STORE_DAMAGED */
-export async function packagesOf(
-  context: BuildContext,
-  node: Node,
-  results: { manifestOf(node: Node): Promise<{ files: readonly { sha256: string }[] }> },
-): Promise<readonly string[]> {
+/** Package files of a finished unit. @throws {YoeError} STORE_DAMAGED */
+export async function packagesOf(context: BuildContext, node: Node, results: Results): Promise<readonly PackageFile[]> {
   const { files } = await results.manifestOf(node)
   return Promise.all(
-    files.map(async ({ sha256 }) => {
+    files.map(async ({ name, sha256, size }) => {
       const path = await context.store.objects.path(sha256)
-      if (path !== undefined) return path
+      if (path !== undefined) return { name, path, sha256, size }
       throw new YoeError('STORE_DAMAGED', `a package of ${node.unit.name} in the cache is damaged`, {
         hint: `yoe build --force ${node.unit.name} makes it anew`,
       })

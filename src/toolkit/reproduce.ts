@@ -117,11 +117,11 @@ async function again(
     for (const [index, { name }] of manifest.files.entries()) {
       const [made, known] = [packages.find(({ filename }) => filename === name), firsts[index]]
       if (made === undefined || known === undefined) throw new TypeError(`${node.id} made no ${name} the second time`)
-      const differences = await context.format.compare(known, made.path)
+      const differences = await context.format.compare(known.path, made.path)
       if (differences.length === 0) continue
       const kept = { first: join(place, 'first', name), second: join(place, 'second', name) }
       for (const [from, to] of [
-        [known, kept.first],
+        [known.path, kept.first],
         [made.path, kept.second],
       ] as const) {
         await mkdir(join(to, '..'), { recursive: true })

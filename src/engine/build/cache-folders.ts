@@ -5,6 +5,7 @@ import { digestOf } from '../plan/canonical.ts'
 import type { PackageNode, ToolchainNode } from '../plan/graph.ts'
 import type { BuildContext } from './context.ts'
 import { keyOf } from './context.ts'
+import { removeTree } from './tree.ts'
 import type { UnitLog } from './unit-log.ts'
 import type { Mount } from './worker.ts'
 
@@ -38,6 +39,7 @@ export async function openCacheFolders(
   for (const name of new Set(Object.values(cacheDirs).toSorted())) {
     held.use(await store.lock(`dir-${digestOf('yoe-cache-dir/1', { scope, name })}`, { signal }))
     const folder = join(store.root, 'dirs', scope, name)
+    if (context.clean === true) await removeTree(folder)
     if (existsSync(folder)) continue
     // Under its name only when runs can write to it.
     const fresh = store.temp()

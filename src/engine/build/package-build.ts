@@ -43,7 +43,7 @@ export async function buildPackage(
   }
   const libraries = new Map<string, { readonly name: string; readonly version: string }>()
   // The toolchain first: what a dependency brings outranks the same library there.
-  for (const path of toolchain === undefined ? [] : [toolchain, ...sysrootPackages]) {
+  for (const path of toolchain === undefined ? [] : [toolchain, ...sysrootPackages.map((file) => file.path)]) {
     for (const [soname, owner] of await context.format.libraries(path)) libraries.set(soname, owner)
   }
   log.note('package')

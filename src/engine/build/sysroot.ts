@@ -1,11 +1,16 @@
 import type { PackageNode } from '../plan/graph.ts'
 import type { BuildContext } from './context.ts'
+import type { PackageFile } from './trees.ts'
+import { linkTrees, packageTrees } from './trees.ts'
 import type { UnitLog } from './unit-log.ts'
 
-/** Packages that dependencies gave, by node: absolute paths. */
-export type BuiltPackages = (node: PackageNode) => Promise<readonly string[]>
+/** Packages that dependencies gave, by node. */
+export type BuiltPackages = (node: PackageNode) => Promise<readonly PackageFile[]>
 
-/** Unpacks exactly the declared dependencies of a node into `dest`; returns their package files. */
+/**
+ * Puts exactly the declared dependencies of a node into `dest`, as links to what each package holds; returns their files.
+ * Runs must not be able to write to `dest`.
+ */
 export async function fillSysroot(
   context: BuildContext,
   node: PackageNode,
@@ -13,23 +18,30 @@ export async function fillSysroot(
   builtPackages: BuiltPackages,
   dest: string,
   log: UnitLog,
-): Promise<readonly string[]> {
-  const fromFeeds = await Promise.all(node.sysrootFeed.map((record) => context.fetchPackage(record)))
+): Promise<readonly PackageFile[]> {
+  const fromFeeds = await Promise.all(
+    node.sysrootFeed.map(async (record): Promise<PackageFile> => {
+      const { origin, name, version } = record
+      if (origin.kind !== 'feed') throw new TypeError(`${name} in a sysroot is no feed package`)
+      const { sha256, size } = origin
+      return { name: `${name} ${version}`, path: await context.fetchPackage(record), sha256, size }
+    }),
+  )
   const fromUnits = await Promise.all(node.sysroot.map((dependency) => builtPackages(dependency)))
   const packages = [...fromFeeds, ...fromUnits.flat()]
   if (packages.length === 0) return []
   log.note(`sysroot: ${packages.length} packages`)
-  await unpackPackages(context, packages, toolchain, dest, log)
+  await linkPackages(context, packages, toolchain, dest, log)
   return packages
 }
 
-/** Unpacks package files over each other into `dest`. @param toolchain unpacked root whose programs do it */
-export async function unpackPackages(
-  { format, worker, signal }: BuildContext,
-  packages: readonly string[],
+/** Puts what packages hold over each other into `dest`, to which no run may be able to write. */
+export async function linkPackages(
+  context: BuildContext,
+  packages: readonly PackageFile[],
   toolchain: string,
   dest: string,
   log: UnitLog,
 ): Promise<void> {
-  await format.extract({ packages, dest, root: toolchain, worker, log: log.write, signal })
+  await linkTrees(await packageTrees(context, packages, toolchain, log), dest, log)
 }

@@ -8,7 +8,7 @@ import { foldersOf } from './folders.ts'
 import type { RootOf } from './run-tasks.ts'
 import { shellOf } from './run-tasks.ts'
 import type { BuiltPackages } from './sysroot.ts'
-import { fillSysroot, unpackPackages } from './sysroot.ts'
+import { fillSysroot, linkPackages } from './sysroot.ts'
 import { removeTree } from './tree.ts'
 import type { UnitLog } from './unit-log.ts'
 import { openUnitLog } from './unit-log.ts'
@@ -60,7 +60,7 @@ export async function runUnitTests(
     if (around.toolchain === undefined) throw new TypeError(`${around.id} has no root to run tests in`)
     const toolchain = await rootOf(around.toolchain)
     await fillSysroot(context, around, toolchain, builtPackages, sysroot, log)
-    await unpackPackages(context, await builtPackages(node), toolchain, destdir, log)
+    await linkPackages(context, await builtPackages(node), toolchain, destdir, log)
     await context.worker.prepareWritable(work)
     const mounts: readonly Mount[] = [
       { source: destdir, target: inside.destdir, writable: false },

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process'
 import { mkdir, readFile, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 import { YoeError } from '../errors.ts'
 
 /** The system's short name of a failure, such as `ENOENT`; '' when it has none. */
@@ -75,6 +77,11 @@ export async function diskFull(path: string, needed: number | undefined, cause?:
 export async function requireSpace(path: string, needed: number): Promise<void> {
   const space = await freeSpace(path)
   if (space !== undefined && space.bytes < needed) throw await diskFull(path, needed)
+}
+
+/** Makes everything in the file system of `path` survive a power cut: for trees of many files, where that is quicker. */
+export async function syncFileSystem(path: string): Promise<void> {
+  await promisify(execFile)('sync', ['--file-system', path])
 }
 
 /** What an unprivileged writer may still use where `path` is or will be; undefined when nobody can tell. */

@@ -4,25 +4,26 @@ import { YoeError } from '#engine/errors.ts'
 import type { ExtractInput } from '#engine/formats.ts'
 
 /**
- * Unpacks .debs over each other with the root's own dpkg-deb, in a sandbox: an archive that leads out of the folder
- * leads nowhere.
+ * Unpacks .debs with the root's own dpkg-deb, each into a folder of its own, in a sandbox: an archive that leads out of
+ * it leads nowhere.
  *
  * @throws {YoeError} PACKAGE_INVALID when one can't be unpacked
  */
 export async function extractDebs(input: ExtractInput): Promise<void> {
   const { packages, dest, root, worker, log, signal } = input
   await worker.prepareWritable(dest)
-  const mounts: Mount[] = [{ source: dest, target: '/yoe/sysroot', writable: true }]
+  const mounts: Mount[] = [{ source: dest, target: '/yoe/out', writable: true }]
   packages.forEach((source, index) => {
-    mounts.push({ source, target: `/yoe/in/${String(index).padStart(5, '0')}.deb`, writable: false })
+    mounts.push({ source, target: `/yoe/in/${index}.deb`, writable: false })
   })
   // Debian's merged /usr: what an old package puts into /lib must meet what others put into /usr/lib.
-  const merge = 'cd /yoe/sysroot; for d in bin lib lib64 sbin; do mkdir -p usr/$d; [ -e $d ] || ln -s usr/$d $d; done'
-  const unpack =
-    'for deb in /yoe/in/*.deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C /yoe/sysroot; done'
+  const merge = 'for d in bin lib lib64 sbin; do mkdir -p usr/$d; ln -s usr/$d $d; done'
+  const unpack = 'dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink'
+  const each = `mkdir /yoe/out/$1 && cd /yoe/out/$1 && deb=/yoe/in/$1.deb && { ${merge}; } && ${unpack}`
+  const all = 'seq 0 "$1" | xargs -r -n 1 -P "$(nproc)" bash -o pipefail -c "$2" bash'
   const result = await worker.run({
     root,
-    argv: ['/bin/bash', '-e', '-o', 'pipefail', '-c', `${merge}; ${unpack}`],
+    argv: ['/bin/bash', '-o', 'pipefail', '-c', all, 'bash', String(packages.length - 1), each],
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' },
     cwd: '/',
     mounts,
@@ -34,7 +35,7 @@ export async function extractDebs(input: ExtractInput): Promise<void> {
   })
   if (result.kind === 'exited' && result.code === 0) return
   const how = result.kind === 'killed' ? result.why : `exit code ${result.code}`
-  throw new YoeError('PACKAGE_INVALID', `the sysroot could not be unpacked: ${how}`, {
+  throw new YoeError('PACKAGE_INVALID', `a package could not be unpacked: ${how}`, {
     hint: 'the log says which package',
   })
 }
