@@ -5,11 +5,18 @@ import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { bwrapWorker } from '#engine/build/bwrap.ts'
+import { dockerWorker } from '#engine/build/docker.ts'
 import { removeTree } from '#engine/build/tree.ts'
-import { defaultLimits, type Run, type RunResult } from '#engine/build/worker.ts'
+import { defaultLimits, type Run, type RunResult, type Worker } from '#engine/build/worker.ts'
 
 export const run = promisify(execFile)
-export const worker = bwrapWorker()
+
+/** The worker under test: bubblewrap, or the daemon at this socket (docker.slow.test.ts runs the same tests there). */
+const socketPath = process.env['YOE_TEST_DOCKER']
+export const worker: Worker =
+  socketPath === undefined
+    ? bwrapWorker()
+    : dockerWorker({ socketPath, records: join(dirname(socketPath), `records-${process.getuid?.()}`) })
 export const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** Why runs of this kind can't be tested here; false when they can. */

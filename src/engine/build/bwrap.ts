@@ -4,7 +4,7 @@ import { Readable, Writable } from 'node:stream'
 import { YoeError } from '../errors.ts'
 import { openOutput } from './fifo.ts'
 import { diagnose } from './hosttools.ts'
-import { mapText, plainInstallMaps, rootRange, self, writePlainMaps } from './identity.ts'
+import { mapText, plainInstallMaps, rootMap, rootRange, self, writePlainMaps } from './identity.ts'
 import { cleanLine } from './log.ts'
 import { followIn, rootArguments } from './root.ts'
 import { seccompFilter } from './seccomp.ts'
@@ -202,7 +202,6 @@ async function prepare(run: Run): Promise<{ chain: Chain; args: readonly string[
   args.push('--remount-ro', '/', '--chdir', run.cwd, '--clearenv')
   for (const [name, value] of Object.entries(run.env)) args.push('--setenv', name, value)
 
-  const rootMap = mapText([{ inside: 0, outside: rootRange.first, count: rootRange.count }])
   // Two lines, since each has to lie within one line of the namespace around it.
   const plainMap = mapText([
     { inside: 0, outside: 0, count: 1 },
@@ -250,7 +249,7 @@ async function resolverFiles(): Promise<Mount[]> {
 }
 
 /** A task may have put a link where its output folder was: following it would hand out what it points to. */
-async function refuseLink(path: string): Promise<void> {
+export async function refuseLink(path: string): Promise<void> {
   const info = await lstat(path)
   if (info.isSymbolicLink()) throw new YoeError('PERMISSION', `${path} is a symbolic link, and can't be shown to a run`)
 }

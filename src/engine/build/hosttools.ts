@@ -134,3 +134,21 @@ export function diagnose(said: string, read: ReadSetting = readSetting): Obstacl
     }
   return { reason: last, hint: 'yoe doctor' }
 }
+
+/** Why a Docker daemon can't be used, judging by how asking it failed. */
+export function dockerObstacle(failure: Error): Obstacle {
+  const code = 'code' in failure ? failure.code : undefined
+  if (code === 'ENOENT' || code === 'ECONNREFUSED')
+    return { reason: 'no Docker daemon answers', hint: 'sudo systemctl start docker' }
+  if (code === 'EACCES')
+    return {
+      reason: 'the Docker daemon is not open to this user',
+      hint: 'sudo usermod -aG docker "$USER", then log in again',
+    }
+  const text =
+    'json' in failure && typeof failure.json === 'object' && failure.json !== null && 'message' in failure.json
+      ? String(failure.json.message)
+      : failure.message
+  const { reason, hint } = diagnose(text)
+  return { reason: `Docker could not make a container: ${reason}`, hint }
+}

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { promisify } from 'node:util'
 import { YoeError } from '../errors.ts'
@@ -110,4 +110,12 @@ export async function writePlainMaps(pid: number, who: Self): Promise<void> {
       { hint: missing ? 'sudo apt-get install uidmap' : 'check /etc/subuid and /etc/subgid', cause },
     )
   }
+}
+
+/** How ids inside an `install` run are those of {@link rootRange}. */
+export const rootMap = mapText([{ inside: 0, outside: rootRange.first, count: rootRange.count }])
+
+/** Gives the user namespace of process `pid` the ids of {@link rootRange}; for root alone. */
+export async function writeRootMaps(pid: number): Promise<void> {
+  for (const map of ['uid_map', 'gid_map']) await writeFile(`/proc/${pid}/${map}`, rootMap)
 }

@@ -6,7 +6,7 @@ const own = new Set(['/proc', '/dev', '/tmp', '/sys'])
 
 /** What of the host's root file system a `host` run sees: its programs and their settings, nobody's data. */
 const hostEntries = new Set(['/usr', '/bin', '/sbin', '/etc'])
-const isHostEntry = (path: string): boolean => hostEntries.has(path) || /^\/lib[^/]*$/.test(path)
+export const isHostEntry = (path: string): boolean => hostEntries.has(path) || /^\/lib[^/]*$/.test(path)
 
 /**
  * bubblewrap's arguments for a read-only `/`. It is a memory file system holding a bind of each entry of the root

@@ -150,3 +150,56 @@ export function seccompFilter(
   }
   return new Uint8Array(bytes.buffer)
 }
+
+/** What Docker reads: https://github.com/opencontainers/runtime-spec, config-linux.md, Seccomp. */
+export interface SeccompProfile {
+  readonly defaultAction: 'SCMP_ACT_ALLOW'
+  readonly architectures?: readonly string[]
+  readonly syscalls: readonly {
+    readonly names: readonly string[]
+    readonly action: 'SCMP_ACT_ERRNO'
+    readonly errnoRet: number
+    readonly args?: readonly { index: number; op: string; value: number; valueTwo?: number }[]
+  }[]
+}
+
+const containerArchitectures: Readonly<Partial<Record<NodeJS.Architecture, string>>> = {
+  x64: 'SCMP_ARCH_X86_64',
+  arm64: 'SCMP_ARCH_AARCH64',
+  riscv64: 'SCMP_ARCH_RISCV64',
+}
+
+/**
+ * The same refusals for Docker, but for one: making a user namespace by `unshare`, since a container is under its filter
+ * before it makes its own. That namespace allows no further ones (docker-entry.ts). System calls of another table end
+ * the program, as libseccomp does.
+ */
+export function seccompProfile(identity: Run['identity'], arch: NodeJS.Architecture = process.arch): SeccompProfile {
+  const architecture = containerArchitectures[arch]
+  const deny = (
+    name: string,
+    errnoRet: number,
+    ...args: { index: number; op: string; value: number; valueTwo?: number }[]
+  ): SeccompProfile['syscalls'][number] => ({
+    names: [name],
+    action: 'SCMP_ACT_ERRNO',
+    errnoRet,
+    ...(args.length === 0 ? {} : { args }),
+  })
+  const low = 0xffff_ffff
+  const highest = Math.max(...families)
+  const between = Array.from({ length: highest }, (_, family) => family).filter((family) => !families.includes(family))
+  return {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    ...(architecture === undefined ? {} : { architectures: [architecture] }),
+    syscalls: [
+      ...[...refused, ...(identity === 'user' ? refusedToBuild : [])].map(([name, errno]) => deny(name, errno)),
+      deny('clone', EPERM, { index: 0, op: 'SCMP_CMP_MASKED_EQ', value: CLONE_NEWUSER, valueTwo: CLONE_NEWUSER }),
+      ...[TIOCSTI, TIOCLINUX].map((request) =>
+        deny('ioctl', EPERM, { index: 1, op: 'SCMP_CMP_MASKED_EQ', value: low, valueTwo: request }),
+      ),
+      ...between.map((value) => deny('socket', EAFNOSUPPORT, { index: 0, op: 'SCMP_CMP_EQ', value })),
+      deny('socket', EAFNOSUPPORT, { index: 0, op: 'SCMP_CMP_GT', value: highest }),
+    ],
+  }
+}
