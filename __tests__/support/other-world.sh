@@ -20,4 +20,4 @@ cd "/mnt/in memory/a longer way/than before/project"
 umask 077
 exec setpriv --reuid "$id" --regid "$id" --clear-groups taskset --cpu-list 0 \
   env -i HOME=/mnt/world/home TMPDIR=/mnt/world TZ=Pacific/Kiritimati LC_ALL=tr_TR.UTF-8 LANG=tr_TR.UTF-8 USER=yoe-plain \
-  PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "YOE_CACHE=/mnt/world/cache" "YOE_MIRRORS=${YOE_MIRRORS-}" /bin/sh -c "$1" yoe /mnt/node/node /mnt/repo/src/cli/main.mjs
+  PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "YOE_CACHE=/mnt/world/cache" "YOE_MIRRORS=${YOE_MIRRORS-}" /bin/sh -c "$1" /mnt/node/node /mnt/repo/src/cli/main.mjs

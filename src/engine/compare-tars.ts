@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { readTar, type TarEntry } from './image/tar-read.ts'
+import { Readable } from 'node:stream'
+import { extract, type Header } from 'tar-stream'
 
 /** What two archives that should be equal disagree about. */
 export interface Difference {
@@ -16,14 +17,11 @@ const looked = 64 << 20
  * Compares two tars entry by entry. The order counts: it is part of the bytes.
  *
  * @param open starts to read one of the two, from its beginning; called twice for each when there is a difference
- * @param name of what is compared, for errors
- * @throws {YoeError} ARCHIVE_UNSAFE
  */
 export async function compareTars(
   open: readonly [() => AsyncIterable<Uint8Array>, () => AsyncIterable<Uint8Array>],
-  name: string,
 ): Promise<readonly Difference[]> {
-  const [first, second] = [await entriesOf(open[0](), name), await entriesOf(open[1](), name)]
+  const [first, second] = [await entriesOf(open[0]()), await entriesOf(open[1]())]
   const found: Difference[] = []
   const contents: string[] = []
   for (const [path, { entry, digest }] of first) {
@@ -39,7 +37,7 @@ export async function compareTars(
   for (const path of second.keys())
     if (!first.has(path)) found.push({ path: shownPath(path), what: 'only in the second' })
   if (contents.length > 0) {
-    const [one, two] = [await contentsOf(open[0](), contents, name), await contentsOf(open[1](), contents, name)]
+    const [one, two] = [await contentsOf(open[0](), contents), await contentsOf(open[1](), contents)]
     for (const path of contents)
       found.push({ path: shownPath(path), what: `content: ${firstDifference(one.get(path), two.get(path))}` })
   }
@@ -49,49 +47,70 @@ export async function compareTars(
 }
 
 interface Seen {
-  readonly entry: TarEntry
+  readonly entry: Header
   readonly digest: string
 }
 
-async function entriesOf(tar: AsyncIterable<Uint8Array>, name: string): Promise<ReadonlyMap<string, Seen>> {
+async function entriesOf(tar: AsyncIterable<Uint8Array>): Promise<ReadonlyMap<string, Seen>> {
   const entries = new Map<string, Seen>()
-  for await (const { entry, body } of readTar(tar, name)) {
+  for await (const { header, body } of itemsOf(tar)) {
     const sum = createHash('sha256')
-    for await (const chunk of body()) sum.update(chunk)
-    entries.set(entry.path, { entry, digest: sum.digest('hex') })
+    for await (const chunk of body) sum.update(bytesOf(chunk))
+    entries.set(header.name, { entry: header, digest: sum.digest('hex') })
   }
   return entries
 }
 
-function fieldsOf(one: TarEntry, two: TarEntry): readonly (readonly [string, string, string])[] {
-  const owner = ({ uid, gid }: TarEntry): string => `${uid}:${gid}`
-  const attributes = ({ xattrs }: TarEntry): string =>
-    [...xattrs].map(([key, value]) => `${key}=${value.toString('hex')}`).join(' ')
+interface Item {
+  readonly header: Header
+  /** Read before the next item is asked for. */
+  readonly body: AsyncIterable<unknown>
+}
+
+/** The library's types leave open what its streams give. */
+function bytesOf(chunk: unknown): Buffer {
+  if (Buffer.isBuffer(chunk)) return chunk
+  throw new TypeError('a tar entry gave something that is no bytes')
+}
+
+async function* itemsOf(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Item> {
+  const entries = extract()
+  const source = Readable.from(tar, { objectMode: false })
+  source.on('error', (failure) => entries.destroy(failure))
+  source.pipe(entries)
+  for await (const entry of entries) {
+    yield { header: entry.header, body: entry }
+    entry.resume()
+  }
+}
+
+function fieldsOf(one: Header, two: Header): readonly (readonly [string, string, string])[] {
+  const owner = ({ uid = 0, gid = 0, uname = '', gname = '' }: Header): string => `${uname}(${uid}):${gname}(${gid})`
+  const time = ({ mtime }: Header): string => mtime?.toISOString() ?? ''
   return [
-    ['kind', one.type, two.type],
-    ['mode', one.mode.toString(8), two.mode.toString(8)],
+    ['kind', one.type ?? '', two.type ?? ''],
+    ['mode', (one.mode ?? 0).toString(8), (two.mode ?? 0).toString(8)],
     ['owner', owner(one), owner(two)],
-    ['time', String(one.mtime), String(two.mtime)],
-    ['target', one.link, two.link],
-    ['attributes', attributes(one), attributes(two)],
+    ['time', time(one), time(two)],
+    ['target', one.linkname ?? '', two.linkname ?? ''],
   ]
 }
 
 async function contentsOf(
   tar: AsyncIterable<Uint8Array>,
   wanted: readonly string[],
-  name: string,
 ): Promise<ReadonlyMap<string, Buffer>> {
   const contents = new Map<string, Buffer>()
-  for await (const { entry, body } of readTar(tar, name)) {
-    if (!wanted.includes(entry.path)) continue
+  for await (const { header, body } of itemsOf(tar)) {
+    if (!wanted.includes(header.name)) continue
     const chunks: Buffer[] = []
     let size = 0
-    for await (const chunk of body()) {
-      if (size < looked) chunks.push(Buffer.from(chunk))
-      size += chunk.length
+    for await (const chunk of body) {
+      const bytes = bytesOf(chunk)
+      if (size < looked) chunks.push(bytes)
+      size += bytes.length
     }
-    contents.set(entry.path, Buffer.concat(chunks))
+    contents.set(header.name, Buffer.concat(chunks))
   }
   return contents
 }
@@ -132,4 +151,4 @@ function printableAt(bytes: Buffer, at: number): string {
 
 const quote = (text: string): string => JSON.stringify(text.length > 160 ? `${text.slice(0, 160)}…` : text)
 
-const shownPath = (path: string): string => `/${Buffer.from(path, 'latin1').toString('utf8')}`
+const shownPath = (path: string): string => `/${path.replace(/^\.?\/|\/$/g, '')}`

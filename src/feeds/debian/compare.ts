@@ -20,8 +20,8 @@ export async function compareDebs(first: string, second: string): Promise<readon
   const digests = await Promise.all(paths.map(digestOf))
   if (digests[0] === digests[1]) return []
   const [one, two] = await Promise.all([tarsOf(first), tarsOf(second)])
-  const data = await compareTars([one.data, two.data], first)
-  const control = await compareTars([one.control, two.control], first)
+  const data = await compareTars([one.data, two.data])
+  const control = await compareTars([one.control, two.control])
   const found = [...data, ...control.map(({ path, what }) => ({ path: `DEBIAN${path}`, what }))]
   return found.length > 0 ? found : [{ path: '', what: 'the same content, packed in another way' }]
 }
