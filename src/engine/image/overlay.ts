@@ -4,7 +4,7 @@ import { lstat, readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Position, YoeError } from '../errors.ts'
-import { shown } from './tar-read.ts'
+import { shown } from './archive-path.ts'
 
 /** Something to put into a root file system. Paths are latin1 text, as in a tar. */
 export interface Addition {

@@ -1,4 +1,4 @@
-import { YoeError } from '../errors.ts'
+import { cleanPath, longestPath, shown, unsafe } from './archive-path.ts'
 
 export type TarType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'character' | 'block' | 'fifo'
 
@@ -34,9 +34,7 @@ export interface TarItem {
 const block = 512
 /** faults.md, Limits. */
 const longestExtension = 2 ** 20
-const longestPath = 4096
 const mostEntries = 1_000_000
-const deepest = 64
 
 const types: Readonly<Record<string, TarType>> = {
   '0': 'file',
@@ -50,35 +48,55 @@ const types: Readonly<Record<string, TarType>> = {
 }
 
 /**
- * Reads a tar strictly: ustar with pax records, as GNU tar writes `--format=pax`. What readers could disagree about is
- * refused rather than interpreted: names that leave the root, content on folders or links, names that come twice, GNU
- * and global extensions, anything after the end.
+ * Who wrote a tar. `own`: this project, or GNU tar with `--format=pax`; owners and extended attributes are believed.
+ * `any`: also GNU's, V7's and git's; folders may come twice, owners and attributes are not read.
+ */
+export type TarDialect = 'own' | 'any'
+
+/**
+ * Reads a tar strictly: ustar with pax records. What readers could disagree about is refused rather than interpreted:
+ * names that leave the root, content on folders or links, names that come twice, several extensions about one entry,
+ * sparse files, anything after the end.
  *
  * @param name of the archive, for errors
  * @throws {YoeError} ARCHIVE_UNSAFE
  */
-export async function* readTar(source: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<TarItem> {
+export async function* readTar(
+  source: AsyncIterable<Uint8Array>,
+  name: string,
+  dialect: TarDialect = 'own',
+): AsyncGenerator<TarItem> {
   const bytes = new Bytes(source, name)
-  const seen = new Set<string>()
+  const seen = new Map<string, TarType>()
   for (;;) {
     const headers: Buffer[] = []
-    let records: ReadonlyMap<string, Buffer> = new Map()
+    const records = new Map<string, Buffer>()
+    let flags = ''
     let head = await bytes.exactly(block)
-    if (isZero(head)) break
-    headers.push(head)
-    if (typeOf(head) === 'x') {
-      checkHeader(head, name)
-      const size = numberField(head, 124, 12, name)
+    for (; extensions[dialect].test(flags + typeOf(head)); head = await bytes.exactly(block)) {
+      checkHeader(head, name, dialect)
+      const flag = typeOf(head)
+      const size = numberField(head, 124, 12, name, dialect)
       if (size > longestExtension) throw unsafe(name, `an extension header of ${size} bytes`)
       const body = await bytes.exactly(padded(size))
-      records = paxRecords(body.subarray(0, size), name)
-      head = await bytes.exactly(block)
-      headers.push(body, head)
+      const said = extensionRecords(flag, body.subarray(0, size), name, dialect)
+      // What is said about the whole archive is about no entry.
+      if (flag === 'g') continue
+      for (const [key, value] of said) records.set(key, value)
+      headers.push(head, body)
+      flags += flag
     }
-    const entry = entryOf(head, records, Buffer.concat(headers), name)
-    if (seen.has(entry.path)) throw unsafe(name, `${shown(entry.path)} comes twice`)
+    if (isZero(head)) {
+      if (flags !== '') throw unsafe(name, 'an extension header about nothing')
+      break
+    }
+    headers.push(head)
+    const entry = entryOf(head, records, Buffer.concat(headers), name, dialect)
+    const before = seen.get(entry.path)
+    if (before !== undefined && !(dialect === 'any' && before === 'directory' && entry.type === 'directory'))
+      throw unsafe(name, `${shown(entry.path)} comes twice`)
     if (seen.size >= mostEntries) throw unsafe(name, `more than ${mostEntries} entries`)
-    seen.add(entry.path)
+    seen.set(entry.path, entry.type)
 
     let left = entry.size
     const body = async function* (): AsyncGenerator<Buffer> {
@@ -101,21 +119,48 @@ const padded = (size: number): number => Math.ceil(size / block) * block
 const typeOf = (head: Buffer): string => head.toString('latin1', 156, 157)
 const isZero = (bytes: Buffer): boolean => bytes.equals(Buffer.alloc(bytes.length))
 
-function entryOf(head: Buffer, records: ReadonlyMap<string, Buffer>, raw: Buffer, archive: string): TarEntry {
-  checkHeader(head, archive)
+function entryOf(
+  head: Buffer,
+  records: ReadonlyMap<string, Buffer>,
+  raw: Buffer,
+  archive: string,
+  dialect: TarDialect,
+): TarEntry {
+  checkHeader(head, archive, dialect)
   const flag = typeOf(head)
-  const type = Object.hasOwn(types, flag) ? types[flag] : undefined
-  if (type === undefined) throw unsafe(archive, `an entry of type ${JSON.stringify(flag)}`)
-  const prefix = textField(head, 345, 155)
+  // GNU keeps times where ustar has the rest of a name, and V7 has nothing there.
+  const prefix = magicOf(head) === 'ustar\0' ? textField(head, 345, 155) : ''
   const short = textField(head, 0, 100)
-  const path = cleanPath(text(records, 'path') ?? (prefix === '' ? short : `${prefix}/${short}`), type, archive)
-  const declared = numberField(head, 124, 12, archive)
+  const name = text(records, 'path') ?? (prefix === '' ? short : `${prefix}/${short}`)
+  // V7 has no type for folders.
+  const isOldFolder = dialect === 'any' && flag === '\0' && name.endsWith('/')
+  const type = isOldFolder ? 'directory' : Object.hasOwn(types, flag) ? types[flag] : undefined
+  if (type === undefined) throw unsafe(archive, `an entry of type ${JSON.stringify(flag)}`)
+  const path = cleanPath(name, type === 'directory', archive)
+  const declared = numberField(head, 124, 12, archive, dialect)
   const size = decimal(records, 'size', archive) ?? declared
   // A size that does not fit in the header is 0 there; any other difference is two answers to one question.
   if (size !== declared && !(declared === 0 && size >= 8 ** 11)) throw unsafe(archive, `${shown(path)} has two sizes`)
   if (type !== 'file' && size !== 0) throw unsafe(archive, `${shown(path)} is no file but has content`)
   const link = text(records, 'linkpath') ?? textField(head, 157, 100)
+  if (type === 'symlink' && (link === '' || link.length >= longestPath || link.includes('\0')))
+    throw unsafe(archive, `${shown(path)}, a link to nowhere`)
   const xattrs = new Map<string, Buffer>()
+  if (dialect === 'any') {
+    const mtime = Math.floor(Number(text(records, 'mtime') ?? Number.parseInt(textField(head, 136, 12), 8)))
+    return {
+      path,
+      type,
+      mode: numberField(head, 100, 8, archive) & 0o7777,
+      uid: 0,
+      gid: 0,
+      size,
+      mtime: mtime > 0 && mtime < 2 ** 33 ? mtime : 0,
+      link: type === 'hardlink' ? cleanPath(link, false, archive) : link,
+      xattrs,
+      raw,
+    }
+  }
   for (const [key, value] of records)
     if (key.startsWith('SCHILY.xattr.')) xattrs.set(key.slice('SCHILY.xattr.'.length), value)
   return {
@@ -126,42 +171,57 @@ function entryOf(head: Buffer, records: ReadonlyMap<string, Buffer>, raw: Buffer
     gid: decimal(records, 'gid', archive) ?? numberField(head, 116, 8, archive),
     size,
     mtime: Math.floor(Number(text(records, 'mtime') ?? numberField(head, 136, 12, archive))),
-    link: type === 'hardlink' ? cleanPath(link, type, archive) : link,
+    link: type === 'hardlink' ? cleanPath(link, false, archive) : link,
     xattrs,
     raw,
   }
 }
 
-function checkHeader(head: Buffer, archive: string): void {
-  let sum = 8 * 32
-  for (let at = 0; at < block; at++) if (at < 148 || at >= 156) sum += head[at] ?? 0
-  if (numberField(head, 148, 8, archive) !== sum) throw unsafe(archive, 'a header whose checksum is wrong')
-  if (head.toString('latin1', 257, 265) !== 'ustar\x0000') throw unsafe(archive, 'a header that is not ustar')
+/** Types of headers that say more about what follows, in the order in which they may come before one entry. */
+const extensions = { own: /^x$/, any: /^(g|x|L|K|LK|KL)$/ } as const satisfies Record<TarDialect, RegExp>
+
+function extensionRecords(
+  flag: string,
+  body: Buffer,
+  archive: string,
+  dialect: TarDialect,
+): ReadonlyMap<string, Buffer> {
+  if (flag === 'L' || flag === 'K') {
+    const end = body.indexOf(0)
+    const value = end === body.length - 1 ? body.subarray(0, -1) : body
+    return new Map([[flag === 'L' ? 'path' : 'linkpath', value]])
+  }
+  const records = paxRecords(body, archive, dialect)
+  if (flag === 'x') return records
+  const harmful = ['path', 'linkpath', 'size'].find((key) => records.has(key))
+  if (harmful !== undefined) throw unsafe(archive, `one ${harmful} for all of its entries`)
+  return new Map()
 }
 
-/** Names as tar writes them: `./usr/bin/`. Anything but a plain path below the root is refused, not cleaned up. */
-function cleanPath(name: string, type: TarType, archive: string): string {
-  const refuse = (why: string): YoeError => unsafe(archive, `the name ${shown(name)}, which ${why}`)
-  if (name.includes('\0')) throw refuse('holds a zero byte')
-  if (name.length >= longestPath) throw refuse('is too long')
-  let path = name === '.' ? './' : name
-  if (path.startsWith('./')) path = path.slice(2)
-  if (path.endsWith('/') && type === 'directory') path = path.slice(0, -1)
-  if (path === '') {
-    if (type !== 'directory' || !name.startsWith('.')) throw refuse('is empty')
-    return path
-  }
-  const parts = path.split('/')
-  if (parts.length > deepest) throw refuse('is too deep')
-  for (const part of parts) {
-    if (part === '' || part === '.' || part === '..') throw refuse('is no plain path below the root')
-    if (part.length > 255) throw refuse('has a part of more than 255 bytes')
-  }
-  return path
+/** Whether a tar may begin like this: with a header whose checksum is right. */
+export function isTarHeader(head: Buffer): boolean {
+  if (head.length < block || isZero(head)) return false
+  const field = textField(head, 148, 8).trim()
+  return /^[0-7]+$/.test(field) && Number.parseInt(field, 8) === sumOf(head)
+}
+
+const magicOf = (head: Buffer): string => head.toString('latin1', 257, 263)
+
+/** Of all bytes of a header, its own field taken for spaces. */
+function sumOf(head: Buffer): number {
+  let sum = 8 * 32
+  for (let at = 0; at < block; at++) if (at < 148 || at >= 156) sum += head[at] ?? 0
+  return sum
+}
+
+function checkHeader(head: Buffer, archive: string, dialect: TarDialect): void {
+  if (numberField(head, 148, 8, archive) !== sumOf(head)) throw unsafe(archive, 'a header whose checksum is wrong')
+  if (dialect === 'own' && head.toString('latin1', 257, 265) !== 'ustar\x0000')
+    throw unsafe(archive, 'a header that is not ustar')
 }
 
 /** Records are `LENGTH KEY=VALUE\n`, LENGTH counting all of it. */
-function paxRecords(bytes: Buffer, archive: string): ReadonlyMap<string, Buffer> {
+function paxRecords(bytes: Buffer, archive: string, dialect: TarDialect): ReadonlyMap<string, Buffer> {
   const records = new Map<string, Buffer>()
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(0x20, at)
@@ -173,7 +233,9 @@ function paxRecords(bytes: Buffer, archive: string): ReadonlyMap<string, Buffer>
       throw unsafe(archive, 'a damaged extension header')
     const key = record.toString('latin1', 0, equals)
     const known = ['path', 'linkpath', 'size', 'uid', 'gid', 'uname', 'gname', 'mtime', 'atime', 'ctime']
-    if (!known.includes(key) && !key.startsWith('SCHILY.xattr.')) throw unsafe(archive, `the extension ${shown(key)}`)
+    const ignored = dialect === 'any' && !key.startsWith('GNU.sparse.')
+    if (!known.includes(key) && !key.startsWith('SCHILY.xattr.') && !ignored)
+      throw unsafe(archive, `the extension ${shown(key)}`)
     if (records.has(key)) throw unsafe(archive, `the extension ${shown(key)} twice in one header`)
     records.set(key, record.subarray(equals + 1, -1))
     at += length
@@ -197,19 +259,16 @@ function textField(head: Buffer, at: number, length: number): string {
   return end < 0 ? field : field.slice(0, end)
 }
 
-function numberField(head: Buffer, at: number, length: number, archive: string): number {
+function numberField(head: Buffer, at: number, length: number, archive: string, dialect: TarDialect = 'own'): number {
+  // GNU writes what does not fit as a binary number, marked by its first bit.
+  if (dialect === 'any' && head[at] === 0x80) {
+    const value = Number(BigInt(`0x${head.toString('hex', at + 1, at + length)}`))
+    if (!Number.isSafeInteger(value)) throw unsafe(archive, 'a number that is too large')
+    return value
+  }
   const field = textField(head, at, length).trim()
   if (!/^[0-7]*$/.test(field)) throw unsafe(archive, `the number ${shown(field)}`)
   return field === '' ? 0 : Number.parseInt(field, 8)
-}
-
-/** A name or value from an archive, safe to print. */
-export const shown = (name: string): string => JSON.stringify(Buffer.from(name, 'latin1').toString('utf8'))
-
-function unsafe(archive: string, what: string): YoeError {
-  return new YoeError('ARCHIVE_UNSAFE', `${archive} holds ${what}`, {
-    hint: 'it is damaged, or made to harm; it was not used',
-  })
 }
 
 /** Bytes of a stream, in the amounts that are asked for. */

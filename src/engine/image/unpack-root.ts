@@ -14,7 +14,8 @@ import { dirname, join } from 'node:path'
 import { YoeError } from '../errors.ts'
 import { requireSpace, writeFailure } from '../store/disk.ts'
 import { collectLitter, tempName } from '../store/temp.ts'
-import { readTar, shown, type TarItem, type TarType } from './tar-read.ts'
+import { shown } from './archive-path.ts'
+import { readTar, type TarItem, type TarType } from './tar-read.ts'
 import { readZstd } from './zstd.ts'
 
 export interface UnpackRoot {

@@ -1,137 +1,139 @@
 import { lstat, open, readdir, rename, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { plainModes } from '../build/tree.ts'
-import { defaultLimits, type Worker } from '../build/worker.ts'
+import type { Worker } from '../build/worker.ts'
 import { YoeError } from '../errors.ts'
+import { isTarHeader, readTar } from '../image/tar-read.ts'
+import { writeFailure } from '../store/disk.ts'
 import { tempName } from '../store/temp.ts'
-import { defaultTreeLimits, guardTree, type TreeLimits } from './guard.ts'
+import { debData } from './deb.ts'
+import { headOf, type Packing, type Part, packingOf, unpacked, wholeFile } from './decompress.ts'
+import { defaultTreeLimits, type TreeLimits, TreeWriter } from './write-tree.ts'
+import { readZip } from './zip.ts'
 
 export interface UnpackInput {
   readonly worker: Worker
-  /** Root whose tar and unzip do the work: the unit's toolchain. */
+  /** Root whose xz, bzip2 and lzip do the work where they are needed: the unit's toolchain. */
   readonly root: string | 'host'
   /** Absolute path of the archive, whose content says what it is. */
   readonly archive: string
-  /** Names it in errors. */
+  /** Names it in errors, and is the name of a file that is no archive: `tool-1.0`. */
   readonly title: string
   /** Empty folder. */
   readonly dest: string
   /** Whether a single folder at the top gives way to its content. */
   readonly strip: boolean
   readonly limits?: TreeLimits
-  readonly log: (chunk: Uint8Array) => void
   readonly signal?: AbortSignal | undefined
 }
 
-/** What an archive is, by its first bytes: the tool that reads it, and the program that tar calls for it. */
-const kinds = [
-  { magic: '1f8b', tool: 'tar', helper: 'gzip', package: 'gzip' },
-  { magic: 'fd377a585a00', tool: 'tar', helper: 'xz', package: 'xz-utils' },
-  { magic: '28b52ffd', tool: 'tar', helper: 'zstd', package: 'zstd' },
-  { magic: '425a68', tool: 'tar', helper: 'bzip2', package: 'bzip2' },
-  { magic: '4c5a4950', tool: 'tar', helper: 'lzip', package: 'lzip' },
-  { magic: '504b0304', tool: 'unzip', helper: 'unzip', package: 'unzip' },
-  { magic: '504b0506', tool: 'unzip', helper: 'unzip', package: 'unzip' },
-] as const
+/** Names of what must be an archive: anything else in it is damage, or a page for people. */
+const archiveName = /\.(tar|tgz|tbz2?|txz|tzst|tlz|tar\.\w+|zip|whl|crate|deb|apk)$/i
+/** Programs that happen to be zips. */
+const wholeZip = /\.[jw]ar$/i
+const packedName = /\.(gz|zst|xz|bz2|lz)$/i
 
-const archivePath = '/build/archive'
-const destPath = '/build/src'
+/** The time of files whose own nobody knows: the oldest that every archive can say (1980-01-01). */
+const noTime = 315_532_800
 
 /**
- * Unpacks a source archive (tar, also compressed by gzip, bzip2, xz, zstd or lzip, and zip) inside the sandbox. As in a
- * folder of the project, of modes only the executable bit counts.
+ * Unpacks a source: a tar (also in gzip, bzip2, xz, zstd or lzip), a zip, or what an installation of a Debian or Alpine
+ * package would bring (its data, without its control files). What is no archive becomes a program of its own name,
+ * uncompressed. As in a folder of the project, of modes only the executable bit counts; times are kept.
  *
- * @throws {YoeError} ARCHIVE_UNSAFE for names that leave the folder, devices, set-id programs, and what is over the
+ * It is read once, by strict readers, and written without following a link; programs that unpack run in the sandbox.
+ *
+ * @throws {YoeError} ARCHIVE_UNSAFE for names that leave the folder, devices, what comes twice, and what is over the
  *   limits; TOOL_MISSING when the root lacks a tool; DISK_FULL; CANCELLED
  */
 export async function unpackArchive(input: UnpackInput): Promise<void> {
-  const { worker, root, archive, title, dest, log } = input
-  const kind = await kindOf(archive)
-  const argv =
-    kind?.tool === 'unzip'
-      ? ['unzip', '-o', archivePath, '-d', destPath]
-      : [
-          'tar',
-          '--extract',
-          `--file=${archivePath}`,
-          `--directory=${destPath}`,
-          '--no-same-owner',
-          '--no-same-permissions',
-        ]
-  let said = ''
-  let rest = ''
-  await worker.prepareWritable(dest)
+  const { worker, title, dest, signal } = input
   const limits = input.limits ?? defaultTreeLimits
-  const guard = guardTree(dest, limits, input.signal)
-  const result = await worker
-    .run({
-      root,
-      argv,
-      env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', TZ: 'UTC' },
-      cwd: '/',
-      mounts: [
-        { source: archive, target: archivePath, writable: false },
-        { source: dest, target: destPath, writable: true },
-      ],
-      network: false,
-      identity: 'user',
-      // Unpacking says nothing while all is well.
-      limits: {
-        ...defaultLimits,
-        silenceSeconds: defaultLimits.wallSeconds,
-        fileBytes: Math.min(limits.bytes, defaultLimits.fileBytes),
-      },
-      output: (chunk) => {
-        // unzip lists every file, and says nothing of mended names when it is told to be quiet.
-        rest = (rest + Buffer.from(chunk).toString('latin1')).replace(
-          /^ +(?:inflating|extracting|creating|linking): .*\n|^Archive: .*\n/gm,
-          '',
-        )
-        const end = rest.lastIndexOf('\n') + 1
-        if (said.length < 10_000) said += rest.slice(0, end)
-        log(Buffer.from(rest.slice(0, end), 'latin1'))
-        rest = rest.slice(end).slice(0, 10_000)
-      },
-      signal: guard.signal,
-    })
-    .catch((failure: unknown) => {
-      throw guard.crossed(title) ?? failure
-    })
-    .finally(() => guard.stop())
-  said += rest
-  await worker.prepareWritable(dest)
-  if (result.kind === 'killed') throw guard.crossed(title) ?? unsafe(title, result.why)
-  if (result.code !== 0) throw failureOf(title, kind, result.code, said)
-  // Both tools mend such names and go on; what was meant is not known then.
-  const mended = /^tar: Removing leading .*$|^warning: +(?:skipped "\.\.\/"|stripped absolute) .*$/m.exec(said)?.[0]
-  if (mended !== undefined) throw unsafe(title, `it has names outside of its folder (${mended})`)
-  await guard.check(title)
-  await plainModes(dest)
-  if (input.strip) await liftOnlyFolder(dest)
-}
-
-async function kindOf(archive: string): Promise<(typeof kinds)[number] | undefined> {
-  const file = await open(archive, 'r')
+  let strip = input.strip
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0)
-    const start = buffer.subarray(0, bytesRead).toString('hex')
-    return kinds.find(({ magic }) => start.startsWith(magic))
-  } finally {
-    await file.close()
+    using writer = new TreeWriter(dest, title, limits)
+    const whole = await wholeFile(input.archive)
+    const head = await headOf(whole, 512)
+    const start = head.toString('latin1', 0, 4)
+    if ((start === 'PK\x03\x04' || start === 'PK\x05\x06') && !wholeZip.test(title)) {
+      await using file = await open(input.archive, 'r')
+      for await (const { entry, body } of readZip(input.archive, file, title)) {
+        if (signal?.aborted) throw new YoeError('CANCELLED', `unpacking ${title} was cancelled`)
+        await writer.add(entry, body)
+      }
+    } else {
+      const data = await debData(whole, head, title)
+      if (data !== undefined) strip = false
+      const part = data ?? whole
+      const packing = packingOf(data === undefined ? head : await headOf(part, 8))
+      const found = await writeStream(input, part, packing, writer, limits)
+      if (found === 'file' && data !== undefined) throw unsafe(title, 'the data of a package is no tar')
+      if (found === 'apk') strip = false
+    }
+    writer.finish()
+  } catch (failure) {
+    throw await writeFailure(failure, dest)
   }
+  await worker.prepareWritable(dest)
+  if (strip) await liftOnlyFolder(dest)
 }
 
-function failureOf(title: string, kind: (typeof kinds)[number] | undefined, code: number, said: string): YoeError {
-  if (/No space left on device|disk full/i.test(said)) {
-    return new YoeError('DISK_FULL', `there is no room to unpack ${title}`, { hint: 'free some: yoe clean' })
+/** Writes what a stream of a tar, or else the stream itself, holds. */
+async function writeStream(
+  { worker, root, title, signal }: UnpackInput,
+  part: Part,
+  packing: Packing | undefined,
+  writer: TreeWriter,
+  limits: TreeLimits,
+): Promise<'tar' | 'apk' | 'file'> {
+  // Headers and the ends of blocks take room, too.
+  const limit = limits.bytes + 2048 * limits.entries
+  const { head, all } = await peek(unpacked(part, packing, { worker, root, title, limit, signal }), 512)
+  if (!isTarHeader(head) && !(archiveName.test(title) && isEmptyTar(head))) {
+    if (archiveName.test(title)) throw unsafe(title, 'it is no archive of a known kind')
+    const name = (packing === undefined ? title : title.replace(packedName, '')) || 'source'
+    const path = Buffer.from(name).toString('latin1')
+    await writer.add({ path, type: 'file', mode: 0o755, mtime: noTime, size: 0, link: '' }, () => all)
+    return 'file'
   }
-  const missing = code === 127 || /Cannot exec|Cannot run|execvp|not found/.test(said)
-  if (kind !== undefined && missing) {
-    return new YoeError('TOOL_MISSING', `the toolchain can't unpack ${title}: it has no ${kind.helper}`, {
-      hint: `add "${kind.package}" to the packages of the unit's toolchain`,
-    })
+  let found: 'tar' | 'apk' | undefined
+  let inControl = false
+  for await (const { entry, body } of readTar(all, title, 'any')) {
+    const isControl = alpineControl.test(entry.path)
+    if (found === undefined) inControl = isControl && packing === 'gzip'
+    found ??= inControl ? 'apk' : 'tar'
+    if (found === 'apk' && isControl) {
+      if (!inControl) throw unsafe(title, `${entry.path} comes after the files that it is about`)
+      continue
+    }
+    inControl = false
+    await writer.add(entry, body)
   }
-  return unsafe(title, said.trim().split('\n').slice(0, 3).join('; ') || `the tool ended with ${code}`)
+  return found ?? 'tar'
+}
+
+/** What comes before the data of an Alpine package. @see apk-package(5) */
+const alpineControl = /^\.(SIGN\.[^/]+|PKGINFO|(pre|post)-(install|upgrade|deinstall)|trigger)$/
+
+/** Nothing but an end. */
+const isEmptyTar = (head: Buffer): boolean => head.length === 512 && head.every((byte) => byte === 0)
+
+/** The first bytes of a stream, and all of it. */
+async function peek(
+  chunks: AsyncGenerator<Uint8Array>,
+  length: number,
+): Promise<{ readonly head: Buffer; readonly all: AsyncGenerator<Uint8Array> }> {
+  const first: Uint8Array[] = []
+  for (let size = 0; size < length; ) {
+    const next = await chunks.next()
+    if (next.done === true) break
+    first.push(next.value)
+    size += next.value.length
+  }
+  const all = async function* (): AsyncGenerator<Uint8Array> {
+    yield* first
+    yield* chunks
+  }
+  return { head: Buffer.concat(first).subarray(0, length), all: all() }
 }
 
 function unsafe(title: string, reason: string): YoeError {
@@ -140,11 +142,13 @@ function unsafe(title: string, reason: string): YoeError {
 
 /** `zlib-1.3/…` becomes `…`, as every build system does. */
 async function liftOnlyFolder(dest: string): Promise<void> {
-  const [only, ...others] = await readdir(dest)
-  if (only === undefined || others.length > 0 || !(await lstat(join(dest, only))).isDirectory()) return
+  const [only, ...others] = await readdir(dest, { encoding: 'buffer' })
+  if (only === undefined || others.length > 0) return
+  const at = (folder: string, name: Buffer): Buffer => Buffer.concat([Buffer.from(`${folder}/`), name])
+  if (!(await lstat(at(dest, only))).isDirectory()) return
   // The folder may hold something of its own name.
   const aside = join(dest, tempName())
-  await rename(join(dest, only), aside)
-  for (const name of await readdir(aside)) await rename(join(aside, name), join(dest, name))
+  await rename(at(dest, only), aside)
+  for (const name of await readdir(aside, { encoding: 'buffer' })) await rename(at(aside, name), at(dest, name))
   await rmdir(aside)
 }
