@@ -175,7 +175,7 @@ class TaskRun {
         ? { env: { ...context.network.environment, ...run.env }, mounts: [...run.mounts, ...context.network.mounts] }
         : {}),
       cwd: inside.source,
-      network: task.network,
+      network: task.network && !context.offline,
       identity: 'user',
       limits: defaultLimits,
       memoryUsed: context.memoryUsed,
