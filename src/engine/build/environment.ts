@@ -12,6 +12,7 @@ export const inside = {
 } as const
 
 const prefix = '/usr'
+const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /**
  * The whole environment of a unit's tasks: the same on every host, so nothing of the host's leaks into a result.
@@ -30,7 +31,7 @@ export function taskEnvironment(
   const values = (settings: readonly Setting[]): readonly string[] => settings.map(({ value }) => value)
   const flags = (...all: readonly (readonly string[])[]): string => all.flat().join(' ')
   return {
-    PATH: `${inside.sysroot}/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    PATH: `${inside.sysroot}/usr/bin:${usualPath}`,
     HOME: inside.home,
     LANG: 'C.UTF-8',
     LC_ALL: 'C.UTF-8',
@@ -65,5 +66,27 @@ export function taskEnvironment(
     LD_LIBRARY_PATH: libraries.join(':'),
     ...Object.fromEntries(Object.entries(config.environment).map(([name, { value }]) => [name, value])),
     ...unit.environment,
+  }
+}
+
+/**
+ * The environment of tasks in a root that was an image: what the image says stands behind what every task sees, but for
+ * where its programs are.
+ *
+ * @param lines `NAME=value`
+ */
+export function inImage(
+  environment: Readonly<Record<string, string>>,
+  lines: readonly string[],
+): Readonly<Record<string, string>> {
+  if (lines.length === 0) return environment
+  const image = Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  )
+  const { PATH: path } = image
+  return {
+    ...image,
+    ...environment,
+    ...(path === undefined ? {} : { PATH: environment['PATH']?.replace(usualPath, () => path) ?? path }),
   }
 }

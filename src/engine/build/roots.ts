@@ -1,18 +1,16 @@
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { YoeError } from '../errors.ts'
 import { step } from '../events.ts'
 import { unpackRoot } from '../image/unpack-root.ts'
 import type { ToolchainNode } from '../plan/graph.ts'
 import type { UnitManifest } from '../store/manifest.ts'
+import { replaceFile } from '../store/replace-file.ts'
 import type { BuildContext } from './context.ts'
 import { keyOf } from './context.ts'
 import type { Produced, Results } from './executor.ts'
+import { archiveOf, dockerfileRoot, pullRoot, rootArchive, settingsOfRoot } from './made-roots.ts'
 import type { UnitLog } from './unit-log.ts'
-
-/** What a toolchain is stored as. */
-const archiveName = 'root.tar.zst'
 
 /** Most package files fetched at the same time. */
 const fetchesAtOnce = 6
@@ -33,7 +31,7 @@ export async function fetchAll(context: BuildContext, records: ToolchainNode['pa
   return paths
 }
 
-/** Installs a toolchain's packages into a root file system, stored as one archive. */
+/** Makes the root file system of a toolchain: its packages installed, as a rule. It is stored as one archive. */
 export async function buildToolchain(
   context: BuildContext,
   node: ToolchainNode,
@@ -41,10 +39,13 @@ export async function buildToolchain(
   roots: Roots,
   log: UnitLog,
 ): Promise<readonly Produced[]> {
+  const { image, dockerfile } = node.unit
+  if (image !== undefined) return pullRoot(context, node, image, log)
+  if (dockerfile !== undefined) return dockerfileRoot(context, node, dockerfile, results, log)
   const paths = await fetchAll(context, node.packages)
   const workdir = context.store.temp()
   await mkdir(workdir, { recursive: true })
-  const output = join(workdir, archiveName)
+  const output = join(workdir, rootArchive)
   const work = join(workdir, 'work')
   await mkdir(work)
   await context.format.installRoot({
@@ -64,10 +65,20 @@ export async function buildToolchain(
     logPath: log.path,
     signal: context.signal,
   })
-  return [{ name: archiveName, path: output }]
+  return [{ name: rootArchive, path: output }]
 }
 
-/** Unpacked roots of toolchains, `$YOE_CACHE/roots/<hash>/`: made when a task first needs one. */
+/** The environment that the image of an unpacked root asks for: `NAME=value`; nothing for a root of packages. */
+export async function environmentOfRoot(root: string): Promise<readonly string[]> {
+  const text = await readFile(`${root}.json`, 'utf8').catch(() => '[]')
+  const lines: unknown = JSON.parse(text)
+  return Array.isArray(lines) ? lines.filter((line) => typeof line === 'string') : []
+}
+
+/**
+ * Unpacked roots of toolchains, `$YOE_CACHE/roots/<hash>/`: made when a task first needs one. Beside a root that was an
+ * image lies what that says of the environment.
+ */
 export class Roots {
   readonly #context: BuildContext
   readonly #unpacking = new Map<ToolchainNode, Promise<string>>()
@@ -92,14 +103,10 @@ export class Roots {
     const dest = join(store.root, 'roots', hash)
     await using _alone = await store.lock(`root-${hash}`, { signal })
     if (existsSync(dest)) return dest
-    const file = manifest.files.find(({ name }) => name === archiveName)
-    const tar = file === undefined ? undefined : await store.objects.path(file.sha256)
-    if (tar === undefined) {
-      throw new YoeError('STORE_DAMAGED', `the root of ${node.unit.name} in the cache is damaged`, {
-        hint: `yoe build --force ${node.unit.name} makes it anew`,
-      })
-    }
+    const tar = await archiveOf(store, manifest)
     await mkdir(dirname(dest), { recursive: true })
+    const { env } = await settingsOfRoot(store, manifest)
+    if (env.length > 0) await replaceFile(`${dest}.json`, JSON.stringify(env))
     await step(report, `unpack ${node.unit.name}`, () => unpackRoot({ tar, dest, signal }))
     return dest
   }

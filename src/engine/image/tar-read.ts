@@ -49,9 +49,10 @@ const types: Readonly<Record<string, TarType>> = {
 
 /**
  * Who wrote a tar. `own`: this project, or GNU tar with `--format=pax`; owners and extended attributes are believed.
- * `any`: also GNU's, V7's and git's; folders may come twice, owners and attributes are not read.
+ * `any`: also GNU's, V7's and git's; folders may come twice, owners and attributes are not read. `layer`, of an image: as
+ * `any`, but owners and attributes are.
  */
-export type TarDialect = 'own' | 'any'
+export type TarDialect = 'own' | 'any' | 'layer'
 
 /**
  * Reads a tar strictly: ustar with pax records. What readers could disagree about is refused rather than interpreted:
@@ -93,7 +94,7 @@ export async function* readTar(
     headers.push(head)
     const entry = entryOf(head, records, Buffer.concat(headers), name, dialect)
     const before = seen.get(entry.path)
-    if (before !== undefined && !(dialect === 'any' && before === 'directory' && entry.type === 'directory'))
+    if (before !== undefined && !(dialect !== 'own' && before === 'directory' && entry.type === 'directory'))
       throw unsafe(name, `${shown(entry.path)} comes twice`)
     if (seen.size >= mostEntries) throw unsafe(name, `more than ${mostEntries} entries`)
     seen.set(entry.path, entry.type)
@@ -133,7 +134,7 @@ function entryOf(
   const short = textField(head, 0, 100)
   const name = text(records, 'path') ?? (prefix === '' ? short : `${prefix}/${short}`)
   // V7 has no type for folders.
-  const isOldFolder = dialect === 'any' && flag === '\0' && name.endsWith('/')
+  const isOldFolder = dialect !== 'own' && flag === '\0' && name.endsWith('/')
   const type = isOldFolder ? 'directory' : Object.hasOwn(types, flag) ? types[flag] : undefined
   if (type === undefined) throw unsafe(archive, `an entry of type ${JSON.stringify(flag)}`)
   const path = cleanPath(name, type === 'directory', archive)
@@ -146,8 +147,9 @@ function entryOf(
   if (type === 'symlink' && (link === '' || link.length >= longestPath || link.includes('\0')))
     throw unsafe(archive, `${shown(path)}, a link to nowhere`)
   const xattrs = new Map<string, Buffer>()
+  const mtime = Math.floor(Number(text(records, 'mtime') ?? Number.parseInt(textField(head, 136, 12), 8)))
+  const time = mtime > 0 && mtime < 2 ** 33 ? mtime : 0
   if (dialect === 'any') {
-    const mtime = Math.floor(Number(text(records, 'mtime') ?? Number.parseInt(textField(head, 136, 12), 8)))
     return {
       path,
       type,
@@ -155,7 +157,7 @@ function entryOf(
       uid: 0,
       gid: 0,
       size,
-      mtime: mtime > 0 && mtime < 2 ** 33 ? mtime : 0,
+      mtime: time,
       link: type === 'hardlink' ? cleanPath(link, false, archive) : link,
       xattrs,
       raw,
@@ -167,10 +169,10 @@ function entryOf(
     path,
     type,
     mode: numberField(head, 100, 8, archive) & 0o7777,
-    uid: decimal(records, 'uid', archive) ?? numberField(head, 108, 8, archive),
-    gid: decimal(records, 'gid', archive) ?? numberField(head, 116, 8, archive),
+    uid: decimal(records, 'uid', archive) ?? numberField(head, 108, 8, archive, dialect),
+    gid: decimal(records, 'gid', archive) ?? numberField(head, 116, 8, archive, dialect),
     size,
-    mtime: Math.floor(Number(text(records, 'mtime') ?? numberField(head, 136, 12, archive))),
+    mtime: dialect === 'own' ? Math.floor(Number(text(records, 'mtime') ?? numberField(head, 136, 12, archive))) : time,
     link: type === 'hardlink' ? cleanPath(link, false, archive) : link,
     xattrs,
     raw,
@@ -178,7 +180,8 @@ function entryOf(
 }
 
 /** Types of headers that say more about what follows, in the order in which they may come before one entry. */
-const extensions = { own: /^x$/, any: /^(g|x|L|K|LK|KL)$/ } as const satisfies Record<TarDialect, RegExp>
+const foreign = /^(g|x|L|K|LK|KL)$/
+const extensions = { own: /^x$/, any: foreign, layer: foreign } as const satisfies Record<TarDialect, RegExp>
 
 function extensionRecords(
   flag: string,
@@ -233,7 +236,7 @@ function paxRecords(bytes: Buffer, archive: string, dialect: TarDialect): Readon
       throw unsafe(archive, 'a damaged extension header')
     const key = record.toString('latin1', 0, equals)
     const known = ['path', 'linkpath', 'size', 'uid', 'gid', 'uname', 'gname', 'mtime', 'atime', 'ctime']
-    const ignored = dialect === 'any' && !key.startsWith('GNU.sparse.')
+    const ignored = dialect !== 'own' && !key.startsWith('GNU.sparse.')
     if (!known.includes(key) && !key.startsWith('SCHILY.xattr.') && !ignored)
       throw unsafe(archive, `the extension ${shown(key)}`)
     if (records.has(key)) throw unsafe(archive, `the extension ${shown(key)} twice in one header`)
@@ -261,7 +264,7 @@ function textField(head: Buffer, at: number, length: number): string {
 
 function numberField(head: Buffer, at: number, length: number, archive: string, dialect: TarDialect = 'own'): number {
   // GNU writes what does not fit as a binary number, marked by its first bit.
-  if (dialect === 'any' && head[at] === 0x80) {
+  if (dialect !== 'own' && head[at] === 0x80) {
     const value = Number(BigInt(`0x${head.toString('hex', at + 1, at + length)}`))
     if (!Number.isSafeInteger(value)) throw unsafe(archive, 'a number that is too large')
     return value

@@ -2,7 +2,7 @@ import type { TarEntry, TarType } from './tar-read.ts'
 
 /** What a new entry needs; paths are latin1 text as in {@link TarEntry}. */
 export type NewEntry = Pick<TarEntry, 'path' | 'type' | 'mode' | 'mtime'> &
-  Partial<Pick<TarEntry, 'uid' | 'gid' | 'size' | 'link'>>
+  Partial<Pick<TarEntry, 'uid' | 'gid' | 'size' | 'link' | 'xattrs'>>
 
 const flags: Readonly<Record<TarType, string>> = {
   file: '0',
@@ -19,7 +19,7 @@ const largest = (width: number): number => 8 ** (width - 1) - 1
 
 /** The header blocks of one entry: ustar, after pax records for what does not fit there. Names start with `./`. */
 export function tarHeader(entry: NewEntry): Buffer {
-  const { type, mode, mtime, uid = 0, gid = 0, size = 0 } = entry
+  const { type, mode, mtime, uid = 0, gid = 0, size = 0, xattrs = new Map<string, Buffer>() } = entry
   const path = `./${entry.path}${type === 'directory' && entry.path !== '' ? '/' : ''}`
   const link = type === 'hardlink' ? `./${entry.link ?? ''}` : (entry.link ?? '')
   const records: [string, string][] = []
@@ -28,6 +28,8 @@ export function tarHeader(entry: NewEntry): Buffer {
   if (size > largest(12)) records.push(['size', String(size)])
   if (uid > largest(8)) records.push(['uid', String(uid)])
   if (gid > largest(8)) records.push(['gid', String(gid)])
+  for (const [name, value] of [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1)))
+    records.push([`SCHILY.xattr.${name}`, value.toString('latin1')])
   const own = ustar({
     path: path.slice(0, 100),
     link: link.slice(0, 100),

@@ -31,7 +31,7 @@ export interface PackageNode extends NodeBase {
   readonly unit: PackageUnit
   /** Undefined for units without tasks: nothing runs for them. */
   readonly toolchain: ToolchainNode | undefined
-  /** Whose programs unpack its source and sysroot, where `toolchain` is no root of packages and may have none. */
+  /** Whose programs unpack its sysroot, where `toolchain` is no root of packages and may have none that can. */
   readonly unpacker?: ToolchainNode
   /** The roots of tasks that name a container of their own, by that name. */
   readonly containers: ReadonlyMap<string, ToolchainNode>

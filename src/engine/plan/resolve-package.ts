@@ -11,7 +11,7 @@ import { forDistro } from './unit-records.ts'
 export function resolvePackage(resolving: Resolving, unit: PackageUnit): PackageNode | undefined {
   const { arch, view } = resolving.universe
   const before = resolving.errors.length
-  const { toolchain, containers, unpacker } = rootsFor(resolving, unit)
+  const { toolchain, containers } = rootsFor(resolving, unit)
   const sysroot = new Sysroot(resolving, unit)
   const deps = [...unit.deps, ...forDistro(unit.distroDeps, view.distro)]
   // By name, so that the order of a list means nothing.
@@ -20,6 +20,10 @@ export function resolvePackage(resolving: Resolving, unit: PackageUnit): Package
   if (resolving.errors.length > before) return undefined
   const closure = sysroot.close()
   if (closure === undefined || resolving.errors.length > before) return undefined
+  const sysrootFeed = closure.filter(besides([toolchain, ...containers.values()]))
+  const made = toolchain !== undefined && toolchain.packages.length === 0
+  const unpacks = sysrootFeed.length + sysroot.units.length > 0
+  const unpacker = made && unpacks ? resolving.toolchain('tools', unit, unit.containerArch === 'host') : undefined
   const machine = unit.scope === 'machine' ? view.machine : undefined
   const built = unit.tasks.length > 0
   const config = resolveConfig(
@@ -40,14 +44,14 @@ export function resolvePackage(resolving: Resolving, unit: PackageUnit): Package
     ...(unpacker === undefined ? {} : { unpacker }),
     containers,
     sysroot: sysroot.units,
-    sysrootFeed: closure.filter(besides([toolchain, ...containers.values()])),
+    sysrootFeed,
     runtimeDeps,
     config,
     machine,
   }
 }
 
-function rootsFor(resolving: Resolving, unit: PackageUnit): Pick<PackageNode, 'toolchain' | 'unpacker' | 'containers'> {
+function rootsFor(resolving: Resolving, unit: PackageUnit): Pick<PackageNode, 'toolchain' | 'containers'> {
   const host = unit.containerArch === 'host'
   const toolchain = unit.tasks.length === 0 ? undefined : resolving.toolchain(unit.container, unit, host)
   const named = new Set(unit.tasks.flatMap(({ container }) => (container === undefined ? [] : [container])))
@@ -56,9 +60,7 @@ function rootsFor(resolving: Resolving, unit: PackageUnit): Pick<PackageNode, 't
     const node = resolving.toolchain(name, unit, host)
     if (node !== undefined) containers.set(name, node)
   }
-  const made = toolchain !== undefined && toolchain.packages.length === 0
-  const unpacker = made ? resolving.toolchain('tools', unit, host) : undefined
-  return { toolchain, containers, ...(unpacker === undefined ? {} : { unpacker }) }
+  return { toolchain, containers }
 }
 
 /** Whether a package is missing in some root that the unit's tasks run in: what all have is not unpacked again. */
