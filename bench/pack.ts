@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { silent } from '#engine/events.ts'
 import type { PackInput } from '#engine/formats.ts'
+import { nowhere } from '#engine/qa/package-parts.ts'
 import { packDeb } from '#feeds/debian/pack.ts'
 import { packageUnit } from '../__tests__/support/units.ts'
 
@@ -40,6 +42,8 @@ function inputOf(destdir: string, outdir: string): PackInput {
     outdir,
     runtimeDeps: [],
     libraries: new Map(),
+    around: nowhere,
+    report: silent,
     maintainer: 'Bench',
     sourceDateEpoch: 1_700_000_000,
   }

@@ -4,9 +4,11 @@ import { readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { foldersOf } from '#engine/build/folders.ts'
 import type { Alternatives } from '#engine/catalog/package.ts'
+import { silent } from '#engine/events.ts'
 import { canonical } from '#engine/plan/canonical.ts'
 import type { Node, PackageNode } from '#engine/plan/graph.ts'
 import { inOrder, manifestArch } from '#engine/plan/graph.ts'
+import { nowhere } from '#engine/qa/package-parts.ts'
 import type { UnitFile } from '#engine/store/manifest.ts'
 import { encodeManifest, seal } from '#engine/store/manifest.ts'
 import type { Plan } from '#toolkit/planning.ts'
@@ -52,6 +54,8 @@ async function packagesOf(
     outdir: join(made, 'out'),
     runtimeDeps: [...node.runtimeDeps, ...linked],
     libraries: new Map(),
+    around: nowhere,
+    report: silent,
     maintainer: 'Fleet <fleet@example.org>',
     sourceDateEpoch: 1_700_000_000,
   })

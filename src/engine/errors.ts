@@ -38,6 +38,7 @@ export const errorCodes = {
   LOCK_INVALID: 'project',
   LOCK_STALE: 'project',
   KEY_INVALID: 'project',
+  SOURCE_STATE: 'project',
   // A feed, a source or a cache answered something that can't be used.
   FEED_UNTRUSTED: 'build',
   FEED_EXPIRED: 'build',
@@ -52,6 +53,7 @@ export const errorCodes = {
   TASK_FAILED: 'build',
   TASK_TIMEOUT: 'build',
   PACKAGE_INVALID: 'build',
+  PACKAGE_QA: 'build',
   INSTALL_FAILED: 'build',
   IMAGE_TOO_SMALL: 'build',
   BOOT_FAILED: 'build',

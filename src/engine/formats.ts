@@ -5,6 +5,8 @@ import type { Difference } from './compare-tars.ts'
 import type { Position } from './errors.ts'
 import type { Reporter } from './events.ts'
 import type { FeedDeclaration, PackageUnit } from './project/model.ts'
+import type { LibraryOwner } from './qa/links.ts'
+import type { Surroundings } from './qa/package-parts.ts'
 import type { Fetcher } from './source/fetcher.ts'
 
 /** One file of a feed's index. */
@@ -75,13 +77,14 @@ export interface PackInput {
   /** Runtime dependencies that the unit declares, already resolved to package names of this distro. */
   readonly runtimeDeps: readonly Alternatives[]
   /**
-   * Who brings a shared library: soname (`libz.so.1`) to package name and version, from the unit's build dependencies.
-   * A needed soname that nobody brings, nor the package itself, is an error. `version` is the oldest that serves, ''
+   * Who brings a shared library: soname (`libz.so.1`) to package name and version, from what the unit was built with.
+   * A needed soname that nobody brings, nor the package itself, is a finding. `version` is the oldest that serves, ''
    * for any.
    */
-  readonly libraries: ReadonlyMap<string, { readonly name: string; readonly version: string }>
-  /** Absolute paths in the package that may keep setuid, setgid or sticky bits; elsewhere such bits are an error. */
-  readonly privilegedPaths?: readonly string[]
+  readonly libraries: ReadonlyMap<string, LibraryOwner>
+  readonly around: Surroundings
+  /** Told of checks that are skipped needlessly. */
+  readonly report: Reporter
   readonly maintainer: string
   /** Seconds since 1970: every time stamp in the package. */
   readonly sourceDateEpoch: number
@@ -174,6 +177,7 @@ export interface PackageFormat {
   latestIndex(feed: FeedDeclaration, environment: FeedEnvironment): Promise<LatestIndex | undefined>
   /** Fetches (or finds) one package of an opened feed, verified by its signed digest; returns its absolute path. */
   fetchPackage(feed: FeedDeclaration, record: PackageRecord, environment: FeedEnvironment): Promise<string>
+  /** Checks what a build left and makes packages of it. @throws {YoeErrors} PACKAGE_QA and PACKAGE_INVALID, all together */
   pack(input: PackInput): Promise<readonly PackedPackage[]>
   /**
    * What a package file says about itself.

@@ -54,7 +54,8 @@ function split(
   subpackages: readonly ('dev' | 'dbg')[],
   extraSubpackages: Readonly<Record<string, readonly string[]>> = {},
 ): { readonly parts: Readonly<Record<string, readonly string[]>>; readonly problems: readonly string[] } {
-  const { parts, problems } = splitPackage({ subpackages, extraSubpackages }, tree(...lines))
+  const unit = { name: 'app', subpackages, extraSubpackages, upstreamTests: false }
+  const { parts, problems, findings } = splitPackage(unit, tree(...lines))
   return {
     parts: Object.fromEntries(
       parts.map(({ suffix, entries }) => [
@@ -62,7 +63,7 @@ function split(
         entries.slice(1).map(({ kind, path }) => `${path}${kind === 'directory' ? '/' : ''}`),
       ]),
     ),
-    problems: problems.map(({ message, hint }) => `${message}: ${hint}`),
+    problems: [...problems, ...findings].map(({ message, hint }) => `${message}: ${hint}`),
   }
 }
 

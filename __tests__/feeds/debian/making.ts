@@ -5,8 +5,10 @@ import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { userErrors, type YoeError } from '#engine/errors.ts'
+import { silent } from '#engine/events.ts'
 import type { PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
+import { nowhere } from '#engine/qa/package-parts.ts'
 import { packageUnit } from '../../support/units.ts'
 
 export const at = { file: 'units/app.star', line: 3, column: 1 }
@@ -43,6 +45,8 @@ export function packInput(
     outdir,
     runtimeDeps: [],
     libraries: new Map(),
+    around: nowhere,
+    report: silent,
     maintainer: 'Team <team@example.org>',
     sourceDateEpoch: 1_700_000_000,
     ...rest,

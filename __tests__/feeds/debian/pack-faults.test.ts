@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { appendFile, chmod, mkdir, readdir, rename, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { scanDestdir } from '../../../src/feeds/debian/destdir.ts'
+import { scanDestdir } from '#engine/build/destdir.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
 import { packInput, run, scratch } from './making.ts'
 
@@ -101,7 +101,7 @@ describe('what changes after it was listed is not packed', () => {
       const dest = join(await scratch(t), 'dest')
       await mkdir(join(dest, 'sub'), { recursive: true })
       await writeFile(join(dest, 'sub/x'), 'same')
-      const tree = await scanDestdir(dest, new Set())
+      const tree = await scanDestdir(dest)
       t.after(() => tree.close())
       const entry = tree.entries.find((each) => each.kind === 'file')
       assert.ok(entry !== undefined)
@@ -114,7 +114,7 @@ describe('what changes after it was listed is not packed', () => {
     const dest = join(await scratch(t), 'dest')
     await mkdir(dest)
     await writeFile(join(dest, 'x'), 'same')
-    const tree = await scanDestdir(dest, new Set())
+    const tree = await scanDestdir(dest)
     t.after(() => tree.close())
     const entry = tree.entries.find((each) => each.kind === 'file')
     assert.ok(entry !== undefined)

@@ -7,7 +7,7 @@ import { describe, type TestContext, test } from 'node:test'
 import type { PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
-import { elfFile } from './elf-making.ts'
+import { elfFile } from '../../engine/qa/elf-making.ts'
 import { errorsOf, type Files, install, packInput, run, scratch } from './making.ts'
 
 interface Packed {

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { maintainerScripts } from '../../../src/feeds/debian/services.ts'
+import { maintainerScripts } from '../../../src/feeds/debian/maintainer-scripts.ts'
 import { run, scratch } from './making.ts'
+
+const nothing = { entries: [] }
 
 /** Runs one maintainer script among tools that only write down how they were called. */
 async function calls(
@@ -22,7 +24,7 @@ async function calls(
   }
   // Whether systemd runs is read off a folder; each script is pointed at one of its own.
   const running = join(folder, live ? '' : 'none')
-  const text = maintainerScripts(['app', 'tick.timer']).get(script)?.replaceAll('/run/systemd/system', running)
+  const text = maintainerScripts(nothing, ['app', 'tick.timer']).get(script)?.replaceAll('/run/systemd/system', running)
   await writeFile(join(folder, script), text ?? '')
   const ran = await run('/bin/sh', [join(folder, script), ...args], { PATH: `${bin}:/usr/bin:/bin` })
   assert.deepEqual([ran.code, ran.stderr, ran.stdout], [0, '', ''])
@@ -67,5 +69,5 @@ describe('maintainer scripts', () => {
     })
   }
 
-  test('a package without services has none', () => assert.equal(maintainerScripts([]).size, 0))
+  test('a package without services has none', () => assert.equal(maintainerScripts(nothing, []).size, 0))
 })

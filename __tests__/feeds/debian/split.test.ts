@@ -7,7 +7,7 @@ import type { PackageUnit } from '#engine/project/model.ts'
 import { describeDeb } from '../../../src/feeds/debian/describe.ts'
 import { readLibraries } from '../../../src/feeds/debian/libraries.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
-import { elfFile } from './elf-making.ts'
+import { elfFile } from '../../engine/qa/elf-making.ts'
 import { errorsOf, type Files, install, packInput, type Ran, run, scratch } from './making.ts'
 
 interface Made {

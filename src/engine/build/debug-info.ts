@@ -1,17 +1,18 @@
 import type { PackageUnit, Task } from '../project/model.ts'
+import { licenseTask } from '../qa/license-task.ts'
 
 /**
- * The tasks that a unit's build runs: those that it declares and, where `subpackages` has "dbg", one that moves debug
- * information out of what they installed, to where debuggers look for it by build id (by path for what has none).
+ * The tasks that a unit's build runs: those that it declares, one that installs the texts of its licence, and, where
+ * `subpackages` has "dbg", one that moves debug information out of what they installed, to where debuggers look for it
+ * by build id (by path for what has none).
  *
  * @see GDB manual, Debugging Information in Separate Files
  */
 export function tasksOf(unit: PackageUnit): readonly Task[] {
-  if (unit.tasks.length === 0 || !unit.subpackages.includes('dbg')) return unit.tasks
-  return [
-    ...unit.tasks,
-    { name: 'debug info', steps: [{ kind: 'run', command: separate }], network: false, at: unit.at },
-  ]
+  if (unit.tasks.length === 0) return []
+  const own = [...unit.tasks, ...licenseTask(unit)]
+  if (!unit.subpackages.includes('dbg')) return own
+  return [...own, { name: 'debug info', steps: [{ kind: 'run', command: separate }], network: false, at: unit.at }]
 }
 
 /**

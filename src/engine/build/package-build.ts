@@ -1,6 +1,9 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import type { PackedPackage } from '../formats.ts'
 import type { PackageNode } from '../plan/graph.ts'
+import { rootsOf } from '../plan/graph.ts'
+import type { LibraryOwner } from '../qa/links.ts'
+import { tracesOfThisMachine } from '../qa/traces.ts'
 import type { BuildContext } from './context.ts'
 import { foldersOf } from './folders.ts'
 import type { RootOf } from './run-tasks.ts'
@@ -15,7 +18,7 @@ import type { UnitLog } from './unit-log.ts'
  * Builds one unit from nothing: source, sysroot, tasks, package files. Everything happens in its folder under `build/`,
  * which is emptied first; the caller stores the result.
  *
- * @throws {YoeError} TASK_FAILED with the end of the log, PACKAGE_INVALID, FETCH_FAILED, …
+ * @throws {YoeError} TASK_FAILED with the end of the log, PACKAGE_QA, PACKAGE_INVALID, FETCH_FAILED, …
  */
 export async function buildPackage(
   context: BuildContext,
@@ -27,25 +30,24 @@ export async function buildPackage(
   // A unit without tasks needs none: nothing runs for it.
   const toolchain = node.toolchain === undefined ? undefined : await rootOf(node.toolchain)
   const folders = foldersOf(context.buildRoot, node)
-  for (const folder of [folders.source, folders.destdir, folders.sysroot, folders.install, folders.packages]) {
+  for (const folder of [folders.destdir, folders.sysroot, folders.install, folders.packages]) {
     await removeTree(folder)
     await mkdir(folder, { recursive: true })
     // Whatever the umask: tasks see the modes, and runs of root belong to somebody else.
     await chmod(folder, 0o755)
   }
+  const unpacker = node.unpacker === undefined ? toolchain : await rootOf(node.unpacker)
   const sysrootPackages =
-    toolchain === undefined ? [] : await fillSysroot(context, node, toolchain, builtPackages, folders.sysroot, log)
+    unpacker === undefined ? [] : await fillSysroot(context, node, unpacker, builtPackages, folders.sysroot, log)
   if (toolchain !== undefined) {
-    await prepareSource(context, node, toolchain, folders.source, log)
-    await runTasks(context, node, rootOf, folders, log)
+    const source = await prepareSource(context, node, toolchain, folders, log)
+    await runTasks(context, node, rootOf, folders, log, source).finally(() => source.done())
     // A task may have closed its own folders; what is packed must be readable.
     await context.worker.prepareReadable(folders.destdir)
   }
-  const libraries = new Map<string, { readonly name: string; readonly version: string }>()
-  // The toolchain first: what a dependency brings outranks the same library there.
-  for (const path of toolchain === undefined ? [] : [toolchain, ...sysrootPackages.map((file) => file.path)]) {
-    for (const [soname, owner] of await context.format.libraries(path)) libraries.set(soname, owner)
-  }
+  const roots = toolchain === undefined ? [] : await Promise.all(rootsOf(node).map(rootOf))
+  const packages = sysrootPackages.map((file) => file.path)
+  const libraries = await librariesOf(context, roots, packages)
   log.note('package')
   return context.format.pack({
     unit: node.unit,
@@ -55,7 +57,31 @@ export async function buildPackage(
     outdir: folders.packages,
     runtimeDeps: node.runtimeDeps,
     libraries,
+    around: {
+      ...(toolchain === undefined ? {} : { sysroot: folders.sysroot }),
+      packages,
+      roots,
+      traces: tracesOfThisMachine(context.buildRoot),
+      now: Date.now(),
+    },
+    report: context.report,
     maintainer: context.maintainer,
     sourceDateEpoch: context.sourceDateEpoch,
   })
+}
+
+/** What a dependency brings outranks the same library of a root, which nothing says that the unit needs. */
+async function librariesOf(
+  { format }: BuildContext,
+  roots: readonly string[],
+  packages: readonly string[],
+): Promise<ReadonlyMap<string, LibraryOwner>> {
+  const libraries = new Map<string, LibraryOwner>()
+  for (const root of roots) {
+    for (const [soname, owner] of await format.libraries(root)) libraries.set(soname, { ...owner, undeclared: true })
+  }
+  for (const file of packages) {
+    for (const [soname, owner] of await format.libraries(file)) libraries.set(soname, owner)
+  }
+  return libraries
 }

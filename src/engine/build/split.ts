@@ -1,6 +1,9 @@
 import { dirname } from 'node:path/posix'
+import { suffixesOf } from '../catalog/subpackages.ts'
 import { matchesPath, namesPath } from '../path-pattern.ts'
 import type { PackageUnit } from '../project/model.ts'
+import type { Finding } from '../qa/finding.ts'
+import { shown } from '../shown.ts'
 
 /** What splitting needs to know of one thing that a unit installs. */
 export interface SplitEntry {
@@ -22,8 +25,10 @@ export interface Part<E> {
 export interface Split<E> {
   /** The main package first, then by suffix. The main one may hold nothing but the root. */
   readonly parts: readonly Part<E>[]
-  /** What is wrong with the unit's `subpackages` and `extra_subpackages`. */
+  /** What is wrong with the unit's `extra_subpackages`. */
   readonly problems: readonly { readonly message: string; readonly hint: string }[]
+  /** Packages that the unit wants by a rule, and nothing is in. */
+  readonly findings: readonly Finding[]
 }
 
 /** What `subpackages = ["dev"]` takes, beside the links that linkers find libraries by. @see seed, Sub-packages */
@@ -43,23 +48,28 @@ const devPatterns = [
 const debugPattern = '/usr/lib/debug/**'
 
 const devHint = `it takes headers (${devPatterns[0]}), static libraries, lib*.so links, pkgconfig, cmake and aclocal files, and *-config programs`
+/** Where an upstream's suite is installed, with the program that runs it. @see seed, On-device upstream tests */
+export const testsFolder = (unit: string): string => `/usr/lib/yoe-tests/${unit}`
+
 const emptyHints = {
   dev: `${devHint}; install some, or take "dev" out of subpackages`,
   dbg: 'compile with $CFLAGS (which hold -g) and let no task strip the result, or take "dbg" out of subpackages',
+  tests: 'let the task of upstream_tests install them to $DESTDIR/usr/lib/yoe-tests/$UNIT, with a program run.sh',
 } as const
 
 /**
  * Says which package of a unit each of its files is in. Patterns of `extra_subpackages` come first, then the rules of
- * -dbg and -dev, and what is left is the main package's. A folder that a pattern names stands for all that is in it;
+ * -dbg, -dev and -tests, and what is left is the main package's. A folder that a pattern names stands for all that is in it;
  * a folder otherwise is in each package that has something in it, and an empty one in the main package.
  *
  * @param entries the root first, then depth first
  */
 export function splitPackage<E extends SplitEntry>(
-  unit: Pick<PackageUnit, 'subpackages' | 'extraSubpackages'>,
+  unit: Pick<PackageUnit, 'name' | 'subpackages' | 'extraSubpackages' | 'upstreamTests'>,
   entries: readonly E[],
 ): Split<E> {
   const problems: { message: string; hint: string }[] = []
+  const findings: Finding[] = []
   const leaves = entries.filter((entry, index) => index > 0 && !isParent(entry, entries[index + 1]))
   const owners = new Map<E, string>()
   const extra = Object.entries(unit.extraSubpackages).sort(([a], [b]) => (a < b ? -1 : 1))
@@ -74,7 +84,8 @@ export function splitPackage<E extends SplitEntry>(
       for (const entry of found) if (!owners.has(entry)) owners.set(entry, suffix)
     }
   }
-  const byRule = unit.subpackages.toSorted()
+  const rules = rulesOf(unit)
+  const byRule = suffixesOf({ ...unit, extraSubpackages: {} }).filter(isByRule)
   for (const entry of leaves) {
     if (owners.has(entry)) continue
     const rule = byRule.find((suffix) => rules[suffix](entry))
@@ -82,18 +93,34 @@ export function splitPackage<E extends SplitEntry>(
   }
   for (const suffix of byRule) {
     if (![...owners.values()].includes(suffix))
-      problems.push({ message: `subpackages has "${suffix}", and there is nothing for it`, hint: emptyHints[suffix] })
+      findings.push({
+        check: 'empty',
+        message: `there is nothing for ${unit.name}-${suffix}`,
+        hint: emptyHints[suffix],
+      })
   }
   const suffixes = ['', ...[...byRule, ...extra.map(([suffix]) => suffix)].sort()]
-  return { parts: suffixes.map((suffix) => ({ suffix, entries: select(entries, leaves, owners, suffix) })), problems }
+  return {
+    parts: suffixes.map((suffix) => ({ suffix, entries: select(entries, leaves, owners, suffix) })),
+    problems,
+    findings,
+  }
 }
 
-const rules = {
-  dbg: (entry: SplitEntry): boolean => namesPath(debugPattern, pathOf(entry)),
-  dev: (entry: SplitEntry): boolean =>
-    isDevLink(entry) || devPatterns.some((pattern) => matchesPath(pattern, pathOf(entry))),
-} as const
+type ByRule = keyof typeof emptyHints
+const isByRule = (suffix: string): suffix is ByRule => Object.hasOwn(emptyHints, suffix)
 
+const rulesOf = ({ name }: Pick<PackageUnit, 'name'>): Readonly<Record<ByRule, (entry: SplitEntry) => boolean>> => ({
+  dbg: (entry) => namesPath(debugPattern, pathOf(entry)),
+  dev: isForDevelopment,
+  tests: (entry) => namesPath(testsFolder(name), pathOf(entry)),
+})
+
+/** What only those want who build against a package: what `subpackages = ["dev"]` takes. */
+export const isForDevelopment = (entry: SplitEntry): boolean =>
+  isDevLink(entry) || devPatterns.some((pattern) => matchesPath(pattern, pathOf(entry)))
+
+/** As patterns see it. */
 const pathOf = ({ path }: SplitEntry): string => `/${path.toString('utf8')}`
 
 const isParent = ({ path }: SplitEntry, next: SplitEntry | undefined): boolean =>
@@ -134,7 +161,7 @@ function nothingMatches(suffix: string, pattern: string): { message: string; hin
 
 function claimedTwice(entry: SplitEntry, one: string, other: string): { message: string; hint: string } {
   return {
-    message: `extra_subpackages: ${pathOf(entry)} is in both "${one}" and "${other}"`,
+    message: `extra_subpackages: /${shown(entry.path)} is in both "${one}" and "${other}"`,
     hint: 'a file is in one package: make the patterns of one of them narrower',
   }
 }

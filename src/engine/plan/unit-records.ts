@@ -1,12 +1,9 @@
 import { satisfies } from '../catalog/candidates.ts'
 import type { Names } from '../catalog/names.ts'
 import type { Alternatives, Dependency, PackageRecord, VersionScheme } from '../catalog/package.ts'
-import { packageNames } from '../catalog/subpackages.ts'
+import { companionSuffixes, packageNames } from '../catalog/subpackages.ts'
 import type { PackageUnit } from '../project/model.ts'
 import type { Universe } from './universe.ts'
-
-/** Packages that only make sense beside the main one, in its very version. @see feeds/debian/pack.ts */
-const companions: ReadonlySet<string> = new Set(['dev', 'dbg'])
 
 /**
  * The packages of units as closures see them: as the units declare them, or, once they are built, as the packages say
@@ -68,7 +65,7 @@ export class UnitRecords {
       name,
       version,
       arch: this.#universe.packageArch,
-      depends: main ? this.runtimeDeps(unit) : companions.has(suffix) ? [self] : [],
+      depends: main ? this.runtimeDeps(unit) : companionSuffixes.has(suffix) ? [self] : [],
       provides: main ? unit.provides : [],
       conflicts: main ? unit.conflicts : [],
       essential: false,

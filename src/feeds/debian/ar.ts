@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { YoeError } from '#engine/errors.ts'
-import { shown } from './shown.ts'
+import { shown } from '#engine/shown.ts'
 
 export interface ArMember {
   readonly name: string

@@ -1,8 +1,8 @@
+import type { DestEntry, ScannedTree } from '#engine/build/destdir.ts'
 import type { PackageRecord } from '#engine/catalog/package.ts'
 import { renderControl } from './control.ts'
-import type { DestEntry, ScannedTree } from './destdir.ts'
 import { renderShlibs } from './libraries.ts'
-import { maintainerScripts } from './services.ts'
+import { maintainerScripts } from './maintainer-scripts.ts'
 import { tarEnd, tarHeader, tarPadding } from './tar-header.ts'
 
 export interface ControlArchiveInput {
@@ -53,7 +53,7 @@ function controlFiles(input: ControlArchiveInput): ReadonlyMap<string, Buffer> {
     files.set('shlibs', Buffer.from(renderShlibs(input.brings, record)))
     files.set('triggers', Buffer.from('activate-noawait ldconfig\n'))
   }
-  for (const [name, text] of maintainerScripts(input.services)) files.set(name, Buffer.from(text))
+  for (const [name, text] of maintainerScripts(tree, input.services)) files.set(name, Buffer.from(text))
   return files
 }
 

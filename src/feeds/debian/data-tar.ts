@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
+import type { DestEntry, ScannedTree } from '#engine/build/destdir.ts'
 import { YoeError } from '#engine/errors.ts'
-import type { DestEntry, ScannedTree } from './destdir.ts'
-import { shown } from './shown.ts'
+import { shown } from '#engine/shown.ts'
+import { fixedOwner } from './accounts.ts'
 import { tarEnd, tarHeader, tarPadding } from './tar-header.ts'
 
 /** Compressors see the same pieces whatever the reads return, so that they make the same bytes of them. */
@@ -22,7 +23,8 @@ export async function* dataTar(
 ): AsyncGenerator<Buffer, void, undefined> {
   const pieces = new Pieces()
   for (const entry of tree.entries) {
-    yield* pieces.add(tarHeader(entry, mtime))
+    const owner = entry.permission === undefined ? undefined : fixedOwner(entry.permission)
+    yield* pieces.add(tarHeader(owner === undefined ? entry : { ...entry, owner }, mtime))
     if (entry.kind !== 'file') continue
     const file = await tree.open(entry).catch((failure: unknown) => {
       throw changed(entry, failure)

@@ -1,21 +1,10 @@
 import { constants } from 'node:fs'
 import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { LibraryOwner } from '#engine/qa/links.ts'
 import { errorCode } from '#engine/store/disk.ts'
 import { readControlFile } from './deb-control.ts'
 import { parseRelation } from './names.ts'
-
-/** Who brings a shared library; version '' when any version does. */
-export interface LibraryOwner {
-  readonly name: string
-  readonly version: string
-}
-
-/** The folders that the dynamic linker searches unasked, on Debian's merged and unmerged roots. */
-const defaultFolder = /^(usr\/(local\/)?)?lib(32|64|x32)?(\/[a-z0-9_]+-linux-gnu[a-z0-9]*)?$/
-
-/** Whether a library in this folder (no leading slash) is found by programs of other packages. */
-export const isDefaultFolder = (folder: string): boolean => defaultFolder.test(folder)
 
 /**
  * The `shlibs` control file, from which builds against this package learn what to depend on. Names that its syntax

@@ -1,13 +1,10 @@
 import type { Alternatives, Dependency, PackageRecord } from '#engine/catalog/package.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { PackInput } from '#engine/formats.ts'
-import type { LinkFacts } from './elf-scan.ts'
+import type { LinkFacts } from '#engine/qa/links.ts'
 import { debianArch, debianName, debianVersion, renderRelation } from './names.ts'
 import { packageName } from './relations.ts'
 import { compareVersions, isVersion } from './version.ts'
-
-/** deb-systemd-helper, which maintainer scripts enable services with. */
-const serviceHelper: Dependency = { name: 'init-system-helpers', version: { relation: '>=', version: '1.52' } }
 
 /**
  * Everything about one package of a unit that needs no look into the destdir: what the unit declares is the main
@@ -73,13 +70,14 @@ export const exactly = ({ name, version }: PackageRecord): Dependency => ({ name
 
 /**
  * What a package depends on: what is declared, in its order; packages of the same unit; then the owners of libraries by
- * name. Enabling services needs its helper.
+ * name, and what its maintainer scripts need. Said once each: a name without a version is left out where another group
+ * asks for a version of it.
  */
 export function dependenciesOf(
   bare: PackageRecord,
   siblings: readonly PackageRecord[],
   { needs }: LinkFacts,
-  services: readonly string[],
+  forScripts: readonly Alternatives[],
 ): readonly Alternatives[] {
   const floors = new Map<string, string>()
   for (const { name, version } of needs) {
@@ -89,8 +87,8 @@ export function dependenciesOf(
   const linked = [...floors].sort().map(([name, version]): Dependency => {
     return version === '' ? { name } : { name, version: { relation: '>=', version } }
   })
-  const found = [...siblings.map(exactly), ...linked, ...(services.length > 0 ? [serviceHelper] : [])]
-  const all = [...bare.depends, ...found.map((one): Alternatives => [one])]
+  const found = [...siblings.map(exactly), ...linked].map((one): Alternatives => [one])
+  const all = [...bare.depends, ...found, ...forScripts]
   const versioned = new Set(
     all.flatMap((group) => (group.length === 1 && group[0]?.version !== undefined ? [group[0].name] : [])),
   )

@@ -1,18 +1,28 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type DestEntry, type Problem, type ScannedTree, scanDestdir, subtree } from '#engine/build/destdir.ts'
 import { splitPackage } from '#engine/build/split.ts'
 import type { PackageRecord } from '#engine/catalog/package.ts'
+import { companionSuffixes } from '#engine/catalog/subpackages.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import type { PackedPackage, PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
+import { checkPackages } from '#engine/qa/check-packages.ts'
+import { settle } from '#engine/qa/finding.ts'
+import { linkFacts } from '#engine/qa/links.ts'
+import type { CheckedUnit, PackagePart } from '#engine/qa/package-parts.ts'
+import { readPrograms } from '#engine/qa/programs.ts'
+import { checkOwners } from './accounts.ts'
+import { checkConflicts } from './conflicts.ts'
 import { controlArchive } from './control-archive.ts'
 import { dataTar } from './data-tar.ts'
 import { writeDeb } from './deb-file.ts'
-import { type DestEntry, type Problem, type ScannedTree, scanDestdir, subtree } from './destdir.ts'
-import { linkFacts, readPrograms } from './elf-scan.ts'
+import { lookIntoInstalled } from './installed.ts'
+import { scriptDepends } from './maintainer-scripts.ts'
 import { withoutEpoch } from './names.ts'
 import { bareRecord, dependenciesOf, replacesOf } from './pack-relations.ts'
 import { findServices } from './services.ts'
+import { checkCycles } from './subpackage-cycles.ts'
 
 /** One package of a unit, checked and ready to be written. */
 interface Part {
@@ -28,20 +38,19 @@ interface Part {
 
 /**
  * Makes the unit's .debs of what its build left in the destdir: the main package first, then those of `subpackages` and
- * `extra_subpackages` by name. The bytes depend on the unit, the destdir's content and executable bits, and
- * `sourceDateEpoch`; not on who builds where, when, or in which order. Everything in them belongs to root.
+ * `extra_subpackages` by name. The bytes depend on the unit, the destdir's content and modes, and `sourceDateEpoch`; not
+ * on who builds where, when, or in which order. What is in them belongs to root, or to whom `permissions` says.
  *
  * `replaces` becomes Replaces alone: the packages may take over files of the named ones, which stay installed. Whoever
  * wants them gone names them in `conflicts` too.
  *
- * @throws {YoeErrors} all that is wrong with the destdir, PACKAGE_INVALID each: unsafe files, libraries that nobody
- *   brings, services without a unit file, conffiles that don't exist, subpackages without files
+ * @throws {YoeErrors} all that is wrong together: PACKAGE_INVALID for what can't be packed, PACKAGE_QA for what should not
  * @throws {YoeError} BAD_NAME or BAD_FIELD at the unit's line; DISK_FULL. Nothing is left in `outdir` then.
  */
 export async function packDeb(input: PackInput): Promise<readonly PackedPackage[]> {
   // What the declaration alone shows to be wrong is told before any work.
   bareRecord(input, '')
-  const tree = await scanDestdir(input.destdir, new Set(input.privilegedPaths))
+  const tree = await scanDestdir(input.destdir, input.unit.permissions)
   const packed: PackedPackage[] = []
   try {
     for (const part of await partsOf(input, tree)) packed.push(await write(input, part))
@@ -70,84 +79,77 @@ async function write(input: PackInput, { record, tree, ...facts }: Part): Promis
 
 /** The packages that the destdir becomes. @throws {YoeErrors} */
 async function partsOf(input: PackInput, whole: ScannedTree): Promise<readonly Part[]> {
-  const { unit } = input
-  // What can't be packed is not looked into either.
-  refuse(unit, whole.problems)
-  const empty = whole.entries.length === 1 && unit.tasks.length > 0 && unit.services.length === 0
-  if (empty) refuse(unit, [nothingInstalled])
+  const { unit, around } = input
   const split = splitPackage(unit, whole.entries)
-  refuse(unit, split.problems)
-
+  // What can't be packed is not looked into either.
+  refuse(unit, [...whole.problems, ...split.problems])
   const alone = split.parts.length === 1
-  const parts = split.parts.map(({ suffix, entries }) => {
-    return { suffix, bare: bareRecord(input, suffix), entries, tree: alone ? whole : subtree(whole, entries) }
-  })
-  const arch = unit.scope === 'noarch' ? undefined : input.arch
-  const scans = await Promise.all(parts.map(({ tree }) => readPrograms(tree, arch)))
-  const linked = parts.map(({ bare, tree }, index) => {
-    return { name: bare.name, entries: tree.entries, programs: scans[index]?.programs ?? [] }
-  })
-  const links = linkFacts(linked, input.libraries)
+  const parts: PackagePart[] = []
+  for (const { suffix, entries } of split.parts) {
+    const tree = alone ? whole : subtree(whole, entries)
+    parts.push({ suffix, name: bareRecord(input, suffix).name, tree, programs: await readPrograms(tree) })
+  }
+  const checked: CheckedUnit = { ...input, arch: unit.scope === 'noarch' ? undefined : input.arch, parts }
+  const linked = parts.map(({ name, tree, programs }) => ({ name, entries: tree.entries, programs }))
+  const declared = new Set(input.runtimeDeps.flat().map(({ name }) => name))
+  const links = linkFacts(linked, input.libraries, declared)
   const services = await findServices(unit.services, whole)
-  refuse(unit, [
-    ...scans.flatMap(({ problems }) => problems),
-    ...links.problems,
-    ...services.problems,
-    ...checkConffiles(unit, whole),
-  ])
 
-  const records = new Map(parts.map(({ bare }) => [bare.name, bare]))
+  const records = new Map(parts.map(({ suffix, name }) => [name, bareRecord(input, suffix)]))
   const [main] = records.values()
-  return parts.map(({ suffix, bare, entries, tree }, index): Part => {
-    const facts = links.facts[index] ?? { brings: [], needs: [], siblings: [] }
+  const packages = parts.map(({ suffix, name, tree }, index): Part & { readonly siblings: ReadonlySet<string> } => {
+    const bare = records.get(name) ?? bareRecord(input, suffix)
+    const facts = links.facts[index] ?? { brings: [], needs: [], siblings: new Map() }
+    const entries = split.parts[index]?.entries ?? []
     const held = new Set(entries)
     const own = unit.services.filter((service) => {
       const file = services.files.get(service)
       return file === undefined ? suffix === '' : held.has(file)
     })
-    const names = new Set([...(isCompanion(suffix) && main !== undefined ? [main.name] : []), ...facts.siblings])
-    const siblings = [...names].flatMap((name) => records.get(name) ?? [])
-    const paths = new Set(entries.map(({ path }) => `/${path.toString('utf8')}`))
+    const companion = companionSuffixes.has(suffix) && main !== undefined ? [main.name] : []
+    const names = new Set([...companion, ...[...facts.siblings.keys()].sort()])
+    const siblings = [...names].flatMap((each) => records.get(each) ?? [])
+    const paths = new Set(entries.flatMap(({ kind, path }) => (kind === 'file' ? [`/${path.toString('utf8')}`] : [])))
     return {
-      record: { ...bare, depends: dependenciesOf(bare, siblings, facts, own) },
+      record: { ...bare, depends: dependenciesOf(bare, siblings, facts, scriptDepends(tree, own)) },
       tree,
       description: describe(unit, suffix),
       replaces: replacesOf(input, [...records.keys()], bare),
       conffiles: unit.conffiles.filter((path) => paths.has(path)),
       services: own,
       brings: facts.brings,
+      siblings: new Set([...names, ...bare.depends.flat().flatMap((one) => (records.has(one.name) ? [one.name] : []))]),
     }
   })
+  const needed = packages.map(({ siblings }) => siblings)
+  refuse(unit, checkCycles(parts, needed, links.facts))
+  const allowed = new Set([...unit.replaces, ...unit.conflicts].map(({ name }) => name))
+  const names = packages.flatMap(({ record }) => record.depends.flat().map(({ name }) => name))
+  const findings = await checkPackages(checked, {
+    findings: [
+      ...split.findings,
+      ...links.findings,
+      ...services.findings,
+      ...(await checkOwners(whole, around.sysroot)),
+      ...(await checkConflicts(parts, allowed, around)),
+    ],
+    siblings: needed,
+    places: around.roots.map((root) => lookIntoInstalled(root, names)),
+  })
+  settle(unit, findings, input.report)
+  return packages
 }
 
-/** Packages that are of no use without the main one, in exactly its version. */
-const isCompanion = (suffix: string): boolean => suffix === 'dev' || suffix === 'dbg'
-
-const purposes: Readonly<Record<string, string>> = { dev: 'development files', dbg: 'debug information' }
+const purposes: Readonly<Record<string, string>> = {
+  dev: 'development files',
+  dbg: 'debug information',
+  tests: "the upstream's test suite",
+}
 
 function describe({ name, description }: PackageUnit, suffix: string): string {
   if (suffix === '') return description
   const [first = ''] = description.trim().split('\n', 1)
   return `${first === '' ? name : first} (${purposes[suffix] ?? suffix})`
-}
-
-const nothingInstalled: Problem = {
-  message: 'its tasks installed nothing',
-  hint: 'install below $DESTDIR, such as: make install DESTDIR=$DESTDIR',
-}
-
-function checkConffiles(unit: PackageUnit, tree: ScannedTree): readonly Problem[] {
-  const kinds = new Map(tree.entries.map((entry) => [`/${entry.path.toString('utf8')}`, entry.kind]))
-  return unit.conffiles.flatMap((path) => {
-    const kind = kinds.get(path)
-    if (kind === 'file' && path.trim() === path) return []
-    const what = path.startsWith('/')
-      ? kind === undefined
-        ? 'is not in the package'
-        : `is a ${kind}`
-      : 'is not absolute'
-    return [{ message: `conffile "${path}" ${what}`, hint: 'name regular files that the unit installs: /etc/app.conf' }]
-  })
 }
 
 /** Everything found is told together, up to a screenful. */

@@ -1,5 +1,5 @@
 import type { Alternatives, Dependency, Provided, Relation } from '#engine/catalog/package.ts'
-import { shown } from './shown.ts'
+import { shown } from '#engine/shown.ts'
 import { isVersion } from './version.ts'
 
 /** What a package may be called; stricter than dpkg only in refusing `..`, which no package has and paths must not. */

@@ -1,5 +1,6 @@
-import type { DestEntry, Problem, ScannedTree } from './destdir.ts'
-import { readerOf } from './destdir.ts'
+import type { DestEntry, ScannedTree } from '#engine/build/destdir.ts'
+import { readerOf } from '#engine/build/destdir.ts'
+import type { Finding } from '#engine/qa/finding.ts'
 
 const unitFolders = ['usr/lib/systemd/system', 'lib/systemd/system', 'etc/systemd/system']
 const unitName = /^[A-Za-z0-9][A-Za-z0-9:_.@-]*$/
@@ -10,7 +11,7 @@ export const systemdUnit = (service: string): string => (unitType.test(service) 
 
 /** Where the services of a unit come from. */
 export interface FoundServices {
-  readonly problems: readonly Problem[]
+  readonly findings: readonly Finding[]
   /** Service to its unit file; services of other packages are in none. */
   readonly files: ReadonlyMap<string, DestEntry>
 }
@@ -21,12 +22,13 @@ export interface FoundServices {
  */
 export async function findServices(services: readonly string[], tree: ScannedTree): Promise<FoundServices> {
   const companion = tree.entries.every((entry) => entry.kind === 'directory')
-  const problems: Problem[] = []
+  const findings: Finding[] = []
   const files = new Map<string, DestEntry>()
   for (const service of services) {
     const name = systemdUnit(service)
     if (!unitName.test(name)) {
-      problems.push({
+      findings.push({
+        check: 'services',
         message: `"${service}" can't be the name of a systemd unit`,
         hint: 'use letters, digits and : _ . @ -',
       })
@@ -38,7 +40,8 @@ export async function findServices(services: readonly string[], tree: ScannedTre
       unitFolders.some((folder) => each.path.toString('latin1') === `${folder}/${file}`),
     )
     if (entry === undefined || entry.kind === 'directory') {
-      problems.push({
+      findings.push({
+        check: 'services',
         message: `service "${service}" has no unit file in the package`,
         hint: `install ${file} to $DESTDIR/usr/lib/systemd/system/, or take "${service}" out of services`,
       })
@@ -46,13 +49,14 @@ export async function findServices(services: readonly string[], tree: ScannedTre
     }
     files.set(service, entry)
     if (entry.kind === 'file' && !(await hasInstallSection(tree, entry))) {
-      problems.push({
+      findings.push({
+        check: 'services',
         message: `service "${service}" can't be enabled: ${file} has no [Install] section`,
         hint: 'add to the unit file: [Install] and WantedBy=multi-user.target',
       })
     }
   }
-  return { problems, files }
+  return { findings, files }
 }
 
 async function hasInstallSection(tree: ScannedTree, entry: DestEntry): Promise<boolean> {
@@ -66,21 +70,20 @@ async function hasInstallSection(tree: ScannedTree, entry: DestEntry): Promise<b
 }
 
 /**
- * The maintainer scripts of a package with services, by control-file name. Enabling is left to deb-systemd-helper: it
- * needs no running systemd (an image being assembled has none) and keeps an administrator's `systemctl disable`.
+ * What the maintainer scripts of a package with services do, by control-file name. Enabling is left to deb-systemd-helper:
+ * it needs no running systemd (an image being assembled has none) and keeps an administrator's `systemctl disable`.
  * Starting and stopping go through deb-systemd-invoke, which honours policy-rc.d, and happen only on a live system.
  *
  * @param services as {@link findServices} passed them
  * @see init-system-helpers, deb-systemd-helper(1p)
  */
-export function maintainerScripts(services: readonly string[]): ReadonlyMap<string, string> {
+export function serviceScripts(services: readonly string[]): ReadonlyMap<string, string> {
   if (services.length === 0) return new Map()
-  const units = services.map(systemdUnit).join(' ')
-  const script = (body: string): string => `#!/bin/sh\nset -e\nunits='${units}'\n${body}`
+  const units = `units='${services.map(systemdUnit).join(' ')}'\n`
   return new Map([
-    ['postinst', script(postinst)],
-    ['postrm', script(postrm)],
-    ['prerm', script(prerm)],
+    ['postinst', units + postinst],
+    ['postrm', units + postrm],
+    ['prerm', units + prerm],
   ])
 }
 

@@ -1,6 +1,6 @@
 import { YoeError } from '#engine/errors.ts'
+import { shown } from '#engine/shown.ts'
 import { packageName } from './relations.ts'
-import { shown } from './shown.ts'
 import { compareVersions, isVersion } from './version.ts'
 
 /** One package of an index. */

@@ -1,7 +1,7 @@
 import { YoeError } from '#engine/errors.ts'
-import { shown } from './shown.ts'
+import { shown } from '#engine/shown.ts'
 
-/** One member of a tar, owned by root; names are raw bytes without a leading `./`. */
+/** One member of a tar, owned by root unless it says otherwise; names are raw bytes without a leading `./`. */
 export interface TarEntry {
   readonly kind: 'directory' | 'file' | 'symlink' | 'hardlink'
   readonly path: Uint8Array
@@ -11,7 +11,18 @@ export interface TarEntry {
   readonly size: number
   /** Of a symlink its text, of a hard link the path of the earlier member. */
   readonly target?: Uint8Array
+  readonly owner?: NumberedOwner
 }
+
+/** Whose a member is. Readers go by the names where they know them. */
+export interface NumberedOwner {
+  readonly user: string
+  readonly group: string
+  readonly uid: number
+  readonly gid: number
+}
+
+const root: NumberedOwner = { user: 'root', group: 'root', uid: 0, gid: 0 }
 
 const typeFlags = { file: '0', hardlink: '1', symlink: '2', directory: '5' } as const
 const block = 512
@@ -33,7 +44,7 @@ export function tarHeader(entry: TarEntry, mtime: number): Buffer {
   const blocks: Buffer[] = []
   if (target.length > 100) blocks.push(longName('K', target))
   if (path.length > 100) blocks.push(longName('L', path))
-  blocks.push(header(path, target, typeFlags[entry.kind], entry.mode, entry.size, mtime))
+  blocks.push(header(path, target, typeFlags[entry.kind], entry, mtime))
   return Buffer.concat(blocks)
 }
 
@@ -63,24 +74,30 @@ const dotted = (path: Uint8Array): Buffer => Buffer.concat([Buffer.from('./'), p
 
 function longName(type: 'K' | 'L', name: Buffer): Buffer {
   const body = Buffer.concat([name, Buffer.from([0])])
-  const head = header(Buffer.from('././@LongLink'), Buffer.alloc(0), type, 0o644, body.length, 0)
+  const head = header(Buffer.from('././@LongLink'), Buffer.alloc(0), type, { mode: 0o644, size: body.length }, 0)
   return Buffer.concat([head, body, tarPadding(body.length)])
 }
 
-function header(path: Buffer, target: Buffer, type: string, mode: number, size: number, mtime: number): Buffer {
+function header(
+  path: Buffer,
+  target: Buffer,
+  type: string,
+  { mode, size, owner = root }: Pick<TarEntry, 'mode' | 'size' | 'owner'>,
+  mtime: number,
+): Buffer {
   const head = Buffer.alloc(block)
   path.copy(head, 0, 0, 100)
   octal(head, mode, 100, 8)
-  octal(head, 0, 108, 8)
-  octal(head, 0, 116, 8)
+  octal(head, owner.uid, 108, 8)
+  octal(head, owner.gid, 116, 8)
   octal(head, size, 124, 12)
   octal(head, mtime, 136, 12)
   head.write('        ', 148, 'latin1')
   head.write(type, 156, 'latin1')
   target.copy(head, 157, 0, 100)
   head.write('ustar  \0', 257, 'latin1')
-  head.write('root', 265, 'latin1')
-  head.write('root', 297, 'latin1')
+  head.write(owner.user, 265, 31, 'latin1')
+  head.write(owner.group, 297, 31, 'latin1')
   const sum = head.reduce((total, byte) => total + byte, 0)
   head.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
   return head

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { readElf } from '../../../src/feeds/debian/elf.ts'
+import { readElf } from '../../../src/engine/qa/elf.ts'
 import { elfFile } from './elf-making.ts'
 
 const parse = (file: Buffer): ReturnType<typeof readElf> =>

@@ -1,16 +1,24 @@
-import { constants } from 'node:fs'
+import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, lstat, open, readdir, readlink } from 'node:fs/promises'
-import { errorCode } from '#engine/store/disk.ts'
-import type { ReadAt } from './elf.ts'
-import { shown } from './shown.ts'
+import type { Permission } from '../project/model.ts'
+import type { ReadAt } from '../qa/elf.ts'
+import { shown } from '../shown.ts'
+import { errorCode } from '../store/disk.ts'
 
 /** One thing that a package installs. */
 export interface DestEntry {
   readonly kind: 'directory' | 'file' | 'symlink' | 'hardlink'
   /** Raw bytes, relative, without leading or trailing slash; empty for the root. */
   readonly path: Buffer
-  /** As it will be installed: as the build left it, and its owner may read it (and enter and change folders). */
+  /**
+   * As it will be installed: as `permissions` says, else as the build left it, and its owner may read it (and enter and
+   * change folders).
+   */
   readonly mode: number
+  /** What the unit declares about it. */
+  readonly permission?: Permission
+  /** A task gave it to somebody else than everything beside it. */
+  readonly foreign?: boolean
   /** Bytes; 0 for everything but files. */
   readonly size: number
   /** Text of a symlink; of a hard link the path of the entry that carries the content. */
@@ -34,7 +42,6 @@ export interface ScannedTree {
 
 /** faults.md, Limits. */
 const limits = { entries: 1_000_000, depth: 64 } as const
-const special = 0o7000
 const noFollow = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
@@ -43,9 +50,12 @@ const noFollow = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOC
  * umask of their own, so that whose yoe it is shows in no mode.
  *
  * @param root absolute; a symbolic link here is a problem, not a way in
- * @param privileged absolute paths in the package that may keep setuid, setgid or sticky bits
+ * @param permissions what is declared, by absolute path in the package
  */
-export async function scanDestdir(root: string, privileged: ReadonlySet<string>): Promise<ScannedTree> {
+export async function scanDestdir(
+  root: string,
+  permissions: Readonly<Record<string, Permission>> = {},
+): Promise<ScannedTree> {
   const entries: DestEntry[] = []
   const problems: Problem[] = []
   const identities = new Map<DestEntry, string>()
@@ -54,16 +64,23 @@ export async function scanDestdir(root: string, privileged: ReadonlySet<string>)
     problems.push({ message: `${shown(Buffer.concat([Buffer.from('/'), path]))} ${what}`, hint })
   }
 
-  const modeOf = (path: Buffer, mode: number, folder: boolean): number => {
-    // How yoe opens a tree to read it makes no difference so.
-    const plain = (mode & 0o777) | (folder ? 0o700 : 0o400)
-    // A folder inherits setgid from where the build happens to run.
-    const bits = mode & special & (folder ? ~0o2000 : ~0)
-    if (bits === 0) return plain
-    if (privileged.has(`/${path.toString('utf8')}`)) return mode & 0o7777
-    const names = [bits & 0o4000 && 'setuid', bits & 0o2000 && 'setgid', bits & 0o1000 && 'sticky'].filter(Boolean)
-    refuse(path, `is ${names.join(' and ')}`, `clear it in the task: chmod u-s,g-s,-t "$DESTDIR/${shown(path)}"`)
-    return plain
+  const declared = new Map(Object.entries(permissions))
+  /** What is the same of files and folders; a folder inherits setgid from where the build happens to run. */
+  const factsOf = (
+    path: Buffer,
+    stat: BigIntStats,
+    folder: boolean,
+  ): Pick<DestEntry, 'mode' | 'permission' | 'foreign'> => {
+    const name = `/${path.toString('utf8')}`
+    const permission = declared.get(name)
+    declared.delete(name)
+    const left = (Number(stat.mode) & (folder ? 0o5777 : 0o7777)) | (folder ? 0o700 : 0o400)
+    const foreign = stat.uid !== owner.uid || stat.gid !== owner.gid
+    return {
+      mode: permission?.mode ?? left,
+      ...(permission === undefined ? {} : { permission }),
+      ...(foreign ? { foreign } : {}),
+    }
   }
 
   const opened = async (path: Buffer, real: Buffer, flag: number): Promise<FileHandle | undefined> => {
@@ -85,10 +102,9 @@ export async function scanDestdir(root: string, privileged: ReadonlySet<string>)
     }
     const real = child(parent, name)
     const stat = await lstat(real, { bigint: true })
-    const mode = Number(stat.mode)
     const identity = identityOf(stat)
     if (stat.isDirectory()) {
-      entries.push({ kind: 'directory', path, mode: modeOf(path, mode, true), size: 0 })
+      entries.push({ kind: 'directory', path, ...factsOf(path, stat, true), size: 0 })
       if (depth === limits.depth)
         return refuse(path, `is more than ${limits.depth} folders deep`, 'install less deeply')
       const inside = await opened(path, real, constants.O_DIRECTORY)
@@ -102,10 +118,11 @@ export async function scanDestdir(root: string, privileged: ReadonlySet<string>)
     } else if (stat.isFile()) {
       const first = stat.nlink > 1n ? firstOfInode.get(identity) : undefined
       if (first !== undefined) {
+        declared.delete(`/${path.toString('utf8')}`)
         entries.push({ kind: 'hardlink', path, mode: first.mode, size: 0, target: first.path })
         return
       }
-      const entry: DestEntry = { kind: 'file', path, mode: modeOf(path, mode, false), size: Number(stat.size) }
+      const entry: DestEntry = { kind: 'file', path, ...factsOf(path, stat, false), size: Number(stat.size) }
       // Opened once to see that it can be: what is wrong is told together.
       await (await opened(path, real, 0))?.close()
       entries.push(entry)
@@ -137,7 +154,9 @@ export async function scanDestdir(root: string, privileged: ReadonlySet<string>)
     }
     return { entries, problems: [problem], open: () => Promise.reject(failure), close: async () => {} }
   }
+  let owner: BigIntStats
   try {
+    owner = await top.stat({ bigint: true })
     entries.push({ kind: 'directory', path: Buffer.alloc(0), mode: 0o755, size: 0 })
     await enter(await open(`/proc/self/fd/${top.fd}`, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.alloc(0), 0)
   } catch (failure) {
@@ -148,6 +167,12 @@ export async function scanDestdir(root: string, privileged: ReadonlySet<string>)
     problems.push({
       message: `the package has more than ${limits.entries} entries`,
       hint: 'install less, or one archive of it',
+    })
+  }
+  for (const path of declared.keys()) {
+    problems.push({
+      message: `permissions names ${shown(path)}, which is no file or folder of the package`,
+      hint: `install it (install -d "$DESTDIR${shown(path)}" makes a folder), or take it out of permissions`,
     })
   }
 

@@ -1,0 +1,166 @@
+import type { DestEntry, ScannedTree } from '../build/destdir.ts'
+import { inside } from '../build/environment.ts'
+import { shown } from '../shown.ts'
+import type { Finding } from './finding.ts'
+import type { CheckedUnit, PackagePart } from './package-parts.ts'
+
+/** Files are read in pieces of this size, of which two share a part; so all that is looked for is seen with its neighbours. */
+const piece = 1 << 20
+const shared = 4096
+
+/** A piece of a file, and where in it something may begin that no other piece shows whole. */
+interface Piece {
+  readonly bytes: Buffer
+  readonly from: number
+  readonly until: number
+}
+
+/** Tasks see the same folders on every machine; none of them is on a device. */
+const buildFolder = Buffer.from('/build/')
+const buildNames = [...Object.values(inside).map((path) => path.slice('/build/'.length))]
+
+/** One pass over the bytes of every file: what names the build or its machine, and what tells the time. */
+export async function checkContent(checked: CheckedUnit): Promise<readonly Finding[]> {
+  const findings: Finding[] = []
+  const traces = checked.around.traces.map((trace) => Buffer.from(trace))
+  const dates = datesOf(checked)
+  const buffer = Buffer.allocUnsafe(piece)
+  for (const part of checked.parts) {
+    const programs = new Set(part.programs.map(({ entry }) => entry))
+    for (const entry of part.tree.entries) {
+      if (entry.kind !== 'file' || entry.size === 0) continue
+      const wanted = { traces, dates: programs.has(entry) ? dates : [] }
+      findings.push(...(await checkFile(part, entry, wanted, buffer, checked)))
+    }
+  }
+  return findings
+}
+
+async function checkFile(
+  { tree }: Pick<PackagePart, 'tree'>,
+  entry: DestEntry,
+  wanted: { readonly traces: readonly Buffer[]; readonly dates: readonly Buffer[] },
+  buffer: Buffer,
+  checked: CheckedUnit,
+): Promise<readonly Finding[]> {
+  const paths = [`/${shown(entry.path)}`]
+  const found = new Map<string, Finding>()
+  for await (const part of piecesOf(tree, entry, buffer)) {
+    if (part.from === 0) {
+      const time = timeOf(entry, part.bytes, checked.sourceDateEpoch)
+      if (time !== undefined) found.set('time', { check: 'reproducible', paths, ...time })
+    }
+    const path = buildPathIn(part)
+    if (path !== undefined && !found.has('path')) found.set('path', { ...madeIn(path), paths })
+    for (const trace of wanted.traces) {
+      if (found.has('trace') || !holdsWord(part, trace)) continue
+      found.set('trace', { ...namesMachine(trace.toString()), paths })
+    }
+    for (const date of wanted.dates) {
+      if (!found.has('date') && part.bytes.includes(date)) found.set('date', { ...tellsDate(date.toString()), paths })
+    }
+  }
+  return [...found.values()]
+}
+
+/** Overlapping pieces of a file, in one buffer. */
+async function* piecesOf(tree: ScannedTree, entry: DestEntry, buffer: Buffer): AsyncGenerator<Piece> {
+  const file = await tree.open(entry)
+  try {
+    let kept = 0
+    for (let at = 0; at < entry.size; ) {
+      const { bytesRead } = await file.read(buffer, kept, Math.min(buffer.length - kept, entry.size - at), at)
+      if (bytesRead === 0) return
+      at += bytesRead
+      const length = kept + bytesRead
+      const until = at < entry.size ? length - shared / 2 : length
+      yield { bytes: buffer.subarray(0, length), from: kept === 0 ? 0 : kept - shared / 2, until }
+      kept = Math.min(shared, length)
+      buffer.copyWithin(0, length - kept, length)
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+const isWord = (byte: number | undefined): boolean =>
+  byte !== undefined &&
+  ((byte >= 0x30 && byte <= 0x39) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a) || byte === 0x5f)
+
+/** What may stand before `/build/src` in a longer path, of which it is a part then: `./build/src`, `${root}/build/src`. */
+const goesOn = (byte: number | undefined): boolean =>
+  isWord(byte) || (byte !== undefined && '.~-})]*@%+'.includes(String.fromCharCode(byte)))
+
+function* placesOf({ bytes, from, until }: Piece, text: Buffer): Generator<number> {
+  for (let at = bytes.indexOf(text, from); at >= 0 && at < until; at = bytes.indexOf(text, at + 1)) yield at
+}
+
+function buildPathIn(part: Piece): string | undefined {
+  const { bytes } = part
+  for (const at of placesOf(part, buildFolder)) {
+    if (at > 0 && goesOn(bytes[at - 1])) continue
+    const start = at + buildFolder.length
+    const name = buildNames.find((each) => bytes.toString('latin1', start, start + each.length) === each)
+    const next = bytes[start + (name?.length ?? 0)]
+    if (name === undefined || isWord(next) || next === 0x2d) continue
+    const [path = ''] = /^[^\s"'<>:;,|()\0]*/.exec(bytes.toString('latin1', at, at + 100)) ?? []
+    return path
+  }
+  return undefined
+}
+
+function holdsWord(part: Piece, word: Buffer): boolean {
+  const { bytes } = part
+  for (const at of placesOf(part, word)) {
+    if (!isWord(bytes[at + word.length]) && !(at > 0 && isWord(bytes[at - 1]))) return true
+  }
+  return false
+}
+
+const madeIn = (path: string): Finding => ({
+  check: 'buildpaths',
+  message: `names a folder of the build: ${shown(path)}`,
+  hint: 'configure with the paths of the device ($PREFIX, never $DESTDIR or $SYSROOT), and compile with $CFLAGS, which map them; or mend the file in a task with sed',
+})
+
+const namesMachine = (trace: string): Finding => ({
+  check: 'buildpaths',
+  message: `names the machine that built it: ${shown(trace)}`,
+  hint: 'take it out of what the build writes, or mend the file in a task with sed',
+})
+
+const tellsDate = (date: string): Finding => ({
+  check: 'reproducible',
+  message: `holds the date of the build: ${date}`,
+  hint: 'use $SOURCE_DATE_EPOCH where the build asks for the time; compilers do so for __DATE__',
+})
+
+/** As __DATE__ has it. Where packages are dated today, today's date says nothing. */
+function datesOf({ around, sourceDateEpoch }: CheckedUnit): readonly Buffer[] {
+  const text = (ms: number): string => {
+    const date = new Date(ms)
+    const month = date.toLocaleString('en-US', { month: 'short', timeZone: 'UTC' })
+    return `${month} ${String(date.getUTCDate()).padStart(2)} ${date.getUTCFullYear()}`
+  }
+  const today = text(around.now)
+  return today === text(sourceDateEpoch * 1000) ? [] : [Buffer.from(today)]
+}
+
+/** Times in the headers of formats that have one. */
+function timeOf(entry: DestEntry, head: Buffer, epoch: number): Pick<Finding, 'message' | 'hint'> | undefined {
+  const name = entry.path.toString('latin1')
+  const known = (time: number): boolean => time === 0 || time === epoch
+  if (head.length >= 10 && head.readUInt32BE(0) >>> 8 === 0x1f8b08 && !known(head.readUInt32LE(4)))
+    return { message: 'was compressed with a time in it', hint: 'gzip -n leaves it out' }
+  if (head.length >= 68 && head.toString('latin1', 0, 8) === '!<arch>\n') {
+    const time = Number(head.toString('latin1', 24, 36))
+    if (!known(time))
+      return { message: 'holds the time at which it was made', hint: 'ar with the modifier D leaves it out' }
+  }
+  if (name.endsWith('.pyc') && head.length >= 16 && head.readUInt32LE(4) === 0 && head.readUInt32LE(8) !== epoch)
+    return {
+      message: 'is for a file with another time than the package gives it, so Python does not use it',
+      hint: 'python3 -m compileall --invalidation-mode unchecked-hash',
+    }
+  return undefined
+}
