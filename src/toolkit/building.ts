@@ -1,5 +1,4 @@
 import { availableParallelism, hostname } from 'node:os'
-import { bwrapWorker } from '#engine/build/bwrap.ts'
 import type { BuildContext } from '#engine/build/context.ts'
 import type { BuildNode, NodeReport, Results } from '#engine/build/executor.ts'
 import { execute } from '#engine/build/executor.ts'
@@ -24,6 +23,7 @@ import { placeOutputs } from './outputs.ts'
 import type { Plan } from './planning.ts'
 import type { RebuildWish } from './rebuilding.ts'
 import { rebuilds } from './rebuilding.ts'
+import { workerOf } from './worker-choice.ts'
 
 export interface BuildOptions extends RebuildWish {
   readonly jobs: number
@@ -165,7 +165,7 @@ async function openContext(plan: Plan, scope: Scope): Promise<BuildContext> {
   return {
     project,
     store: await Store.open(cacheRoot, { report, scope }),
-    worker: bwrapWorker(),
+    worker: workerOf(workspace),
     format: plan.format,
     buildRoot: workspace.buildRoot,
     keys: plan.keys,

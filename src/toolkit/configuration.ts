@@ -42,7 +42,7 @@ export function configuration(loaded: Loaded, given: Given): readonly Setting[] 
   const layered = (
     variable: string,
     value: (text: string) => Json,
-    key: 'cache' | 'parallel_builds',
+    key: 'cache' | 'parallel_builds' | 'worker',
     last: Setting,
   ): Setting => {
     const text = env[variable] ?? ''
@@ -65,6 +65,7 @@ export function configuration(loaded: Loaded, given: Given): readonly Setting[] 
     set('distro', distro?.value, distro?.from ?? ''),
     layered('YOE_CACHE', () => workspace.cacheRoot, 'cache', set('cache', workspace.cacheRoot, cacheFrom(loaded))),
     layered('YOE_JOBS', Number, 'parallel_builds', set('parallel-builds', defaultJobs, 'default')),
+    layered('YOE_WORKER', String, 'worker', set('worker', 'bwrap', 'default')),
     settings.qemu_memory === undefined
       ? set('qemu-memory', sizeText(memory ?? defaultMemory), memory === undefined ? 'default' : ofMachine(loaded))
       : ofLocal('qemu_memory', sizeText(settings.qemu_memory)),

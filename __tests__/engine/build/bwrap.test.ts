@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { rootRange } from '#engine/build/identity.ts'
 import { removeTree } from '#engine/build/tree.ts'
 import { defaultLimits, type Limits } from '#engine/build/worker.ts'
-import { bash, scratch, smallRoot, unusable, worker, writableFolder } from './helpers.ts'
+import { bash, entryPrograms, freshWorker, scratch, smallRoot, unusable, worker, writableFolder } from './helpers.ts'
 
 let reason: string | false = false
 before(async () => {
@@ -134,6 +134,8 @@ for (const identity of ['user', 'install'] as const) {
     assert.ok((await marked(mark)).some(own))
     child.kill('SIGKILL')
     await once(child, 'exit')
+    // Containers are the daemon's, not yoe's: the next yoe removes them before anything else.
+    if (worker.name === 'docker') assert.deepEqual(await freshWorker().probe(), { ok: true })
     for (let tries = 0; tries < 50 && (await marked(mark)).some(own); tries++) await sleep(20)
     assert.deepEqual((await marked(mark)).filter(own), [])
   })
@@ -193,7 +195,7 @@ sandboxed('one process can not allocate more than the limit, nor the memory file
   const { said } = await bash(script, { limits: limits({ memoryBytes: 200 * 2 ** 20 }) })
   assert.doesNotMatch(said, /got it/)
   assert.match(said, /^104857600$/m)
-  assert.match(said, /\/dev\/x: Read-only file system/)
+  assert.match(said, /\/dev\/x: (Read-only file system|Permission denied)/)
 })
 
 sandboxed('a folder is the root, read-only, whatever it lacks and wherever it lies', async (t) => {
@@ -203,7 +205,7 @@ sandboxed('a folder is the root, read-only, whatever it lacks and wherever it li
   await mkdir(root, { recursive: true })
   await mkdir(source)
   await writeFile(join(source, 'file'), 'content')
-  await smallRoot(root, ['bash', 'ls', 'cat', 'id', 'touch', 'stat', 'mkdir'])
+  await smallRoot(root, ['bash', 'ls', 'cat', 'id', 'touch', 'stat', 'mkdir', ...entryPrograms])
   await mkdir(join(root, 'usr/share/deep'), { recursive: true })
   await writeFile(join(root, 'usr/share/kept'), 'kept')
   await writeFile(join(root, 'marker'), 'marker')
@@ -223,7 +225,11 @@ sandboxed('a folder is the root, read-only, whatever it lacks and wherever it li
       tmpfs: [{ target: '/scratch', size: 2 ** 20 }],
     })
     assert.deepEqual(result, { kind: 'exited', code: 0 })
-    assert.match(said, /^bin\nbuild\ndev\nlib\nlib64\nmarker\nproc\nscratch\nsrc\nsys\ntmp\nusr\n/)
+    const entries = said
+      .slice(0, said.indexOf('markerkept'))
+      .split('\n')
+      .filter((name) => name !== '' && name !== 'etc')
+    assert.deepEqual(entries, 'bin build dev lib lib64 marker proc scratch src sys tmp usr'.split(' '))
     assert.match(said, /markerkeptcontentcontent/)
     for (const name of ['/usr/x', '/marker', '/src/x', '/x'])
       assert.match(said, new RegExp(`'${name}': (Read-only|Permission)`))

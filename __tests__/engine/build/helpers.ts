@@ -13,11 +13,15 @@ export const run = promisify(execFile)
 
 /** The worker under test: bubblewrap, or the daemon at this socket (docker.slow.test.ts runs the same tests there). */
 const socketPath = process.env['YOE_TEST_DOCKER']
-export const worker: Worker =
+export const freshWorker = (): Worker =>
   socketPath === undefined
     ? bwrapWorker()
     : dockerWorker({ socketPath, records: join(dirname(socketPath), `records-${process.getuid?.()}`) })
+export const worker = freshWorker()
 export const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** What a root has to bring for the worker under test. */
+export const entryPrograms = socketPath === undefined ? [] : ['sh', 'env', 'unshare', 'setpriv', 'mount', 'chmod']
 
 /** Why runs of this kind can't be tested here; false when they can. */
 export async function unusable(): Promise<string | false> {

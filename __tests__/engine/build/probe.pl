@@ -82,7 +82,7 @@ check 'F4 sysrq-trigger' => sub { writable('/proc/sysrq-trigger') };
 check 'F4 interrupts' => sub { writable('/proc/irq/default_smp_affinity') };
 check 'F4 /sys' => sub { my @e = entries('/sys'); @e ? "/sys: @e" : undef };
 check 'F4 kernel memory' => sub { for (qw(/proc/kcore /dev/mem /dev/kmsg /dev/port)) { my $l = readable($_); return $l if $l } return undef };
-check 'F4 devices' => sub { my %ok = map { $_ => 1 } qw(null zero full random urandom tty shm pts ptmx fd stdin stdout stderr core console); my @e = grep { !$ok{$_} } entries('/dev'); @e ? "@e" : undef };
+check 'F4 devices' => sub { my %ok = map { $_ => 1 } qw(null zero full random urandom tty shm pts ptmx fd stdin stdout stderr core console mqueue); my @e = grep { !$ok{$_} } entries('/dev'); @e ? "@e" : undef };
 
 # --- F5: system calls. [x86_64, generic, arguments that fail once permitted]
 my $none = 2**31 - 1;

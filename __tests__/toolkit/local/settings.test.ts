@@ -46,6 +46,8 @@ const given: readonly (readonly [string, string, string | null])[] = [
   ['mirrors', 'git@a.example:team=file:///b', '{"git@a.example:team": "file:///b"}'],
   ['mirrors', 'a=b', null],
   ['cache', '../cache', '"../cache"'],
+  ['worker', 'docker', '"docker"'],
+  ['worker', 'podman', null],
 ]
 
 describe('config set', () => {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { lstat, realpath } from 'node:fs/promises'
 import { Readable, Writable } from 'node:stream'
 import { YoeError } from '../errors.ts'
+import { holdInGroups } from './cgroup.ts'
 import { openOutput } from './fifo.ts'
 import { diagnose } from './hosttools.ts'
 import { mapText, plainInstallMaps, rootMap, rootRange, self, writePlainMaps } from './identity.ts'
@@ -121,8 +122,10 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
       )
     else {
       init = pid
-      supervision.started(pid)
-      writing(go).end('go\n')
+      void holdInGroups(pid, run.limits).then((group) => {
+        supervision.started(pid, group)
+        writing(go).end('go\n')
+      })
     }
   })
   writing(argsPipe).end(args.map((arg) => `${arg}\0`).join(''))

@@ -90,13 +90,11 @@ export async function containerOptions(
     // What finds the entry's own programs.
     Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C'],
     Tty: false,
-    AttachStdin: needsInput(run),
-    OpenStdin: needsInput(run),
+    // The entry waits for a line of input.
+    AttachStdin: true,
+    OpenStdin: true,
     StdinOnce: true,
     NetworkDisabled: false,
     HostConfig: hostConfig,
   }
 }
-
-/** An installing run is told by a line of input that its ids are there. */
-export const needsInput = (run: Run): boolean => run.stdin !== undefined || run.identity === 'install'

@@ -14,9 +14,10 @@ const noMore = 'echo 0 >/proc/sys/user/max_user_namespaces || exit 125'
 /** Docker gives a memory file system the mode that the root's own folder has there. */
 const memoryModes = 'umask 022; chmod 1777 /tmp /dev/shm || exit 125'
 
-/** Arguments: the command, by way of `env`. */
+/** Arguments: the command, by way of `env`. Begins when it is told to by a line of input. */
 const building = `
 exec 2>&1
+read -r _ || exit 125
 unshare --user --map-root-user sh -c '
 ${noMore}
 ${memoryModes}
@@ -24,7 +25,7 @@ exec setpriv --bounding-set=-all --inh-caps=-all "$@"' yoe "$@"
 exit $?
 `
 
-/** Waits for a line of input when its namespaces are there; then the same, in process and mount namespaces of its own. */
+/** The same, told when its namespaces are there and have ids, and in process and mount namespaces of its own. */
 const installing = `
 exec 2>&1
 unshare --user --keep-caps --mount --propagation private --pid --fork --kill-child=KILL sh -c '

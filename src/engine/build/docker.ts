@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type Docker from 'dockerode'
 import { YoeError } from '../errors.ts'
 import { refuseLink } from './bwrap.ts'
-import { type ContainerIds, containerOptions, needsInput } from './docker-container.ts'
+import { groupOf } from './cgroup.ts'
+import { type ContainerIds, containerOptions } from './docker-container.ts'
 import { entryFailed } from './docker-entry.ts'
 import { RootImages } from './docker-images.ts'
 import { removeContainer, removeOrphans } from './docker-orphans.ts'
@@ -16,7 +17,7 @@ import { rootRange, self, writePlainMaps, writeRootMaps } from './identity.ts'
 import { cleanLine } from './log.ts'
 import { refuseCancelled, Supervision } from './supervision.ts'
 import { openTree } from './tree.ts'
-import { descendants } from './watch.ts'
+import { descendants, tooMuchMemory } from './watch.ts'
 import type { Run, RunResult, Usability, Worker } from './worker.ts'
 
 export interface DockerOptions {
@@ -155,8 +156,7 @@ async function runInDocker(run: Run, daemon: Daemon): Promise<RunResult> {
   try {
     const code = await answering(() => start(run, container, token, supervision))
     const { OOMKilled } = (await answering(() => container.inspect())).State
-    if (OOMKilled)
-      supervision.crossed(`it used more than ${Math.round(run.limits.memoryBytes / 2 ** 20)} MiB of memory`)
+    if (OOMKilled) supervision.crossed(tooMuchMemory(run.limits))
     const result = supervision.result(
       code === entryFailed && /^unshare: |^mount: |^sh: /m.test(supervision.tail) ? undefined : code,
     )
@@ -171,8 +171,7 @@ async function runInDocker(run: Run, daemon: Daemon): Promise<RunResult> {
 
 /** Starts a container and waits for its end. @returns its exit status */
 async function start(run: Run, container: Docker.Container, token: string, supervision: Supervision): Promise<number> {
-  const input = needsInput(run)
-  const stream = await container.attach({ stream: true, stdin: input, stdout: true, stderr: true, hijack: true })
+  const stream = await container.attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true })
   const printed = new Writable({
     write: (chunk: Buffer, _encoding, done) => {
       supervision.received(chunk)
@@ -189,12 +188,12 @@ async function start(run: Run, container: Docker.Container, token: string, super
   ended.catch(() => {})
   await container.start()
   const first = await firstProcess(container, token)
-  if (first !== undefined) supervision.started(first)
-  if (run.identity === 'install') {
-    if (first !== undefined) await giveIds(first)
-    stream.write('go\n')
+  if (first !== undefined) {
+    supervision.started(first, await groupOf(first))
+    if (run.identity === 'install') await giveIds(first)
   }
-  if (input) stream.end(run.stdin ?? '')
+  stream.write('go\n')
+  stream.end(run.stdin ?? '')
   const { StatusCode } = await ended
   await drained
   return StatusCode

@@ -1,5 +1,6 @@
 import { YoeError } from '../errors.ts'
-import { descendants, watch } from './watch.ts'
+import type { ControlGroup } from './cgroup.ts'
+import { descendants, tooMuchMemory, watch } from './watch.ts'
 import type { Run, RunResult } from './worker.ts'
 
 /** How long a run may take to end after it was asked to, before it is ended (ms). Actions kills us after 7.5 s. */
@@ -21,6 +22,8 @@ export class Supervision {
   #printed = 0
   #why: string | undefined
   #first: number | undefined
+  #group: ControlGroup | undefined
+  #stopped = false
   #stopWatching = (): void => {}
 
   /** @param end kills every process of the run at once; may be called more than once, and when all are gone */
@@ -52,17 +55,37 @@ export class Supervision {
     this.#end()
   }
 
-  /** @param pid of the process, as this process sees it, that all others of the run are below of */
-  started(pid: number): void {
+  /**
+   * To be called before the run's own command runs.
+   *
+   * @param pid of the process, as this process sees it, that all others of the run are below of
+   */
+  started(pid: number, group: ControlGroup): void {
+    if (this.#stopped) {
+      group.remove()
+      return
+    }
+    const { limits, memoryUsed } = this.#run
     this.#first = pid
-    this.#stopWatching = watch(pid, this.#run.limits, this.crossed, this.#run.memoryUsed)
+    this.#group = group
+    this.#stopWatching = watch(pid, limits, this.crossed, (bytes) => {
+      memoryUsed?.(bytes)
+      this.#checkGroup()
+    })
+  }
+
+  #checkGroup(): void {
+    if ((this.#group?.oomKills() ?? 0) > 0) this.crossed(tooMuchMemory(this.#run.limits))
   }
 
   /** To be called when the run is over, however. */
   stop(): void {
+    this.#stopped = true
     clearTimeout(this.#wall)
     clearTimeout(this.#silence)
     this.#stopWatching()
+    this.#checkGroup()
+    this.#group?.remove()
     this.#run.signal?.removeEventListener('abort', this.#abort)
   }
 

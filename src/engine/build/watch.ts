@@ -62,9 +62,13 @@ export function usageOf(pid: number, enoughBytes: number): Usage {
 
 const every = 250 // ms
 
+/** @param limits of a run that used too much memory */
+export const tooMuchMemory = (limits: Limits): string =>
+  `it used more than ${Math.round(limits.memoryBytes / 2 ** 20)} MiB of memory`
+
 /**
  * Looks at a run now and then and says once when it crosses a limit that the kernel only holds per process. A control
- * group would hold them exactly, but is rarely ours to make: not for a plain user, not in a container.
+ * group (cgroup.ts) holds them exactly, but is not always ours to make; where there is one, it has the last word.
  *
  * @param used told what the run holds at each look, in bytes
  * @returns stops looking
@@ -81,8 +85,7 @@ export function watch(
     used(memoryBytes)
     // The kernel refuses the next one at the limit; one who stays just below makes no progress.
     full = tasks >= (limits.processes * 15) / 16 ? full + 1 : 0
-    if (memoryBytes > limits.memoryBytes)
-      crossed(`it used more than ${Math.round(limits.memoryBytes / 2 ** 20)} MiB of memory`)
+    if (memoryBytes > limits.memoryBytes) crossed(tooMuchMemory(limits))
     else if (full >= 4) crossed(`it ran ${limits.processes} processes at once, the limit`)
   }, every)
   timer.unref()

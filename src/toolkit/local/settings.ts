@@ -1,3 +1,4 @@
+import { isWorkerName, type WorkerName, workerNames } from '#engine/build/choose-worker.ts'
 import type { Position } from '#engine/errors.ts'
 import { YoeError } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
@@ -26,6 +27,8 @@ export interface LocalSettings {
   readonly mirrors?: Readonly<Record<string, string>>
   /** Folder of the cache, relative to the project. */
   readonly cache?: string
+  /** Where tasks run. */
+  readonly worker?: WorkerName
 }
 
 export type LocalKey = keyof LocalSettings
@@ -124,6 +127,13 @@ export const localKeys: { readonly [K in LocalKey]-?: Setting<NonNullable<LocalS
     example: 'https://example.org/pool/=http://mirror.lan/pool/',
   },
   cache: word(folder, '../cache'),
+  worker: {
+    read: (value) =>
+      typeof value === 'string' && isWorkerName(value)
+        ? { value }
+        : workerNames.map((name) => `"${name}"`).join(' or '),
+    example: 'docker',
+  },
 }
 
 export const localKeyNames: readonly string[] = Object.keys(localKeys)

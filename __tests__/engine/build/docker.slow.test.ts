@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { dockerClient, dockerWorker } from '#engine/build/docker.ts'
+import { RootImages, removeRootImages } from '#engine/build/docker-images.ts'
+import { isGone, ownerLabel, removeOrphans, thisOwner } from '#engine/build/docker-orphans.ts'
+import { defaultLimits } from '#engine/build/worker.ts'
+import { dockerDaemon } from '../../support/docker-daemon.ts'
+import { smallRoot } from './helpers.ts'
+
+const containerPrograms = ['sh', 'env', 'unshare', 'setpriv', 'mount', 'chmod', 'cat', 'bash']
+
+/** What a run of this root says. */
+async function say(worker: ReturnType<typeof dockerWorker>, root: string, script: string): Promise<string> {
+  let said = ''
+  await worker.run({
+    root,
+    argv: ['bash', '-c', script],
+    env: { PATH: '/usr/bin:/bin' },
+    cwd: '/',
+    mounts: [],
+    network: false,
+    identity: 'user',
+    limits: defaultLimits,
+    output: (chunk) => {
+      said += Buffer.from(chunk).toString()
+    },
+  })
+  return said
+}
+
+async function folder(t: TestContext): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), 'yoe-docker-test-'))
+  t.after(() => rm(made, { recursive: true, force: true }))
+  return made
+}
+
+test('under a Docker daemon', { timeout: 400_000 }, async (t) => {
+  const daemon = await dockerDaemon(t)
+  if ('why' in daemon) return t.skip(daemon.why)
+  const { socket: socketPath } = daemon
+  const docker = await dockerClient(socketPath)
+  t.after(() => removeRootImages(docker).catch(() => 0))
+
+  await t.test('runs are what they are under bubblewrap: the same tests, the same probe', async () => {
+    const files = ['sandbox.test.ts', 'bwrap.test.ts'].map((name) => join(import.meta.dirname, name))
+    const child = spawn(process.execPath, ['--test', '--test-reporter=tap', ...files], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // NODE_TEST_CONTEXT, among others, has to stay here.
+      env: { PATH: process.env['PATH'], TMPDIR: tmpdir(), YOE_TEST_DOCKER: socketPath },
+      cwd: resolve(import.meta.dirname, '../../..'),
+    })
+    let said = ''
+    for (const pipe of [child.stdout, child.stderr])
+      pipe.on('data', (chunk: Buffer) => {
+        said += chunk.toString()
+      })
+    await once(child, 'close')
+    const count = (what: string): number => Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(said)?.[1] ?? -1)
+    assert.equal(child.exitCode, 0, said)
+    assert.ok(count('pass') >= 29, said)
+    assert.equal(count('skipped'), 0, said)
+    t.diagnostic([...said.matchAll(/^# (\d+ checks)$/gm)].map(([, checks]) => checks).join(', '))
+  })
+
+  await t.test('no container is left', async () => {
+    await removeOrphans(docker)
+    assert.deepEqual(await docker.listContainers({ all: true, filters: JSON.stringify({ label: ['io.yoe'] }) }), [])
+  })
+
+  await t.test('a root is imported once, and found again by its digest though its name moved', async (t) => {
+    const dir = await folder(t)
+    const records = join(dir, 'records')
+    const [first, second] = [join(dir, 'first'), join(dir, 'second')]
+    for (const [root, text] of [
+      [first, 'one'],
+      [second, 'two'],
+    ] as const) {
+      await smallRoot(root, containerPrograms)
+      await writeFile(join(root, 'marker'), text)
+    }
+    const worker = dockerWorker({ socketPath, records })
+    assert.equal(await say(worker, first, 'cat /marker'), 'one')
+    const id = await new RootImages(docker, records).idOf(first)
+    assert.equal(await new RootImages(docker, records).idOf(first), id)
+    // Somebody points the name at another image: what a runner that trusts names would run.
+    const [record] = await readdir(records)
+    const other = await new RootImages(docker, records).idOf(second)
+    assert.notEqual(other, id)
+    await docker.getImage(other).tag({ repo: 'yoe-root', tag: record ?? '' })
+    assert.equal((await docker.getImage(`yoe-root:${record}`).inspect()).Id, other)
+    assert.equal(await say(dockerWorker({ socketPath, records }), first, 'cat /marker'), 'one')
+    // … and removes the right one altogether.
+    await docker.getImage(id).remove({ force: true })
+    assert.equal(await say(dockerWorker({ socketPath, records }), first, 'cat /marker'), 'one')
+  })
+
+  await t.test('containers of processes that are gone are removed, those of others stay', async (t) => {
+    const dir = await folder(t)
+    const image = await new RootImages(docker, dir).hostId()
+    const [namespace = '', pid = '', start = ''] = thisOwner().split(' ')
+    assert.equal(isGone(thisOwner()), false)
+    const owners = {
+      mine: thisOwner(),
+      reused: `${namespace} ${pid} ${Number(start) + 1}`,
+      elsewhere: `pid:[1] ${pid} ${start}`,
+      ended: `${namespace} 4194304 1`,
+    }
+    for (const [name, owner] of Object.entries(owners))
+      await docker.createContainer({
+        Image: image,
+        name,
+        Cmd: ['true'],
+        Labels: { 'io.yoe': 'run', [ownerLabel]: owner },
+      })
+    assert.equal(await removeOrphans(docker), 2)
+    const left = await docker.listContainers({ all: true, filters: JSON.stringify({ label: ['io.yoe=run'] }) })
+    assert.deepEqual(left.flatMap(({ Names }) => Names).toSorted(), ['/elsewhere', '/mine'])
+    for (const { Id } of left) await docker.getContainer(Id).remove({ force: true })
+  })
+
+  await t.test('images of roots are told from others, and removed at once', async () => {
+    assert.ok((await removeRootImages(docker)) > 0)
+    assert.deepEqual(await docker.listImages({ filters: JSON.stringify({ label: ['io.yoe=root'] }) }), [])
+  })
+})
