@@ -54,6 +54,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'move yoe.lock to what refs and feeds mean now',
     load: async () => (await import('./commands/update.ts')).update,
   },
+  container: {
+    summary: 'build, list and export the containers that tasks run in',
+    load: async () => (await import('./commands/container.ts')).container,
+  },
   log: { summary: 'show a build log', load: async () => (await import('./commands/log.ts')).log },
   config: {
     summary: 'show the configuration in effect',
