@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { parseImage } from '../containers/reference.ts'
 import { canonical } from '../plan/canonical.ts'
 import type { Json } from '../project/model.ts'
 import type { CacheKey, CacheSigner } from './signing.ts'
@@ -130,7 +131,7 @@ function readSealed(document: Json): SealedManifest | string {
 
 function readManifest(value: Json | undefined): UnitManifest | string {
   const { unit, arch, distro, hash, inputs, files, facts } = fields(value)
-  if (!isWord(unit) || !isWord(arch) || !isWord(distro)) return 'a name in it is not one'
+  if (!isUnit(unit) || !isWord(arch) || !isWord(distro)) return 'a name in it is not one'
   if (!isDigest(hash)) return 'its hash is not one'
   if (inputs === undefined) return 'it lacks its inputs'
   if (!isList(files) || files.length > maxFiles) return `its files are not a list of at most ${maxFiles}`
@@ -164,6 +165,11 @@ export function isFileName(name: string): boolean {
 
 export function isDigest(value: unknown): value is string {
   return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
+}
+
+/** The name of a unit, or of an image that units name themselves. */
+function isUnit(value: unknown): value is string {
+  return isWord(value) || (typeof value === 'string' && parseImage(value) !== undefined)
 }
 
 function isWord(value: unknown): value is string {
