@@ -11,10 +11,14 @@ async function unitOf(calls: string, texts: Texts = {}): Promise<PackageUnit> {
   const loads = [
     ['autotools', 'autotools'],
     ['cmake', 'cmake'],
+    ['go', 'go_binary'],
+    ['kernel', 'kernel'],
     ['make', 'make'],
     ['meson', 'meson'],
+    ['rust', 'rust_binary'],
     ['systemd', 'systemd_service'],
     ['tasks', 'merge_tasks'],
+    ['zig', 'zig_binary'],
   ].map(([file, name]) => `load("@module-core//classes/${file}.star", "${name}")\n`)
   const { evaluated, errors } = await evaluate({
     'PROJECT.star': core,
@@ -43,8 +47,8 @@ const classes: Readonly<Record<string, readonly [call: string, tasks: readonly s
   make: [
     'make(name = "app", version = "1", make_args = ["V=1"], install_args = ["BINDIR=/usr/sbin"])',
     [
-      'compile: make -j$NPROC V=1',
-      'install: make V=1 PREFIX=$PREFIX prefix=$PREFIX DESTDIR=$DESTDIR BINDIR=/usr/sbin install',
+      'compile: make -j$NPROC PREFIX=$PREFIX prefix=$PREFIX V=1',
+      'install: make PREFIX=$PREFIX prefix=$PREFIX V=1 DESTDIR=$DESTDIR BINDIR=/usr/sbin install',
     ],
   ],
   meson: [
@@ -58,9 +62,64 @@ const classes: Readonly<Record<string, readonly [call: string, tasks: readonly s
   autotools: [
     'autotools(name = "app", version = "1", configure_args = ["--with-x"], autoreconf = True)',
     [
-      'configure: autoreconf --force --install && ./configure --prefix=$PREFIX --sysconfdir=/etc --localstatedir=/var --with-x',
+      'configure: autoreconf --force --install; classes/autotools/machines.sh > $HOME/machines.sh; sh $HOME/machines.sh; ./configure --prefix=$PREFIX --sysconfdir=/etc --localstatedir=/var --with-x',
       'compile: make -j$NPROC',
       'install: make DESTDIR=$DESTDIR install',
+    ],
+  ],
+  cmake: [
+    'cmake(name = "app", version = "1", cmake_args = ["-DX=1"])',
+    [
+      'configure: cmake -S . -B _build -DCMAKE_INSTALL_PREFIX=$PREFIX -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_INSTALL_SYSCONFDIR=/etc -DCMAKE_INSTALL_LOCALSTATEDIR=/var -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=$SYSROOT$PREFIX -DCMAKE_SKIP_INSTALL_RPATH=ON -DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF -DFETCHCONTENT_FULLY_DISCONNECTED=ON -DX=1',
+      'compile: cmake --build _build --parallel $NPROC',
+      'install: DESTDIR=$DESTDIR cmake --install _build',
+    ],
+  ],
+  go_binary: [
+    'go_binary(name = "app", version = "1")',
+    [
+      'fetch: classes/go/fetch.sh > $HOME/fetch.sh; sh $HOME/fetch.sh',
+      'compile: GOPROXY=off go build -o _build/app $([ -d cmd/app ] && echo ./cmd/app || echo .)',
+      'install: install -D -t $DESTDIR$PREFIX/bin _build/app',
+    ],
+  ],
+  'go_binary, with everything said': [
+    'go_binary(name = "app", version = "1", go_package = "./x", binary = "y", go_args = ["-v"], ldflags = ["-X a=b", "-w"], tags = ["p", "q"])',
+    [
+      'fetch: classes/go/fetch.sh > $HOME/fetch.sh; sh $HOME/fetch.sh',
+      'compile: GOPROXY=off go build -v -tags=p,q -ldflags="-X a=b -w" -o _build/y ./x',
+      'install: install -D -t $DESTDIR$PREFIX/bin _build/y',
+    ],
+  ],
+  rust_binary: [
+    'rust_binary(name = "app", version = "1")',
+    [
+      'fetch: classes/rust/fetch.sh > $HOME/fetch.sh; sh $HOME/fetch.sh .',
+      'compile: cargo build --manifest-path ./Cargo.toml --frozen --release',
+      "install: find target/release -maxdepth 1 -type f -perm /111 ! -name '*.so' -exec install -D -t $DESTDIR$PREFIX/bin {} +",
+    ],
+  ],
+  'rust_binary, with everything said': [
+    'rust_binary(name = "app", version = "1", crate = "cli", binaries = ["a", "b"], features = ["x", "y"], cargo_args = ["--no-default-features"])',
+    [
+      'fetch: classes/rust/fetch.sh > $HOME/fetch.sh; sh $HOME/fetch.sh cli',
+      'compile: cargo build --manifest-path cli/Cargo.toml --frozen --release --bin a --bin b --no-default-features --features x,y',
+      'install: install -D -t $DESTDIR$PREFIX/bin target/release/a target/release/b',
+    ],
+  ],
+  zig_binary: [
+    'zig_binary(name = "app", version = "1", zig_args = ["-Dx=y"], optimize = "ReleaseSmall")',
+    [
+      'fetch: if [ -e build.zig.zon ]; then zig build --fetch; fi',
+      'install: DESTDIR=$DESTDIR zig build --summary all -j$NPROC --prefix $PREFIX --search-prefix $SYSROOT$PREFIX -Doptimize=ReleaseSmall -Dx=y',
+    ],
+  ],
+  kernel: [
+    'kernel(name = "app", version = "1", defconfig = "tinyconfig", fragments = ["a.config"], config = ["CONFIG_X=\\"y z\\""], device_trees = ["v/x.dtb"])',
+    [
+      "configure: units/app/a.config > $HOME/fragments/0; classes/kernel/configure.sh > $HOME/configure.sh; printf '%s\\n' '# CONFIG_LOCALVERSION_AUTO is not set' 'CONFIG_X=\"y z\"' >$HOME/lines; sh $HOME/configure.sh 'tinyconfig'",
+      "compile: classes/kernel/compile.sh > $HOME/compile.sh; sh $HOME/compile.sh 'v/x.dtb'",
+      "install: classes/kernel/install.sh > $HOME/install.sh; sh $HOME/install.sh 'v/x.dtb'",
     ],
   ],
   'tasks of a unit, merged into those of its class': [
@@ -69,20 +128,23 @@ const classes: Readonly<Record<string, readonly [call: string, tasks: readonly s
   ],
   'a task that is not there to be removed': [
     'make(name = "app", version = "1", tasks = [task("gone", remove = True)])',
-    ['compile: make -j$NPROC', 'install: make PREFIX=$PREFIX prefix=$PREFIX DESTDIR=$DESTDIR install'],
+    [
+      'compile: make -j$NPROC PREFIX=$PREFIX prefix=$PREFIX',
+      'install: make PREFIX=$PREFIX prefix=$PREFIX DESTDIR=$DESTDIR install',
+    ],
   ],
 }
 
 for (const [what, [call, expected]] of Object.entries(classes)) {
   test(`module-core: ${what}`, async () => {
-    assert.deepEqual(tasks(await unitOf(`${call}\n`)), expected)
+    assert.deepEqual(tasks(await unitOf(`${call}\n`, { 'units/app/a.config': '' })), expected)
   })
 }
 
 test('module-core: every class passes on what it does not know, and is on record', async () => {
-  for (const name of ['autotools', 'cmake', 'make', 'meson']) {
+  for (const name of ['autotools', 'cmake', 'make', 'meson', 'go_binary', 'rust_binary', 'zig_binary']) {
     const unit = await unitOf(`${name}(name = "app", version = "1", port = 80, deps = ["zlib"], keep_docs = True)\n`)
-    assert.deepEqual([unit.builtVia, unit.extra, unit.deps], [[name], { port: 80 }, [{ name: 'zlib' }]])
+    assert.deepEqual([unit.builtVia, unit.extra, unit.deps.at(-1)], [[name], { port: 80 }, { name: 'zlib' }])
     assert.equal(unit.tasks.at(-1)?.name, 'strip')
     const cleaned = JSON.stringify(unit.tasks.at(-1)?.steps).includes('usr/share/doc')
     assert.equal(cleaned, false)

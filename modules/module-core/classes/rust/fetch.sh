@@ -1,0 +1,11 @@
+# Fills the cache of crates with what Cargo.lock names: fetch.sh FOLDER_OF_THE_CRATE [cargo's options…].
+manifest=$1/Cargo.toml
+shift
+cargo fetch --locked --manifest-path "$manifest" "$@" && exit 0
+root=$(cargo locate-project --workspace --message-format plain --manifest-path "$manifest") || exit 1
+if [ -e "${root%.toml}.lock" ]; then
+  echo "Where Cargo.lock is not what Cargo.toml asks for, run 'cargo update --workspace' in the sources, and commit it." >&2
+else
+  echo "Cargo.lock is missing: it says which crates Cargo.toml means. Run 'cargo generate-lockfile' in the sources, and commit it." >&2
+fi
+exit 1
