@@ -1,5 +1,6 @@
 """Downloads the packages of the requirements into a cache, if they are not there. usage: fetch.py CACHE"""
 
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ def main(cache):
     if wanted.files.exists():
         print(f"{len(wanted.listed)} packages are in the cache")
         return
+    if all(interface == "lo" for _, interface in socket.if_nameindex()):
+        fail("not all packages are in the cache, and there is no network; build once without --offline")
     wanted.files.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as temp:
         command = ["pip", "download", "--dest", f"{temp}/files", "--no-build-isolation", "--progress-bar", "off"]

@@ -1,7 +1,7 @@
 """Installs packages of the cache, and the Python project in the source, into the destdir. Needs no network.
 
-usage: install.py CACHE FOLDER    into a virtual environment that will be at FOLDER
-       install.py CACHE           the project alone, where the distro's Python finds it
+usage: install.py CACHE strip|keep-symbols FOLDER    into a virtual environment that will be at FOLDER
+       install.py CACHE strip|keep-symbols           the project alone, where the distro's Python finds it
 """
 
 import os
@@ -17,7 +17,8 @@ from installer.destinations import SchemeDictionaryDestination
 from installer.sources import WheelFile
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from wheels import LIST, SRCDIR, Wanted, fail, name_and_version
+from symbols import stripped
+from wheels import SRCDIR, Wanted, fail, name_and_version
 
 DESTDIR = Path(os.environ["DESTDIR"])
 HOME = Path(os.environ["HOME"])
@@ -80,11 +81,18 @@ def distro_scheme():
     return scheme, "/usr/bin/python3"
 
 
-def install_wheel(file, scheme, interpreter):
-    destination = SchemeDictionaryDestination(scheme, interpreter, "posix", destdir=str(DESTDIR))
+class Stripping(SchemeDictionaryDestination):
+    """Strips what is machine code on its way, so that the record of a package has the digests of what is installed."""
+
+    def write_file(self, scheme, path, stream, is_executable):
+        return super().write_file(scheme, path, stripped(path, stream), is_executable)
+
+
+def install_wheel(file, scheme, interpreter, keep_symbols):
+    kind = SchemeDictionaryDestination if keep_symbols else Stripping
     with WheelFile.open(file) as wheel:
         headers = f"{scheme['headers']}/{wheel.distribution}"
-        destination.scheme_dict = scheme | {"headers": headers}
+        destination = kind(scheme | {"headers": headers}, interpreter, "posix", destdir=str(DESTDIR))
         try:
             install(source=wheel, destination=destination, additional_metadata={"INSTALLER": b"yoe\n"})
         except FileExistsError as exists:
@@ -107,7 +115,7 @@ def check_needs(packages):
         fail("\n  ".join(["packages are missing from the list:", *missing]))
 
 
-def main(cache, folder=None):
+def main(cache, symbols, folder=None):
     wanted = Wanted(cache)
     scheme, interpreter = distro_scheme() if folder is None else venv_scheme(folder)
     with tempfile.TemporaryDirectory(dir=HOME) as temp:
@@ -120,7 +128,7 @@ def main(cache, folder=None):
             fail("the source has neither pyproject.toml nor setup.py")
         for file in sorted(wheels.iterdir()):
             print(f"install {file.name}")
-            install_wheel(file, scheme, interpreter)
+            install_wheel(file, scheme, interpreter, symbols == "keep-symbols")
     if folder is not None:
         check_needs(DESTDIR / scheme["purelib"].lstrip("/"))
 
