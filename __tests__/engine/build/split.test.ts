@@ -181,9 +181,9 @@ describe('which package a file is in', () => {
       'nothing for dev',
       ['dev'],
       {},
-      /^subpackages has "dev", and there is nothing for it: it takes headers .*pkgconfig/,
+      /^there is nothing for app-dev: it takes headers .*pkgconfig/,
     ],
-    ['nothing for dbg', ['dbg'], {}, /^subpackages has "dbg", and there is nothing for it: compile with \$CFLAGS/],
+    ['nothing for dbg', ['dbg'], {}, /^there is nothing for app-dbg: compile with \$CFLAGS/],
   ]
   for (const [name, subpackages, extra, want] of wrong) {
     test(name, () => {

@@ -69,7 +69,7 @@ describe('what dpkg sees of a package', () => {
   test('names of any length, and bytes that are no UTF-8, arrive as they are', async (t) => {
     const long = `usr/${'d'.repeat(120)}/${'é'.repeat(90)}`
     const odd = Buffer.concat([Buffer.from('usr/'), Buffer.from([0xff, 0xfe]), Buffer.from(' \\x202e')])
-    const packed = await pack(t, { [long]: 'content' }, {}, {}, async (dest) => {
+    const packed = await pack(t, { [long]: 'content' }, { qaSkip: { dangling: '' } }, {}, async (dest) => {
       await writeFile(Buffer.concat([Buffer.from(`${dest}/`), odd]), 'odd')
       await symlink(`/${'t'.repeat(150)}`, join(dest, 'usr/link'))
     })
@@ -191,13 +191,6 @@ describe('what a hostile build leaves in its destdir', () => {
         }),
       want: /\/socket is a socket/,
     },
-    { name: 'setuid', arrange: (dest) => chmod(join(dest, 'usr/x'), 0o4755), want: /\/usr\/x is setuid$/ },
-    {
-      name: 'setgid and sticky',
-      arrange: (dest) => chmod(join(dest, 'usr/x'), 0o3755),
-      want: /\/usr\/x is setgid and sticky$/,
-    },
-    { name: 'sticky folder', arrange: (dest) => chmod(join(dest, 'usr'), 0o1777), want: /\/usr is sticky$/ },
     {
       name: 'newline in a name',
       arrange: (dest) => writeFile(join(dest, 'a\nb'), ''),
@@ -271,7 +264,7 @@ describe('what a hostile build leaves in its destdir', () => {
       'usr/bin/app': '#!',
       'usr/w': 'w',
     }
-    const packed = await pack(t, files, {}, {}, async (dest) => {
+    const packed = await pack(t, files, { qaSkip: { 'world-writable': '' } }, {}, async (dest) => {
       await chmod(join(dest, 'etc/app/key'), 0o600)
       await chmod(join(dest, 'etc/app/conf'), 0o640)
       await chmod(join(dest, 'etc/sudoers.d/app'), 0o440)
@@ -294,9 +287,7 @@ describe('what a hostile build leaves in its destdir', () => {
   })
 
   test('what the unit allows keeps its bits', async (t) => {
-    const packed = await pack(t, { 'usr/bin/su': 'x' }, {}, { privilegedPaths: ['/usr/bin/su'] }, (dest) =>
-      chmod(join(dest, 'usr/bin/su'), 0o4755),
-    )
+    const packed = await pack(t, { 'usr/bin/su': 'x' }, { permissions: { '/usr/bin/su': { mode: 0o4755 } } })
     assert.match(packed.contents, /^-rwsr-xr-x root\/root .*\.\/usr\/bin\/su$/m)
   })
 
@@ -336,11 +327,11 @@ describe('what the unit says that can not be', () => {
     { unit: { conffiles: ['etc/app.conf'] }, want: /conffile "etc\/app.conf" is not absolute/ },
     { unit: { conffiles: ['/etc'] }, want: /conffile "\/etc" is a directory/ },
     { unit: { conffiles: ['/etc/link'] }, want: /conffile "\/etc\/link" is a symlink/ },
-    { unit: { services: ['web'] }, want: /service "web" has no unit file in the package\ninstall web.service to/ },
+    { unit: { services: ['web'] }, want: /service "web" has no unit file in the package .*\ninstall web.service to/ },
     { unit: { services: ['lame'] }, want: /service "lame" can't be enabled: lame.service has no \[Install\]/ },
     { unit: { services: ["x'; reboot; '"] }, want: /can't be the name of a systemd unit/ },
   ]
-  for (const { unit, want, code = 'PACKAGE_INVALID', runtimeDeps = [] } of rows) {
+  for (const { unit, want, code = 'PACKAGE_QA', runtimeDeps = [] } of rows) {
     test(JSON.stringify({ ...unit, ...(runtimeDeps.length > 0 ? { runtimeDeps } : {}) }), async (t) => {
       const folder = await scratch(t)
       const dest = join(folder, 'dest')
@@ -415,7 +406,7 @@ describe('shared libraries', () => {
     {
       name: 'a library that nobody brings',
       files: { 'usr/bin/app': elfFile({ needed: ['libssl.so.3'] }) },
-      want: /\/usr\/bin\/app needs libssl\.so\.3, which nothing .* brings\nadd the unit that brings libssl\.so\.3/,
+      want: /\/usr\/bin\/app needs libssl\.so\.3, which nothing .* brings .*\nadd the unit or package that brings libssl\.so\.3/,
     },
     {
       name: 'a library name that would move the cursor',
@@ -431,7 +422,7 @@ describe('shared libraries', () => {
       name: 'machine code in a noarch package',
       files: { 'usr/bin/app': elfFile({}) },
       unit: { scope: 'noarch' },
-      want: /machine code in a package for every architecture\ntake scope = "noarch"/,
+      want: /machine code in a package for every architecture .*\ntake scope = "noarch"/,
     },
   ]
   for (const { name, files, unit = {}, want } of rows) {
@@ -454,7 +445,7 @@ describe('shared libraries', () => {
     const packed = await pack(
       t,
       {},
-      {},
+      { qaSkip: { stripped: '' } },
       { libraries: host, arch: process.arch === 'arm64' ? 'arm64' : 'x86_64' },
       async (dest) => {
         await mkdir(join(dest, 'usr/bin'), { recursive: true })

@@ -203,6 +203,7 @@ describe('a unit of several packages', () => {
       'a service of none of them',
       { extraSubpackages: { x: ['/etc/a'] }, services: ['x'] },
       /service "x" has no unit file/,
+      'PACKAGE_QA',
     ],
   ]
   for (const [name, unit, want, code = 'PACKAGE_INVALID'] of wrong) {

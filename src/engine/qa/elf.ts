@@ -27,7 +27,7 @@ export const elfMachines = { x86_64: 62, arm64: 183, riscv64: 243 } as const
 
 const limits = {
   programHeaders: 512,
-  sections: 1 << 15,
+  sections: 1 << 14,
   sectionNames: 1 << 20,
   dynamicBytes: 1 << 20,
   needed: 4096,

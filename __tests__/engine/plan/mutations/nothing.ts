@@ -18,7 +18,6 @@ export const nothing: Readonly<Record<string, Change>> = {
       ),
     changes: [],
   },
-  'the licence of a unit': { of: ['package.license'], texts: units('"MIT"', '"BSD"'), changes: [] },
   'the class that declares it': {
     of: ['package.builtVia'],
     texts: units('plain(name = "lib"', 'unit(name = "lib"'),

@@ -74,6 +74,17 @@ export const packageRows: Readonly<Record<string, Change>> = {
     changes: app,
   },
   'the suffix of a subpackage': { texts: units('{"doc"', '{"docs"'), changes: app },
+  'its licence': { of: ['package.license'], texts: units('"MIT"', '"BSD-2-Clause"'), changes: app },
+  'the mode of a file': {
+    of: ['package.permissions'],
+    texts: units('port = 1502', 'port = 1502, permissions = {"/usr/bin/tool": "4755"}'),
+    changes: app,
+  },
+  "the upstream's own tests": {
+    of: ['package.upstreamTests'],
+    texts: units('port = 1502', 'port = 1502, upstream_tests = task("suite", run = "make check")'),
+    changes: app,
+  },
   'a check that is not made': {
     of: ['package.qaSkip'],
     texts: units('qa_skip = {"stripped": "data"},', ''),

@@ -100,7 +100,7 @@ const sandboxed: Reader<boolean> = (value) => {
 }
 
 const check: Reader<string> = (value) => {
-  const name = text(value)
+  const name = named(plainName)(value)
   if (isPackageCheck(name)) return name
   const known = Object.keys(packageChecks)
   const meant = didYouMean(name, known) ?? `there are ${known.join(', ')}`
@@ -131,6 +131,8 @@ export const unit: Builtin = declaring(
       sha256: optional(named(sha256Text)),
       tag: optional(named(gitRef)),
       branch: optional(named(gitRef)),
+      submodules: optional(either(flag, set(text))),
+      lfs: optional(flag),
       patches: defaulting(list(text), []),
       ...addableFields,
       distro_deps: defaulting(byDistro(dependencies), {}),
@@ -251,6 +253,8 @@ interface SourceFields {
   readonly sha256: string | undefined
   readonly tag: string | undefined
   readonly branch: string | undefined
+  readonly submodules: boolean | readonly string[] | undefined
+  readonly lfs: boolean | undefined
 }
 
 /** What the source, sha256 and tag fields say together. */
@@ -260,12 +264,13 @@ function sourceOf(fields: SourceFields, { at }: Invocation, { declarations }: Co
     return 'invalid'
   }
   const pinned = fields.sha256 !== undefined || fields.tag !== undefined || fields.branch !== undefined
+  const parts = fields.submodules !== undefined || fields.lfs !== undefined
   if (fields.source === undefined) {
-    if (pinned) return fail('has sha256, tag or branch, but no source')
+    if (pinned || parts) return fail('has sha256, tag, branch, submodules or lfs, but no source')
     return undefined
   }
   if ('path' in fields.source) {
-    if (pinned) return fail('a path() source takes neither sha256 nor tag nor branch')
+    if (pinned || parts) return fail('a path() source takes neither sha256 nor tag nor branch, submodules and lfs')
     return { kind: 'path', place: fields.source }
   }
   const [first] = fields.source
@@ -288,13 +293,25 @@ function sourceOf(fields: SourceFields, { at }: Invocation, { declarations }: Co
       refKind,
       ...(refKind === 'commit' ? { commit: ref } : {}),
       ...(branch === undefined ? {} : { branch }),
+      ...partsOf(fields),
       at,
     }
   }
-  if (fields.tag !== undefined || fields.branch !== undefined)
-    return fail('tag and branch belong to git sources, and this is an archive')
+  if (fields.tag !== undefined || fields.branch !== undefined || parts)
+    return fail('tag, branch, submodules and lfs belong to git sources, and this is an archive')
   if (fields.sha256 === undefined) return fail('an archive needs its sha256', `curl -L ${first} | sha256sum prints it`)
   return { kind: 'archive', urls: fields.source, sha256: fields.sha256, at }
+}
+
+/** Without what is said by default; the order of paths means nothing. */
+function partsOf({ submodules = true, lfs = true }: SourceFields): {
+  submodules?: false | readonly string[]
+  lfs?: false
+} {
+  return {
+    ...(submodules === true ? {} : { submodules: submodules === false ? submodules : [...submodules].sort() }),
+    ...(lfs ? {} : { lfs }),
+  }
 }
 
 /** The scp form `git@host:path` is git's alone; a tag or branch makes any address but an archive's a repository. */
