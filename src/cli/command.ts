@@ -76,6 +76,12 @@ export const globalOptions = {
   json: { type: 'boolean', help: 'print the result as JSON' },
   quiet: { type: 'boolean', short: 'q', help: 'print results and failures only' },
   verbose: { type: 'boolean', short: 'v', help: "print the builds' output as it comes" },
+  events: {
+    type: 'string',
+    value: 'TO',
+    completes: 'file',
+    help: 'write what happens as NDJSON to a file, standard output or an open descriptor',
+  },
   help: { type: 'boolean', short: 'h', help: 'print this' },
 } as const satisfies Options
 

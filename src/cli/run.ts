@@ -1,9 +1,11 @@
 import type { Fault } from '#engine/errors.ts'
 import { exitCodes, userErrors, YoeError } from '#engine/errors.ts'
+import type { Reporter } from '#engine/events.ts'
 import { version } from '#engine/version.ts'
-import type { Command, Invocation, Options } from './command.ts'
+import type { Command } from './command.ts'
 import { commands } from './commands.ts'
 import { askVerb } from './completion/scripts.ts'
+import type { EventStream } from './event-stream.ts'
 import { optionsOf, printHelp, printOverview } from './help.ts'
 import { Output } from './output.ts'
 import { count, parse } from './parse.ts'
@@ -19,11 +21,14 @@ export async function main(argv: readonly string[]): Promise<number> {
   // Folders that tasks are shown must be readable by the id that tasks have, whatever this user's habit.
   process.umask(0o022)
   const json = argv.includes('--json')
-  const output = new Output(process.stdout, process.stderr, process.env, json)
+  // Where events are, results are not.
+  const events = argv.some((word, index) => word === '--events=-' || (word === '-' && argv[index - 1] === '--events'))
+  const output = new Output(events ? process.stderr : process.stdout, process.stderr, process.env, json)
   // A reader that has seen enough (`| head`) has closed its end: nobody is left to tell anything.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (failure: NodeJS.ErrnoException) => {
-      if (failure.code !== 'EPIPE') throw failure
+      // A terminal that was hung up answers EIO; what runs is ended by the signal that comes with it.
+      if (failure.code !== 'EPIPE' && failure.code !== 'EIO') throw failure
     })
   }
   try {
@@ -117,26 +122,69 @@ async function execute(name: string, definition: Command, argv: readonly string[
   }
   const { createReporter } = await import('./reporter.ts')
   const reporter = createReporter(output, { quiet: values['quiet'] === true, verbose: values['verbose'] === true })
-  const stop = new AbortController()
-  const onSignal = (signal: NodeJS.Signals): void => stop.abort(new YoeError('CANCELLED', `stopped by ${signal}`))
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  for (const signal of signals) process.once(signal, onSignal)
+  // A terminal shows what runs all the time.
+  const shown = output.interactive
+    ? reporter.report
+    : (await import('#toolkit/heartbeat.ts')).withHeartbeat(reporter.report)
+  const stopping = stopOnSignals(() => reporter.close())
   try {
-    const invocation: Invocation<Options> = {
-      values,
-      positionals,
-      output,
-      // A terminal shows what runs all the time.
-      report: output.interactive
-        ? reporter.report
-        : (await import('#toolkit/heartbeat.ts')).withHeartbeat(reporter.report),
-      env: process.env,
-      cwd: process.cwd(),
-      signal: stop.signal,
+    const events = await eventsFor(name, values, shown, output)
+    const report: Reporter = (event) => {
+      shown(event)
+      events?.report(event)
     }
-    return await definition.run(invocation)
+    const work = { values, positionals, output, env: process.env, cwd: process.cwd(), signal: stopping.signal }
+    try {
+      const code = await definition.run({ ...work, report: events === undefined ? shown : report })
+      await events?.end({ code })
+      return code
+    } catch (failure) {
+      const errors = userErrors(stopping.signal.aborted ? stopping.signal.reason : failure)
+      await events?.end({ errors: errors?.map(errorData) ?? [{ code: 'INTERNAL', message: String(failure) }] })
+      // What was interrupted in the middle fails in many ways, of which none is the reason.
+      throw stopping.signal.aborted && userErrors(failure) === undefined ? stopping.signal.reason : failure
+    }
   } finally {
-    for (const signal of signals) process.removeListener(signal, onSignal)
+    stopping.forget()
     reporter.close()
   }
+}
+
+/** What `--events` asks for. @throws {YoeError} USAGE */
+async function eventsFor(
+  name: string,
+  values: Readonly<Record<string, unknown>>,
+  report: Reporter,
+  output: Output,
+): Promise<EventStream | undefined> {
+  const to = values['events']
+  if (typeof to !== 'string') return undefined
+  if (to === '-' && output.json) {
+    throw new YoeError('USAGE', '--events - and --json both want standard output', { hint: 'say --events FILE' })
+  }
+  const { openEventStream } = await import('./event-stream.ts')
+  return openEventStream(to, name, (why) => report({ type: 'warning', message: `events end here: ${why}` }))
+}
+
+/**
+ * The first signal asks the work to end in order; a second one ends the process at once, and with it everything that it
+ * started.
+ */
+function stopOnSignals(last: () => void): { readonly signal: AbortSignal; forget(): void } {
+  const stop = new AbortController()
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  const forget = (): void => {
+    for (const signal of signals) process.removeListener(signal, onSignal)
+  }
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (!stop.signal.aborted) {
+      stop.abort(new YoeError('CANCELLED', `stopped by ${signal}`))
+      return
+    }
+    last()
+    forget()
+    process.kill(process.pid, signal)
+  }
+  for (const signal of signals) process.on(signal, onSignal)
+  return { signal: stop.signal, forget }
 }

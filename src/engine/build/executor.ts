@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { userErrors, type YoeError } from '../errors.ts'
+import { userErrors, YoeError } from '../errors.ts'
 import type { UnitOutcome } from '../events.ts'
 import { canonical } from '../plan/canonical.ts'
 import type { Node } from '../plan/graph.ts'
@@ -17,6 +17,7 @@ import { foldersOf } from './folders.ts'
 import { readLast } from './last.ts'
 import { Progress } from './progress.ts'
 import { Remembered } from './remembered.ts'
+import { announce } from './running.ts'
 import type { Share, Work } from './schedule.ts'
 import { longestPaths, memoryBudget, Places } from './schedule.ts'
 import type { UnitLog } from './unit-log.ts'
@@ -203,7 +204,11 @@ class Execution implements Results {
         throw failure
       }
       // Wherever a write fails in a build, a full disk is a full disk.
-      const errors = userErrors(await writeFailure(failure, this.#context.buildRoot))
+      const { signal, buildRoot } = this.#context
+      // What was interrupted in the middle fails in many ways, of which none is the reason.
+      const told = userErrors(await writeFailure(failure, buildRoot))
+      const errors =
+        told ?? (signal.aborted ? [new YoeError('CANCELLED', `${node.unit.name} was cancelled`)] : undefined)
       if (errors === undefined) throw failure
       const cancelled = errors.some((error) => error.code === 'CANCELLED')
       // First, since its place is free by now.
@@ -278,6 +283,7 @@ class Execution implements Results {
     this.#progress.started(node)
     report({ type: 'unit-started', unit: node.id, title: node.unit.name, why, log: folders.log })
     const log = openUnitLog(folders.log, node.id, report)
+    const gone = announce(folders.running)
     const start = performance.now()
     try {
       // Waiting for another node gives the place away, which that node may need.
@@ -314,7 +320,11 @@ class Execution implements Results {
       if (remotes !== undefined) this.#saving.push(remotes.share(sealed))
       return { manifest, why }
     } finally {
-      log.close()
+      try {
+        log.close()
+      } finally {
+        gone()
+      }
     }
   }
 

@@ -122,6 +122,9 @@ export function cleaner(emit: (text: string) => void): Cleaner {
 
 const tailBytes = 64 * 1024
 
+/** How the line begins that stands in a log where something was dropped. */
+export const dropNote = '\n[yoe: '
+
 /**
  * A unit's log on disk, bounded: of a longer one the first and the last half of `keepBytes` stay, with a line between
  * them that says what was dropped. Memory does not grow with it. What is written is there at once, so that a build
@@ -208,7 +211,7 @@ export class LogFile {
     const out = openSync(temp, 'w', 0o644)
     try {
       this.#copy(out, 0, this.#half)
-      writeSync(out, `\n[yoe: ${this.dropped} bytes of this log were dropped here]\n`)
+      writeSync(out, `${dropNote}${this.dropped} bytes of this log were dropped here]\n`)
       this.#copy(out, at, end)
       this.#copy(out, this.#half, at)
       fsyncSync(out)

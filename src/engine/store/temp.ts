@@ -13,8 +13,20 @@ let mine: string | undefined
  * from work in progress: pid namespace and boot, pid, and the process's start time, since pids come again.
  */
 export function tempName(): string {
+  return `${processName()}-${randomBytes(8).toString('hex')}`
+}
+
+/** Names this process, so that {@link isAlive} can tell whether it is still there. */
+export function processName(): string {
   mine ??= `${place()}-${process.pid}-${startTime(process.pid) ?? '0'}`
-  return `${mine}-${randomBytes(8).toString('hex')}`
+  return mine
+}
+
+/** Whether the process of a {@link processName} is still there; one of another machine or container may be. */
+export function isAlive(name: string): boolean {
+  const [, where, pid, start] = /^([0-9a-f:]+)-(\d+)-(\d+)$/.exec(name) ?? []
+  if (where === undefined) return false
+  return where !== place() || start === '0' || startTime(Number(pid)) === start
 }
 
 /** Removes what dead processes left in `folder`; entries that are not named by {@link tempName} stay. */

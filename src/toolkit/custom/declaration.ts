@@ -41,7 +41,7 @@ const argumentName: Grammar = {
 }
 
 /** What every command of the project takes for itself. */
-export const reservedOptions: readonly string[] = ['help', 'project', 'machine', 'json', 'quiet', 'verbose']
+export const reservedOptions: readonly string[] = ['help', 'project', 'machine', 'json', 'quiet', 'verbose', 'events']
 
 /** `ctx.args.in` would be no Starlark. */
 const keywords =
