@@ -91,6 +91,9 @@ const isWord = (byte: number | undefined): boolean =>
 const goesOn = (byte: number | undefined): boolean =>
   isWord(byte) || (byte !== undefined && '.~-})]*@%+'.includes(String.fromCharCode(byte)))
 
+/** `-L/build/…`, where the letter belongs to no path. */
+const isFlag = (before: string): boolean => /(^|[^\w-])-[LIBF]$/.test(before)
+
 function* placesOf({ bytes, from, until }: Piece, text: Buffer): Generator<number> {
   for (let at = bytes.indexOf(text, from); at >= 0 && at < until; at = bytes.indexOf(text, at + 1)) yield at
 }
@@ -98,7 +101,7 @@ function* placesOf({ bytes, from, until }: Piece, text: Buffer): Generator<numbe
 function buildPathIn(part: Piece): string | undefined {
   const { bytes } = part
   for (const at of placesOf(part, buildFolder)) {
-    if (at > 0 && goesOn(bytes[at - 1])) continue
+    if (at > 0 && goesOn(bytes[at - 1]) && !isFlag(bytes.toString('latin1', Math.max(0, at - 3), at))) continue
     const start = at + buildFolder.length
     const name = buildNames.find((each) => bytes.toString('latin1', start, start + each.length) === each)
     const next = bytes[start + (name?.length ?? 0)]

@@ -63,7 +63,7 @@ function errorOf(
 ): YoeError {
   const more = paths.length - shownPaths
   const which = `${paths.slice(0, shownPaths).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
-  const said = which === '' ? message : `${which} ${message}`
+  const said = which === '' ? message : paths.length > 1 ? `${which}: each ${message}` : `${which} ${message}`
   return new YoeError('PACKAGE_QA', `${name}: ${said} [${check}]`, {
     hint: `${hint}; or say why not: qa_skip = {"${check}": "…"}`,
     at,

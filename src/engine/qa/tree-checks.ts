@@ -63,8 +63,8 @@ function forDevelopment({ tree }: PackagePart): readonly Finding[] {
     {
       check: 'dev-in-main',
       paths: files.map(pathOf),
-      message: files.length === 1 ? 'is only for building against it' : 'are only for building against it',
-      hint: 'give them a package of their own: subpackages = ["dev"]; or remove them in a task',
+      message: 'is only for building against it',
+      hint: 'what is for building goes into a package of its own: subpackages = ["dev"]; or remove it in a task',
     },
   ]
 }

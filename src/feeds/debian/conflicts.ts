@@ -32,8 +32,8 @@ export async function checkConflicts(
     findings.push({
       check: 'conflict',
       paths: own,
-      message: own.length === 1 ? `is in ${name}, too` : `are in ${name}, too`,
-      hint: `replaces = ["${name}"] takes ${own.length === 1 ? 'it' : 'them'} over; otherwise remove ${own.length === 1 ? 'it' : 'them'} in a task`,
+      message: `is in ${name}, too`,
+      hint: `replaces = ["${name}"] takes over what both have; otherwise remove it in a task`,
     })
   }
   return findings
