@@ -84,7 +84,7 @@ export async function runApp(t: TestContext, texts: Texts, options: RunOptions =
     },
     fetcher: { fetch: never },
     network: networkAccess(project.sources, {}),
-    offline: true,
+    offline: false,
     processors: 3,
     maintainer: '',
     sourceDateEpoch: 0,

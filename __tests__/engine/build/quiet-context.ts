@@ -22,7 +22,7 @@ export async function quietContext(
     fetchPackage: never,
     absolute: never,
     fetcher: { fetch: never },
-    network: { environment: {}, mounts: [] },
+    network: { environment: {}, mounts: [], reach: { services: [] } },
     offline: true,
     processors: 1,
     maintainer: 'nobody',

@@ -61,3 +61,15 @@ test('a task that may reach the network trusts the authorities that this machine
   const other = networkAccess({ mirrors: {} }, { SSL_CERT_FILE: `${bundle}.gone` })
   assert.ok(other.mounts.every(({ source }) => source !== `${bundle}.gone`))
 })
+
+test('registries are services that tasks reach, with their ports', () => {
+  const { reach } = networkAccess(
+    { mirrors: {}, goProxy: 'http://localhost:3000,https://go.example|direct', npmRegistry: 'http://[::1]:4873/' },
+    {},
+  )
+  assert.deepEqual(reach.services, [
+    { host: 'localhost', port: 3000 },
+    { host: 'go.example', port: 443 },
+    { host: '[::1]', port: 4873 },
+  ])
+})

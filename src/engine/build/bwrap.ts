@@ -3,15 +3,18 @@ import { lstat, realpath } from 'node:fs/promises'
 import { Readable, Writable } from 'node:stream'
 import { YoeError } from '../errors.ts'
 import { holdInGroups } from './cgroup.ts'
+import { openEgress } from './egress.ts'
 import { openOutput } from './fifo.ts'
 import { diagnose } from './hosttools.ts'
 import { mapText, plainInstallMaps, rootMap, rootRange, self, writePlainMaps } from './identity.ts'
 import { cleanLine } from './log.ts'
+import { startRelay } from './relay.ts'
 import { followIn, rootArguments } from './root.ts'
 import { seccompFilter } from './seccomp.ts'
 import { type Chain, chainCommand } from './stages.ts'
 import { killQuietly, refuseCancelled, Supervision } from './supervision.ts'
 import { openTree } from './tree.ts'
+import { descendants } from './watch.ts'
 import type { Mount, Run, RunResult, Usability, Worker } from './worker.ts'
 
 /** Where the host's own programs are looked for; nothing of yoe's environment reaches a stage or a run. */
@@ -81,7 +84,9 @@ const probeLimits = {
 async function runInBwrap(run: Run, path: string): Promise<RunResult> {
   refuseCancelled(run)
   const who = await self()
-  const { chain, args } = await prepare(run)
+  await using egress = run.network ? await openEgress(run, who.root ? rootRange.first : undefined) : undefined
+  let stopRelay = (): void => {}
+  const { chain, args } = await prepare(run, egress?.environment ?? {})
   const command = chainCommand(chain, run.argv)
   const output = await openOutput()
 
@@ -107,7 +112,7 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
   })
   const drained = output.drain(supervision.received)
 
-  let mapFailure: unknown
+  let failed: unknown
   const [tell, go, argsPipe, status, filter] = child.stdio.slice(3)
   reading(tell, (line) => {
     const [what, text] = line.split(' ')
@@ -116,7 +121,7 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
       writePlainMaps(pid, who).then(
         () => writing(go).write('go\n'),
         (failure: unknown) => {
-          mapFailure = failure
+          failed = failure
           child.kill('SIGKILL')
         },
       )
@@ -124,7 +129,8 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
       init = pid
       void holdInGroups(pid, run.limits).then((group) => {
         supervision.started(pid, group)
-        writing(go).end('go\n')
+        if (egress === undefined) writing(go).end('go\n')
+        else writing(go).write('go\n')
       })
     }
   })
@@ -135,6 +141,19 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
   reading(status, (line) => {
     const match = /"exit-code": (\d+)/.exec(line)
     if (match) code = Number(match[1])
+    if (egress === undefined || init === undefined || !line.includes('"child-pid"')) return
+    // Its network namespace is there; the command waits until something in it leads out.
+    const [, inside = init] = descendants(init)
+    startRelay(inside, egress, who, path, supervision.crossed).then(
+      (stop) => {
+        stopRelay = stop
+        writing(go).end('x')
+      },
+      (failure: unknown) => {
+        failed = failure
+        child.kill('SIGKILL')
+      },
+    )
   })
 
   try {
@@ -145,9 +164,10 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
     throw new YoeError('SANDBOX_UNAVAILABLE', `no sandbox could be made: ${reason}`, { hint, cause })
   } finally {
     supervision.stop()
+    stopRelay()
     for (const pipe of child.stdio) pipe?.destroy()
   }
-  if (mapFailure !== undefined) throw mapFailure
+  if (failed !== undefined) throw failed
   const { tail } = supervision
   // As shells answer when there is no such command.
   const result = supervision.result(code ?? (/^bwrap: execvp /m.test(tail) ? 127 : undefined))
@@ -157,7 +177,10 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
 }
 
 /** What to start, and what bubblewrap is told. */
-async function prepare(run: Run): Promise<{ chain: Chain; args: readonly string[] }> {
+async function prepare(
+  run: Run,
+  more: Readonly<Record<string, string>>,
+): Promise<{ chain: Chain; args: readonly string[] }> {
   const who = await self()
   const install = run.identity === 'install'
   if (install && !who.root) await plainInstallMaps(who)
@@ -169,7 +192,8 @@ async function prepare(run: Run): Promise<{ chain: Chain; args: readonly string[
     hubbed ? `${hub}/${sources.push({ path, writable }) - 1}` : path
 
   const args = ['--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try', '--hostname', 'yoe']
-  if (!run.network) args.push('--unshare-net')
+  args.push('--unshare-net')
+  if (run.network) args.push('--block-fd', '4')
   args.push('--die-with-parent', '--new-session', '--json-status-fd', '6')
   if (seccompFilter(run.identity) !== undefined) args.push('--seccomp', '7')
   if (install) args.push('--cap-add', 'ALL')
@@ -177,9 +201,8 @@ async function prepare(run: Run): Promise<{ chain: Chain; args: readonly string[
 
   const host = run.root === 'host'
   const root = host ? '/' : run.root
-  const asked = run.network ? [...(await resolverFiles()), ...run.mounts] : run.mounts
   const placed = await Promise.all(
-    asked.map(async (mount) => ({ ...mount, target: await followIn(root, mount.target) })),
+    run.mounts.map(async (mount) => ({ ...mount, target: await followIn(root, mount.target) })),
   )
   const mounts = placed.toSorted((a, b) => a.target.length - b.target.length)
   const memory = run.tmpfs ?? []
@@ -203,7 +226,7 @@ async function prepare(run: Run): Promise<{ chain: Chain; args: readonly string[
     args.push(writable ? '--bind' : '--ro-bind', visible(source, writable), target)
   }
   args.push('--remount-ro', '/', '--chdir', run.cwd, '--clearenv')
-  for (const [name, value] of Object.entries(run.env)) args.push('--setenv', name, value)
+  for (const [name, value] of Object.entries({ ...more, ...run.env })) args.push('--setenv', name, value)
 
   // Two lines, since each has to lie within one line of the namespace around it.
   const plainMap = mapText([
@@ -225,6 +248,7 @@ async function prepare(run: Run): Promise<{ chain: Chain; args: readonly string[
       processes: run.limits.processes,
       dataBytes: run.limits.memoryBytes,
       fileBytes: run.limits.fileBytes,
+      waits: run.network,
     },
   }
 }
@@ -238,16 +262,6 @@ async function chooseHub(run: Run): Promise<string> {
   }
   throw new YoeError('SANDBOX_UNAVAILABLE', `none of ${hubs.join(', ')} is a folder free to mount over`, {
     hint: 'mkdir /mnt',
-  })
-}
-
-/** How names are resolved, where there is a network to resolve them on. */
-async function resolverFiles(): Promise<Mount[]> {
-  const files = ['/etc/resolv.conf', '/etc/hosts']
-  const found = await Promise.all(files.map((path) => realpath(path).catch(() => undefined)))
-  return files.flatMap((target, index) => {
-    const source = found[index]
-    return source === undefined ? [] : [{ source, target, writable: false }]
   })
 }
 

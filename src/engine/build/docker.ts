@@ -12,6 +12,8 @@ import { type ContainerIds, containerOptions } from './docker-container.ts'
 import { entryFailed } from './docker-entry.ts'
 import { RootImages } from './docker-images.ts'
 import { removeContainer, removeOrphans } from './docker-orphans.ts'
+import { startDockerRelay } from './docker-relay.ts'
+import { openEgress } from './egress.ts'
 import { diagnose, dockerObstacle } from './hosttools.ts'
 import { rootRange, self, writePlainMaps, writeRootMaps } from './identity.ts'
 import { cleanLine } from './log.ts'
@@ -146,15 +148,22 @@ async function runInDocker(run: Run, daemon: Daemon): Promise<RunResult> {
   const who = await self()
   const ids: ContainerIds = who.root ? { uid: rootRange.first, gid: rootRange.first } : who
   const token = `yoe-${randomBytes(8).toString('hex')}`
+  await using egress = run.network ? await openEgress(run, who.root ? ids.uid : undefined) : undefined
   const container = await answering(async () => {
     const image = run.root === 'host' ? await images.hostId() : await images.idOf(run.root)
-    return docker.createContainer(await containerOptions(run, image, ids, token))
+    const env = { ...egress?.environment, ...run.env }
+    return docker.createContainer(await containerOptions({ ...run, env }, image, ids, token))
   })
   const supervision = new Supervision(run, () => {
     container.kill({ signal: 'SIGKILL' }).catch(() => {}) // It has ended by itself.
   })
+  let stopRelay = async (): Promise<void> => {}
+  const lead = async (): Promise<void> => {
+    if (egress !== undefined)
+      stopRelay = await startDockerRelay(docker, images, container.id, egress, ids, supervision.crossed)
+  }
   try {
-    const code = await answering(() => start(run, container, token, supervision))
+    const code = await answering(() => start(run, container, token, supervision, lead))
     const { OOMKilled } = (await answering(() => container.inspect())).State
     if (OOMKilled) supervision.crossed(tooMuchMemory(run.limits))
     const result = supervision.result(
@@ -165,12 +174,24 @@ async function runInDocker(run: Run, daemon: Daemon): Promise<RunResult> {
     throw new YoeError('SANDBOX_UNAVAILABLE', `no sandbox could be made in a container: ${cleanLine(reason)}`, { hint })
   } finally {
     supervision.stop()
+    await stopRelay()
     await removeContainer(docker, container.id)
   }
 }
 
-/** Starts a container and waits for its end. @returns its exit status */
-async function start(run: Run, container: Docker.Container, token: string, supervision: Supervision): Promise<number> {
+/**
+ * Starts a container and waits for its end.
+ *
+ * @param lead makes its way to the network, where it has one
+ * @returns its exit status
+ */
+async function start(
+  run: Run,
+  container: Docker.Container,
+  token: string,
+  supervision: Supervision,
+  lead: () => Promise<void>,
+): Promise<number> {
   const stream = await container.attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true })
   const printed = new Writable({
     write: (chunk: Buffer, _encoding, done) => {
@@ -191,6 +212,7 @@ async function start(run: Run, container: Docker.Container, token: string, super
   if (first !== undefined) {
     supervision.started(first, await groupOf(first))
     if (run.identity === 'install') await giveIds(first)
+    await lead()
   }
   stream.write('go\n')
   stream.end(run.stdin ?? '')
@@ -199,12 +221,23 @@ async function start(run: Run, container: Docker.Container, token: string, super
   return StatusCode
 }
 
-/** The host's number of a container's first process; undefined when it has ended, or the daemon runs elsewhere. */
+/**
+ * The host's number of a container's first process; undefined when it has ended. The daemon says that it started before
+ * it became the entry.
+ *
+ * @throws {YoeError} SANDBOX_UNAVAILABLE when it is not among the processes seen here
+ */
 async function firstProcess(container: Docker.Container, token: string): Promise<number | undefined> {
-  const { Pid } = (await container.inspect()).State
-  if (Pid === 0) return undefined
-  const line = await readFile(`/proc/${Pid}/cmdline`, 'latin1').catch(() => '')
-  return line.split('\0').includes(token) ? Pid : undefined
+  for (let tries = 0; tries < 500; tries++) {
+    const { Pid } = (await container.inspect()).State
+    if (Pid === 0) return undefined
+    const line = await readFile(`/proc/${Pid}/cmdline`, 'latin1').catch(() => '')
+    if (line.split('\0').includes(token)) return Pid
+    await sleep(10)
+  }
+  throw new YoeError('SANDBOX_UNAVAILABLE', "processes of the Docker daemon's containers can't be seen from here", {
+    hint: 'the daemon has to run on this machine: unset DOCKER_HOST',
+  })
 }
 
 /** Waits for the user namespace that an installing container's entry makes, and writes its ids from outside. */

@@ -1,11 +1,13 @@
 import { existsSync, realpathSync } from 'node:fs'
 import type { Sources } from '../project/model.ts'
-import type { Mount } from './worker.ts'
+import type { Mount, Reach } from './worker.ts'
 
 /** What tasks that may reach the network get beside everything else. It says where from, never what: it is in no key. */
 export interface NetworkAccess {
   readonly environment: Readonly<Record<string, string>>
   readonly mounts: readonly Mount[]
+  /** The registries themselves, which tasks reach wherever they are. */
+  readonly reach: Reach
 }
 
 /** Where the authorities that this machine trusts are shown to tasks. */
@@ -39,11 +41,24 @@ const bundleVariables = [
 export function networkAccess(sources: Sources, env: Readonly<Record<string, string | undefined>>): NetworkAccess {
   const bundle = [env['SSL_CERT_FILE'] ?? '', ...bundles].find((path) => path.startsWith('/') && existsSync(path))
   const registries = registryEnvironment(sources)
-  if (bundle === undefined) return { environment: registries, mounts: [] }
+  const reach = { services: servicesIn(Object.values(registries)) }
+  if (bundle === undefined) return { environment: registries, mounts: [], reach }
   return {
     environment: { ...Object.fromEntries(bundleVariables.map((name) => [name, bundleInside])), ...registries },
     mounts: [{ source: realpathSync(bundle), target: bundleInside, writable: false }],
+    reach,
   }
+}
+
+/** Hosts and ports of addresses; GOPROXY may hold several, and words. */
+function servicesIn(texts: readonly string[]): Reach['services'] {
+  return texts
+    .flatMap((text) => text.split(/[,|]/))
+    .flatMap((text) => {
+      const url = URL.parse(text)
+      if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return []
+      return [{ host: url.hostname, port: Number(url.port || (url.protocol === 'http:' ? 80 : 443)) }]
+    })
 }
 
 /** Where `sources(…)` says that packages of languages come from, as their tools ask for it. */

@@ -10,16 +10,29 @@ import { openCacheFolders } from './cache-folders.ts'
 import { Capture } from './capture.ts'
 import type { BuildContext } from './context.ts'
 import { tasksOf } from './debug-info.ts'
-import { inside, taskEnvironment } from './environment.ts'
+import { inImage, inside, taskEnvironment } from './environment.ts'
 import type { NodeFolders } from './folders.ts'
 import { functionContext } from './function-context.ts'
 import { StagedSteps } from './install-steps.ts'
+import type { Progress } from './resume.ts'
+import { environmentOfRoot } from './roots.ts'
 import type { UnitLog } from './unit-log.ts'
 import type { Mount, Run, RunResult } from './worker.ts'
 import { defaultLimits } from './worker.ts'
 
 /** Absolute folder of the unpacked root of a toolchain, made where it is missing. */
 export type RootOf = (toolchain: ToolchainNode) => Promise<string>
+
+/** What the tasks of a unit find as its source. */
+export interface TaskSource {
+  /** Absolute folder that is {@link inside}.source. */
+  readonly folder: string
+  /** What else of it they see, and by which variables. */
+  readonly mounts: readonly Mount[]
+  readonly env: Readonly<Record<string, string>>
+  /** Which tasks are to be run, and who notes how far they came; undefined: all. */
+  readonly progress?: Pick<Progress, 'first' | 'started' | 'finished'>
+}
 
 /**
  * Runs the tasks of a unit, in order, each in the root of its container; the first step that fails ends it.
@@ -31,6 +44,7 @@ export async function runTasks(
   rootOf: RootOf,
   folders: NodeFolders,
   log: UnitLog,
+  source: TaskSource = { folder: folders.source, mounts: [], env: {} },
 ): Promise<void> {
   const tasks = tasksOf(node.unit)
   const staged = new StagedSteps(context, node, folders.install)
@@ -43,11 +57,12 @@ export async function runTasks(
   await rm(home, { recursive: true, force: true })
   await mkdir(home)
   await chmod(home, 0o755)
-  for (const folder of [folders.source, folders.destdir, home]) await context.worker.prepareWritable(folder)
+  for (const folder of [source.folder, folders.destdir, home]) await context.worker.prepareWritable(folder)
   const toolchains = new Set(tasks.map((task) => toolchainOf(node, task)))
   await using caches = await openCacheFolders(context, node, [...toolchains], log)
   const mounts: readonly Mount[] = [
-    { source: folders.source, target: inside.source, writable: true },
+    { source: source.folder, target: inside.source, writable: true },
+    ...source.mounts,
     { source: folders.destdir, target: inside.destdir, writable: true },
     { source: home, target: inside.home, writable: true },
     { source: folders.sysroot, target: inside.sysroot, writable: false },
@@ -55,10 +70,18 @@ export async function runTasks(
     ...caches.mounts,
   ]
   const { processors, sourceDateEpoch, format } = context
-  const env = taskEnvironment(node, format.searchFolders(node.arch), processors, sourceDateEpoch)
-  for (const task of tasks) {
+  const env = { ...source.env, ...taskEnvironment(node, format.searchFolders(node.arch), processors, sourceDateEpoch) }
+  const first = source.progress?.first ?? 0
+  for (const [index, task] of tasks.entries()) {
+    if (index < first) {
+      log.note(`task ${task.name} was done before`)
+      continue
+    }
+    await source.progress?.started(index)
     const root = roots.get(task) ?? ''
-    await new TaskRun({ context, node, task, run: { root, mounts, env }, staged, functions, log }).steps()
+    const run = { root, mounts, env: inImage(env, await environmentOfRoot(root)) }
+    await new TaskRun({ context, node, task, run, staged, functions, log }).steps()
+    await source.progress?.finished(index, index === tasks.length - 1)
   }
 }
 
@@ -176,6 +199,7 @@ class TaskRun {
         : {}),
       cwd: inside.source,
       network: task.network && !context.offline,
+      reach: context.network.reach,
       identity: 'user',
       limits: defaultLimits,
       memoryUsed: context.memoryUsed,

@@ -2,7 +2,8 @@
  * How a run gets from this process to bubblewrap, in bash and util-linux because the steps are system calls that Node
  * has no names for. Every stage replaces itself with the next; descriptors all the way are
  *
- *   0 input, 1 and 2 output; 3 tells us `map PID` and `run PID`; 4 waits for our `go`;
+ *   0 input, 1 and 2 output; 3 tells us `map PID` and `run PID`; 4 waits for our `go`, and for a byte when there is a way
+ *   out of the network;
  *   5 bubblewrap's arguments; 6 bubblewrap's status; 7 the seccomp filter
  *
  * The chain, outermost first:
@@ -63,7 +64,10 @@ as=
 exec setpriv --pdeathsig KILL $as unshare --user $ids --pid --fork --kill-child=KILL "$@"
 `
 
-/** Arguments: whether ids come through 8 and 9; RLIMIT_NPROC; RLIMIT_DATA and RLIMIT_FSIZE in KiB; the command. */
+/**
+ * Arguments: whether ids come through 8 and 9; RLIMIT_NPROC; RLIMIT_DATA and RLIMIT_FSIZE in KiB; 4 when bubblewrap goes
+ * on waiting there, else ''; the command.
+ */
 const enter = `
 set -eu
 read -r pid _ </proc/self/stat
@@ -73,10 +77,11 @@ read -r _ <&4
 echo 1000 >/proc/self/oom_score_adj
 echo 1 2>/dev/null >/proc/sys/user/max_user_namespaces || :
 umask 022; ulimit -c 0; ulimit -u "$2"; ulimit -d "$3"; ulimit -f "$4"
-shift 4
+waits=$5
+shift 5
 for fd in /proc/self/fd/*; do
   fd=\${fd##*/}
-  case $fd in 0 | 1 | 2 | 5 | 6 | 7) ;; *) eval "exec $fd>&-" ;; esac
+  case $fd in 0 | 1 | 2 | 5 | 6 | 7 | "$waits") ;; *) eval "exec $fd>&-" ;; esac
 done
 exec bwrap --args 5 -- "$@"
 `
@@ -107,13 +112,16 @@ export interface Chain {
   readonly processes: number
   readonly dataBytes: number
   readonly fileBytes: number
+  /** bubblewrap waits for one more byte of 4, when its network is made. */
+  readonly waits: boolean
 }
 
 /** The command line that runs `argv` through the chain. */
 export function chainCommand(chain: Chain, argv: readonly string[]): string[] {
   const kib = (bytes: number): string => String(Math.max(1, Math.floor(bytes / 1024)))
   const ids = chain.hub?.map === undefined ? 'single' : 'mapped'
-  const last = bash(enter, ids, String(chain.processes), kib(chain.dataBytes), kib(chain.fileBytes), ...argv)
+  const limits = [String(chain.processes), kib(chain.dataBytes), kib(chain.fileBytes)]
+  const last = bash(enter, ids, ...limits, chain.waits ? '4' : '', ...argv)
   if (chain.hub === undefined)
     return [
       ...['setpriv', '--pdeathsig', 'KILL'],

@@ -32,6 +32,11 @@ export const defaultLimits: Limits = {
   outputBytes: 16 * 2 ** 30,
 }
 
+/** Services that the user named, which a network leads to wherever they are. */
+export interface Reach {
+  readonly services: readonly { readonly host: string; readonly port: number }[]
+}
+
 export interface Run {
   /**
    * Absolute folder that is `/` of the run, read-only. `host` means the host's own programs and their settings (/usr,
@@ -46,10 +51,12 @@ export interface Run {
   /** Fresh, empty, writable memory file systems at these paths (sizes in bytes). /tmp always is one. */
   readonly tmpfs?: readonly { readonly target: string; readonly size: number }[]
   /**
-   * False: a network of its own with nothing in it but loopback. True: the host's, with the host's names; that
-   * includes services on its loopback addresses, so it is for fetching, never for building.
+   * A network of its own with nothing in it but loopback; with true, also an HTTP proxy there, told by the environment
+   * (`http_proxy` and its kin), that leads out but not to this machine. For fetching, never for building.
    */
   readonly network: boolean
+  /** With a network: what else it leads to. */
+  readonly reach?: Reach | undefined
   /**
    * `user`: one id, shown as 0, without capabilities: building.
    * `install`: ids 0-65535 mapped onto an unprivileged range, so that chown, chroot and maintainer scripts work.
