@@ -122,7 +122,7 @@ test('verbose adds what builds print; quiet leaves warnings', () => {
 
 test('on a terminal what is drawn is wiped away at the end', () => {
   const text = told({ quiet: false, verbose: false }, true)
-  const drawn = [...text.matchAll(/^ {2}building u.*$/gm)].length
+  const drawn = [...text.matchAll(/^ {2}u {2}\d.*$/gm)].length
   assert.ok(drawn > 0, text)
   assert.ok(text.split('\u001b[').length > 1)
 })

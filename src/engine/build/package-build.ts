@@ -30,8 +30,11 @@ export async function buildPackage(
   // A unit without tasks needs none: nothing runs for it.
   const toolchain = node.toolchain === undefined ? undefined : await rootOf(node.toolchain)
   const folders = foldersOf(context.buildRoot, node)
-  for (const folder of [folders.destdir, folders.sysroot, folders.install, folders.packages]) {
-    await removeTree(folder)
+  // What developing has kept; the source itself is never lost.
+  if (context.clean === true) await removeTree(folders.work)
+  const made = [folders.destdir, folders.sysroot, folders.install, folders.packages]
+  await removeTree(...made)
+  for (const folder of made) {
     await mkdir(folder, { recursive: true })
     // Whatever the umask: tasks see the modes, and runs of root belong to somebody else.
     await chmod(folder, 0o755)

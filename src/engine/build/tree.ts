@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { Readable, Writable } from 'node:stream'
 import { YoeError } from '../errors.ts'
 import { runProgram } from './host-program.ts'
@@ -36,13 +36,15 @@ export async function plainModes(path: string): Promise<void> {
 }
 
 /**
- * Removes a tree that runs wrote to: also folders without permissions, names longer than a path may be, and files of a
- * plain user's subordinate ids. No error when there is none.
+ * Removes trees that runs wrote to: also folders without permissions, names longer than a path may be, and files of a
+ * plain user's subordinate ids. No error where there is none.
  *
  * @throws {YoeError} PERMISSION
  */
-export async function removeTree(path: string): Promise<void> {
-  const remove = ['rm', '-rf', '--one-file-system', '--', path]
+export async function removeTree(...trees: readonly string[]): Promise<void> {
+  const paths = trees.filter((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined)
+  if (paths.length === 0) return
+  const remove = ['rm', '-rf', '--one-file-system', '--', ...paths]
   const attempts = [
     () => runProgram('rm', remove.slice(1)),
     // As root of a namespace in which everything of ours is root's.
@@ -56,10 +58,11 @@ export async function removeTree(path: string): Promise<void> {
       return
     } catch (failure) {
       cause = failure
-      if (!existsSync(path)) return
+      if (!paths.some((path) => existsSync(path))) return
     }
   }
-  throw new YoeError('PERMISSION', `${path} can't be removed`, { hint: `sudo rm -rf ${path}`, cause })
+  const left = paths.filter((path) => existsSync(path)).join(' ')
+  throw new YoeError('PERMISSION', `${left} can't be removed`, { hint: `sudo rm -rf ${left}`, cause })
 }
 
 /** Runs a command of the host on the host, as root of a plain user's own and subordinate ids. */
