@@ -1,4 +1,6 @@
 import { availableParallelism, hostname } from 'node:os'
+import type { Arch } from '#engine/arch.ts'
+import { requireEmulation } from '#engine/build/binfmt.ts'
 import type { BuildContext } from '#engine/build/context.ts'
 import type { BuildNode, NodeReport, Results } from '#engine/build/executor.ts'
 import { execute } from '#engine/build/executor.ts'
@@ -8,13 +10,14 @@ import { buildToolchain, Roots } from '#engine/build/roots.ts'
 import type { PackageFile } from '#engine/build/trees.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import type { Node } from '#engine/plan/graph.ts'
-import { inOrder, manifestArch } from '#engine/plan/graph.ts'
+import { inOrder, manifestArch, rootsOf } from '#engine/plan/graph.ts'
 import { UnitCache } from '#engine/store/cache.ts'
 import type { Scope } from '#engine/store/manifest.ts'
 import type { RemoteStore } from '#engine/store/remote.ts'
 import { parseCacheKey, parseCacheSigner } from '#engine/store/signing.ts'
 import { Store } from '#engine/store/store.ts'
 import { loadKey } from '#feeds/keys/project-keys.ts'
+import { warnOfDev } from './dev/warn.ts'
 import { fetcherOf } from './fetching.ts'
 import { openFunctions } from './functions.ts'
 import { buildImageNode } from './image-building.ts'
@@ -125,6 +128,7 @@ export async function buildTargets(
   plan: Plan,
   options: BuildOptions,
 ): Promise<{ readonly reports: readonly NodeReport[]; readonly outputs: readonly Output[] }> {
+  warnOfDev(plan, false)
   const outputs: Output[] = []
   const outcome = await buildPlan(plan, {
     ...options,
@@ -190,15 +194,23 @@ async function openContext(plan: Plan, scope: Scope): Promise<BuildContext> {
  */
 const epoch = 1_704_067_200
 
+/** The architectures whose programs run when a node is made: those of roots, and of packages that are configured. */
+function archesOf(node: Node): readonly Arch[] {
+  return node.kind === 'package' ? rootsOf(node).map(({ arch }) => arch) : [node.arch]
+}
+
 /** Asked before the first unit: what can't run here is said once, not once for each unit. */
 async function requireWorker(context: BuildContext, plan: Plan): Promise<void> {
   const missing = await Promise.all(
     inOrder(plan.targets).map(async (node) => {
       const key = plan.keys.get(node)
-      return key === undefined || (await context.store.manifest(manifestArch(node), key.hash)) === undefined
+      const there = key !== undefined && (await context.store.manifest(manifestArch(node), key.hash)) !== undefined
+      return there ? [] : [node]
     }),
   )
-  if (!missing.some(Boolean)) return
+  const work = missing.flat()
+  if (work.length === 0) return
+  await requireEmulation(work.flatMap(archesOf))
   const usable = await context.worker.probe()
   if (!usable.ok)
     throw new YoeError('SANDBOX_UNAVAILABLE', `builds can't be isolated here: ${usable.reason}`, { hint: usable.hint })

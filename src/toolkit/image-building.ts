@@ -39,7 +39,7 @@ export async function buildImageNode(
     distro: node.distro,
     packages,
     format: context.format,
-    tools: { root: await roots.folder(node.tools, results), hash: keyOf(context, node.tools).hash },
+    tools: { root: await roots.folder(node.installer ?? node.tools, results), hash: keyOf(context, node.tools).hash },
     worker: context.worker,
     layers: layerStore(context.store),
     resolve: context.absolute,

@@ -1,6 +1,6 @@
 import { hostArch } from '#engine/arch.ts'
 import type { PackageRecord } from '#engine/catalog/package.ts'
-import { YoeError } from '#engine/errors.ts'
+import { userErrors, YoeError } from '#engine/errors.ts'
 import type { PackageFormat } from '#engine/formats.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import type { NodeKey } from '#engine/plan/hash.ts'
@@ -129,20 +129,39 @@ export async function planCatalog(catalog: Catalog, names: readonly string[]): P
   }
 }
 
-/** Resolves names; feeds for the machine that builds are only opened when something that is reached needs them. */
-export async function resolveIn(
+interface Resolved {
+  readonly universe: Universe
+  readonly targets: readonly Node[]
+  readonly feeds: readonly OpenFeed[]
+}
+
+/**
+ * Resolves names; feeds for the machine that builds are only opened when something that is reached wants them. Where they
+ * can't be, what only would be quicker with them does without.
+ */
+export async function resolveIn(catalog: Catalog, names: readonly string[]): Promise<Resolved> {
+  return resolveWith(catalog, await universeOf(catalog), await catalog.feeds(), names)
+}
+
+async function resolveWith(
   catalog: Catalog,
+  universe: Universe,
+  feeds: readonly OpenFeed[],
   names: readonly string[],
-): Promise<{ readonly universe: Universe; readonly targets: readonly Node[]; readonly feeds: readonly OpenFeed[] }> {
-  const universe = await universeOf(catalog)
-  const feeds = await catalog.feeds()
+): Promise<Resolved> {
   try {
     return { universe, targets: resolveGraph(universe, names), feeds }
   } catch (failure) {
-    if (!(failure instanceof HostFeedsNeeded) || universe.host === undefined) throw failure
-    const ofHost = await catalog.hostFeeds()
-    const withHost = { ...universe, host: { ...universe.host, feeds: ofHost.map(({ feed }) => feed) } }
-    return { universe: withHost, targets: resolveGraph(withHost, names), feeds: [...feeds, ...ofHost] }
+    const { host } = universe
+    if (!(failure instanceof HostFeedsNeeded) || host === undefined) throw failure
+    const ofHost = await catalog.hostFeeds().catch((problem: unknown) => {
+      if (failure.must || userErrors(problem) === undefined) throw problem
+      return undefined
+    })
+    if (ofHost === undefined)
+      return resolveWith(catalog, { ...universe, host: { ...host, unavailable: true } }, feeds, names)
+    const open = { ...host, feeds: ofHost.map(({ feed }) => feed) }
+    return resolveWith(catalog, { ...universe, host: open }, [...feeds, ...ofHost], names)
   }
 }
 

@@ -230,10 +230,12 @@ async function latestFeeds(
   const cells = await listCells(workspace, [])
   const distros = new Set(cells.map(({ distro }) => distro))
   const own = project.machines.find(({ name }) => name === machine)?.arch
-  const host = project.units.some((unit) => unit.kind === 'package' && unit.containerArch === 'host')
-    ? hostArch()
-    : undefined
-  const arches = new Set([...cells.map(({ arch }) => arch), ...[own, host].flatMap((arch) => arch ?? [])])
+  const targets = new Set([...cells.map(({ arch }) => arch), ...[own].flatMap((arch) => arch ?? [])])
+  // What this machine builds for others, its own programs install.
+  const host = hostArch()
+  const foreign = [...targets].some((arch) => arch !== host)
+  const hosted = project.units.some((unit) => unit.kind === 'package' && unit.containerArch === 'host')
+  const arches = new Set([...targets, ...(host !== undefined && (foreign || hosted) ? [host] : [])])
   const { cacheRoot, offline, report, signal } = workspace
   const found: FeedLock[] = []
   for (const feed of project.feeds) {

@@ -166,9 +166,9 @@ test('the root of a task decides about the key, its name does not', async () => 
 test('a root of the machine that builds has packages of its architecture', async () => {
   const text = built('app', 'container_arch = "host", deps = ["zlib1g"]') + built('plain')
   const host = { arch: 'arm64', packageArch: 'arm64', feeds: undefined } as const
-  // Nothing asks for feeds that are not needed.
-  assert.equal((await packageNode(text, 'plain', { universe: { host } })).toolchain?.arch, 'x86_64')
   await assert.rejects(packageNode(text, 'app', { universe: { host } }), HostFeedsNeeded)
+  const without = { ...host, unavailable: true }
+  await assert.rejects(packageNode(text, 'app', { universe: { host: without } }), new HostFeedsNeeded(true))
   const feeds = [fakeFeed(packages, 'fake.main', 'arm64')]
   const node = await packageNode(text, 'app', { universe: { host: { ...host, feeds } } })
   assert.deepEqual(
@@ -185,6 +185,29 @@ test('a root of the machine that builds has packages of its architecture', async
     (await packageNode(text, 'app', { universe: { host: like } })).toolchain?.id,
     'debian/toolchain-fake.x86_64',
   )
+})
+
+test("tools of the machine that builds install another's roots, if it has them all, and no key says so", async () => {
+  const text = built('plain')
+  const host = { arch: 'arm64', packageArch: 'arm64', feeds: undefined } as const
+  await assert.rejects(packageNode(text, 'plain', { universe: { host } }), new HostFeedsNeeded(false))
+  const rootOf = async (universe: object) => (await packageNode(text, 'plain', { universe })).toolchain
+  const feed = fakeFeed(packages, 'fake.main', 'arm64')
+  const native = await rootOf({ host: { ...host, feeds: [feed] } })
+  assert.deepEqual(
+    [native?.arch, native?.tools?.id, native?.installer?.id],
+    ['x86_64', 'debian/tools-fake.x86_64', 'debian/tools-fake.arm64'],
+  )
+  const lacking = fakeFeed(
+    packages.filter((line) => !line.startsWith('mmdebstrap')),
+    'fake.main',
+    'arm64',
+  )
+  assert.equal((await rootOf({ host: { ...host, feeds: [lacking] } }))?.installer, undefined)
+  assert.equal((await rootOf({ host: { ...host, unavailable: true } }))?.installer, undefined)
+  const key = async (universe: object): Promise<string | undefined> =>
+    (await plan({ 'units/u.star': text }, ['plain'], { universe })).hashes['debian/plain.x86_64']
+  assert.equal(await key({ host: { ...host, feeds: [feed] } }), await key({}))
 })
 
 test('the newest of several feeds counts, unless a pin says otherwise', async () => {

@@ -42,6 +42,7 @@ export async function buildToolchain(
   const { image, dockerfile } = node.unit
   if (image !== undefined) return pullRoot(context, node, image, log)
   if (dockerfile !== undefined) return dockerfileRoot(context, node, dockerfile, results, log)
+  const tools = node.installer ?? node.tools
   const paths = await fetchAll(context, node.packages)
   const workdir = context.store.temp()
   await mkdir(workdir, { recursive: true })
@@ -55,7 +56,7 @@ export async function buildToolchain(
       if (record.origin.kind !== 'feed') throw new TypeError(`${record.name} of a toolchain is no feed package`)
       return { record, path: paths[index] ?? '', sha256: record.origin.sha256, size: record.origin.size }
     }),
-    tools: node.tools === undefined ? undefined : await roots.folder(node.tools, results),
+    tools: tools === undefined ? undefined : await roots.folder(tools, results),
     worker: context.worker,
     workdir: work,
     output,

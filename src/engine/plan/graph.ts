@@ -21,6 +21,8 @@ export interface ToolchainNode extends NodeBase {
    * made of packages.
    */
   readonly tools: ToolchainNode | undefined
+  /** The same programs for the machine that builds, which do it instead; whose they are changes nothing. */
+  readonly installer?: ToolchainNode
   /** What the `FROM` of its Dockerfile mean, by how they stand there. */
   readonly bases?: ReadonlyMap<string, ToolchainNode>
 }
@@ -58,6 +60,8 @@ export interface ImageNode extends NodeBase {
   /** Everything that gets installed, dependencies first: the records of `units` and `feedPackages` in one order. */
   readonly closure: readonly PackageRecord[]
   readonly tools: ToolchainNode
+  /** As for toolchains. */
+  readonly installer?: ToolchainNode
 }
 
 export type Node = ToolchainNode | PackageNode | ImageNode
@@ -71,14 +75,20 @@ export function manifestArch(node: Node): Arch | 'noarch' {
 export function dependenciesOf(node: Node): readonly Node[] {
   switch (node.kind) {
     case 'toolchain':
-      return [...new Set([...(node.tools === undefined ? [] : [node.tools]), ...(node.bases?.values() ?? [])])]
+      return [...new Set([...toolsOf(node), ...(node.bases?.values() ?? [])])]
     case 'package':
       return [...new Set([...rootsOf(node), ...(node.unpacker === undefined ? [] : [node.unpacker]), ...node.sysroot])]
     case 'image':
-      return [node.tools, ...node.units]
+      return [...toolsOf(node), ...node.units]
     default:
       return node satisfies never
   }
+}
+
+/** Whose programs do the work here. */
+function toolsOf({ installer, tools }: ToolchainNode | ImageNode): readonly ToolchainNode[] {
+  const found = installer ?? tools
+  return found === undefined ? [] : [found]
 }
 
 /** The roots that a unit's tasks run in, the usual one first, each once. */
@@ -86,14 +96,26 @@ export function rootsOf(node: PackageNode): readonly ToolchainNode[] {
   return [...new Set([...(node.toolchain === undefined ? [] : [node.toolchain]), ...node.containers.values()])]
 }
 
-/** All nodes reachable from `targets`, dependencies first, each once. */
-export function inOrder(targets: readonly Node[]): readonly Node[] {
+/**
+ * All nodes reachable from `targets`, dependencies first, each once.
+ * @param below what comes before a node; by default what must be there before it can be built
+ */
+export function inOrder(
+  targets: readonly Node[],
+  below: (node: Node) => readonly Node[] = dependenciesOf,
+): readonly Node[] {
   const ordered = new Set<Node>()
   const visit = (node: Node): void => {
     if (ordered.has(node)) return
-    for (const dependency of dependenciesOf(node)) visit(dependency)
+    for (const dependency of below(node)) visit(dependency)
     ordered.add(node)
   }
   for (const target of targets) visit(target)
   return [...ordered]
+}
+
+/** What a node's key is made of, which is the same on every machine: tools for the target, whoever does the work here. */
+export function keyedBy(node: Node): readonly Node[] {
+  if (node.kind === 'package' || node.tools === undefined) return dependenciesOf(node)
+  return [node.tools, ...dependenciesOf(node)]
 }

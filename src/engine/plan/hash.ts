@@ -28,7 +28,7 @@ import {
   userFields,
 } from './field-policy.ts'
 import type { ImageNode, Node, PackageNode, ToolchainNode } from './graph.ts'
-import { inOrder } from './graph.ts'
+import { inOrder, keyedBy } from './graph.ts'
 
 /** Raised when equal declarations start to give other bytes: a change of the packer, the sandbox or the layers. */
 const engineRevision = 3
@@ -77,7 +77,7 @@ export function hashNodes(
     if (key === undefined) throw new TypeError(`${node.id} is not hashed yet`)
     return key.hash
   }
-  for (const node of inOrder(targets)) {
+  for (const node of inOrder(targets, keyedBy)) {
     const inputs = { engine: engineRevision, ...documentOf(node, contentOf, project, hashOf) }
     keys.set(node, { hash: hashOfInputs(inputs), inputs })
   }

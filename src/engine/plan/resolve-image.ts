@@ -41,6 +41,7 @@ export function resolveImage(resolving: Resolving, unit: ImageUnit): ImageNode |
     .map((each) => resolving.node(each))
     .filter((node): node is PackageNode => node?.kind === 'package')
   if (resolving.errors.length > before) return undefined
+  const installer = resolving.installer(unit)
   return {
     kind: 'image',
     id: `${distro}/${unit.name}.${machine.name}`,
@@ -52,6 +53,7 @@ export function resolveImage(resolving: Resolving, unit: ImageUnit): ImageNode |
     feedPackages: closure.filter((record) => record.origin.kind === 'feed'),
     closure,
     tools,
+    ...(installer === undefined ? {} : { installer }),
   }
 }
 

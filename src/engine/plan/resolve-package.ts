@@ -23,7 +23,10 @@ export function resolvePackage(resolving: Resolving, unit: PackageUnit): Package
   const sysrootFeed = closure.filter(besides([toolchain, ...containers.values()]))
   const made = toolchain !== undefined && toolchain.packages.length === 0
   const unpacks = sysrootFeed.length + sysroot.units.length > 0
-  const unpacker = made && unpacks ? resolving.toolchain('tools', unit, unit.containerArch === 'host') : undefined
+  const unpacker =
+    made && unpacks
+      ? (resolving.installer(unit) ?? resolving.toolchain('tools', unit, unit.containerArch === 'host'))
+      : undefined
   const machine = unit.scope === 'machine' ? view.machine : undefined
   const built = unit.tasks.length > 0
   const config = resolveConfig(

@@ -35,7 +35,9 @@ export function resolveToolchain(
   const packages = resolving.closure(unit, roots, { units: false, essentials: true, host })
   if (packages === undefined) return undefined
   const { distro } = universe.view
-  return { kind: 'toolchain', id: `${distro}/${unit.name}.${arch}`, unit, arch, distro, packages, tools }
+  const installer = tools === undefined || host !== undefined ? undefined : resolving.installer(unit)
+  const node = { kind: 'toolchain', id: `${distro}/${unit.name}.${arch}`, unit, arch, distro, packages, tools } as const
+  return installer === undefined ? node : { ...node, installer }
 }
 
 /** An image of a registry, or what Docker builds on other containers. */

@@ -76,8 +76,21 @@ export class Resolving {
       })
       return undefined
     }
-    const node = this.node(unit, host ? this.#openHost() : undefined)
+    const node = this.node(unit, host ? this.#openHost(true) : undefined)
     return node?.kind === 'toolchain' ? node : undefined
+  }
+
+  /**
+   * The tools in a root of the machine that builds, for working on a root of another architecture: under emulation they
+   * are many times slower. Undefined where both are one, or where that machine's feeds have not all of them.
+   */
+  installer(by: Unit): ToolchainNode | undefined {
+    const host = this.universe.host?.unavailable === true ? undefined : this.#openHost(false)
+    const unit = host === undefined ? undefined : this.universe.view.find('tools')
+    if (host === undefined || unit?.kind !== 'toolchain') return undefined
+    const known = (name: string): boolean =>
+      host.feeds.some((feed) => feed.lookup(name).length > 0 || feed.providers(name).length > 0)
+    return unit.packages.every(known) ? this.toolchain('tools', by, true) : undefined
   }
 
   /** What a name means where only packages will do. */
@@ -127,10 +140,10 @@ export class Resolving {
     this.errors.push(explainMissing(this.names, name, at, asker))
   }
 
-  #openHost(): OpenHost | undefined {
+  #openHost(must: boolean): OpenHost | undefined {
     const { host, arch } = this.universe
     if (host === undefined || host.arch === arch) return undefined
-    if (host.feeds === undefined) throw new HostFeedsNeeded()
+    if (host.feeds === undefined) throw new HostFeedsNeeded(must)
     return { ...host, feeds: host.feeds }
   }
 

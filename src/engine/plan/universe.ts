@@ -27,11 +27,20 @@ export interface HostSide {
   readonly packageArch: string
   /** Feeds for that architecture; undefined as long as nothing asked for them. */
   readonly feeds: readonly Feed[] | undefined
+  /** They were asked for and can't be opened: only what can't do without asks again. */
+  readonly unavailable?: boolean
 }
 
-/** Thrown by resolving when a unit wants a root of the machine that builds: to be answered with feeds for it. */
+/** Thrown by resolving when something wants a root of the machine that builds: to be answered with feeds for it. */
 export class HostFeedsNeeded extends Error {
   override readonly name = 'HostFeedsNeeded'
+  /** Whether it can't be had otherwise. */
+  readonly must: boolean
+
+  constructor(must: boolean) {
+    super('feeds of the machine that builds are needed')
+    this.must = must
+  }
 }
 
 export interface KnownClosures {

@@ -32,6 +32,19 @@ export const otherRows: Readonly<Record<string, Change>> = {
       )(containers('provides = ["toolchain"]', 'provides = ["other"]')(before)),
     changes: ['toolchain', ...everyUnit],
   },
+  'an image of a registry for a root': {
+    of: ['toolchain.image'],
+    texts: containers('packages = ["gcc", "make"]', `image = "a.org/b@sha256:${'0'.repeat(64)}"`),
+    changes: ['toolchain', ...everyUnit],
+  },
+  'a Dockerfile for a root': {
+    of: ['toolchain.dockerfile'],
+    texts: (before) => ({
+      ...containers('packages = ["gcc", "make"]', 'dockerfile = "Dockerfile"')(before),
+      'containers/toolchain-fake/Dockerfile': 'FROM yoe/shell\n',
+    }),
+    changes: ['toolchain', ...everyUnit],
+  },
   // Images.
   'the name of an image': { of: ['image.name', 'image.kind'], texts: images('"im"', '"im2"'), changes: ['im'] },
   'the version of an image': {
