@@ -59,8 +59,9 @@ export async function runUnitTests(
   try {
     if (around.toolchain === undefined) throw new TypeError(`${around.id} has no root to run tests in`)
     const toolchain = await rootOf(around.toolchain)
-    await fillSysroot(context, around, toolchain, builtPackages, sysroot, log)
-    await linkPackages(context, await builtPackages(node), toolchain, destdir, log)
+    const unpacker = around.unpacker === undefined ? toolchain : await rootOf(around.unpacker)
+    await fillSysroot(context, around, unpacker, builtPackages, sysroot, log)
+    await linkPackages(context, await builtPackages(node), unpacker, destdir, log)
     await context.worker.prepareWritable(work)
     const mounts: readonly Mount[] = [
       { source: destdir, target: inside.destdir, writable: false },
