@@ -1,4 +1,5 @@
-import { hostArch } from '#engine/arch.ts'
+import { architectures, hostArch } from '#engine/arch.ts'
+import { emulationOf } from '#engine/build/binfmt.ts'
 import { bwrapWorker } from '#engine/build/bwrap.ts'
 import { hostTools } from '#engine/build/hosttools.ts'
 import { command } from '../command.ts'
@@ -19,7 +20,7 @@ export const doctor = command({
   options: {},
   positionals: [0, 0],
   async run({ output }) {
-    const findings = [...(await tools()), await sandbox(), ...(await acceleration())]
+    const findings = [...(await tools()), await sandbox(), ...(await acceleration()), ...(await foreign())]
     if (output.json) output.printJson({ ok: findings.every((finding) => finding.ok), findings })
     else {
       const rows = findings.map((finding) => [
@@ -58,4 +59,16 @@ async function acceleration(): Promise<readonly Finding[]> {
   if (found.kind === 'kvm') return [{ subject: 'acceleration', ok: true, detail: 'KVM' }]
   const detail = `TCG, 10 to 20 times slower: ${found.reason}`
   return [{ subject: 'acceleration', ok: true, detail, ...(found.hint === undefined ? {} : { hint: found.hint }) }]
+}
+
+/** Only who builds for another architecture needs it. */
+async function foreign(): Promise<readonly Finding[]> {
+  const others = architectures.filter((arch) => arch !== hostArch())
+  return Promise.all(
+    others.map(async (arch): Promise<Finding> => {
+      const found = await emulationOf(arch)
+      if (found.kind !== 'missing') return { subject: arch, ok: true, detail: 'its programs run here, under QEMU' }
+      return { subject: arch, ok: true, detail: `can't be built here: ${found.reason}`, hint: found.hint }
+    }),
+  )
 }
