@@ -1,6 +1,7 @@
 import { architectures, hostArch } from '#engine/arch.ts'
 import { emulationOf } from '#engine/build/binfmt.ts'
 import { bwrapWorker } from '#engine/build/bwrap.ts'
+import { heldControllers } from '#engine/build/cgroup.ts'
 import { hostTools } from '#engine/build/hosttools.ts'
 import { command } from '../command.ts'
 import { table } from '../output.ts'
@@ -20,7 +21,7 @@ export const doctor = command({
   options: {},
   positionals: [0, 0],
   async run({ output }) {
-    const findings = [...(await tools()), await sandbox(), ...(await acceleration()), ...(await foreign())]
+    const findings = [...(await tools()), ...(await sandbox()), ...(await acceleration()), ...(await foreign())]
     if (output.json) output.printJson({ ok: findings.every((finding) => finding.ok), findings })
     else {
       const rows = findings.map((finding) => [
@@ -43,11 +44,32 @@ async function tools(): Promise<readonly Finding[]> {
   )
 }
 
-async function sandbox(): Promise<Finding> {
-  const usable = await bwrapWorker().probe()
-  return usable.ok
+/** Where tasks run: bubblewrap, else Docker; that one of them is missing is no fault while the other is there. */
+async function sandbox(): Promise<readonly Finding[]> {
+  const { dockerAnswers } = await import('#engine/build/docker.ts')
+  const [bwrap, docker] = await Promise.all([bwrapWorker().probe(), dockerAnswers()])
+  const usable = bwrap.ok || docker.ok
+  const first: Finding = bwrap.ok
     ? { subject: 'sandbox', ok: true, detail: 'bubblewrap runs here' }
-    : { subject: 'sandbox', ok: false, detail: usable.reason, hint: usable.hint }
+    : { subject: 'sandbox', ok: usable, detail: bwrap.reason, hint: bwrap.hint }
+  const second: Finding = docker.ok
+    ? { subject: 'docker', ok: true, detail: 'a daemon answers: YOE_WORKER=docker runs tasks there' }
+    : {
+        subject: 'docker',
+        ok: usable,
+        detail: `not needed; ${docker.reason}`,
+        ...(usable ? {} : { hint: docker.hint }),
+      }
+  return [first, second, await limits()]
+}
+
+async function limits(): Promise<Finding> {
+  const held = await heldControllers()
+  const detail =
+    held.length === 2
+      ? 'control groups hold the memory and the processes of tasks'
+      : 'memory and processes of tasks are looked at four times a second: no control groups can be made here'
+  return { subject: 'limits', ok: true, detail }
 }
 
 /** Slower is not broken: without KVM guests run under TCG. */

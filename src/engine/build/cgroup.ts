@@ -77,6 +77,24 @@ export async function holdInGroups(pid: number, limits: Limits): Promise<Control
   return groupAt(memory && join(memory.version === 1 ? memory.folder : dirname(memory.folder), name), folders)
 }
 
+/** Which of a run's sums the kernel holds here; the others are watched. */
+export async function heldControllers(): Promise<readonly string[]> {
+  const held: string[] = []
+  for (const [controller, { version, folder }] of await placesOfProcess('self')) {
+    const group = join(version === 1 ? folder : dirname(folder), `yoe-${process.pid}-${sequence.next++}`)
+    try {
+      if (version === 2) await requireController(dirname(group), controller)
+      await mkdir(group)
+      held.push(controller)
+    } catch {
+      // Not ours to make.
+    } finally {
+      removeQuietly(group)
+    }
+  }
+  return held
+}
+
 /** The control group of somebody else's making that a process is in: a container's. */
 export async function groupOf(pid: number): Promise<ControlGroup> {
   return groupAt((await placesOfProcess(pid)).get('memory')?.folder, new Set())

@@ -58,6 +58,18 @@ export function dockerWorker(options: DockerOptions): Worker {
   }
 }
 
+/** Whether a daemon answers, without asking it for more. */
+export async function dockerAnswers(): Promise<Usability> {
+  try {
+    const docker = await dockerClient()
+    await answering(() => docker.ping())
+    return { ok: true }
+  } catch (failure) {
+    if (!(failure instanceof YoeError)) throw failure
+    return { ok: false, reason: failure.message, hint: failure.hint ?? 'yoe doctor' }
+  }
+}
+
 /** A client of the daemon. */
 export async function dockerClient(socketPath?: string): Promise<Docker> {
   const { default: Client } = await import('dockerode')
