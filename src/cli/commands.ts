@@ -9,6 +9,10 @@ interface Entry {
 export const commands: Readonly<Record<string, Entry>> = {
   init: { summary: 'make a new project', load: async () => (await import('./commands/init.ts')).init },
   build: { summary: 'build units and images', load: async () => (await import('./commands/build.ts')).build },
+  dev: {
+    summary: "edit a unit's source in place, and make patches of it",
+    load: async () => (await import('./commands/dev.ts')).dev,
+  },
   plan: { summary: 'say what a build would do, and why', load: async () => (await import('./commands/plan.ts')).plan },
   run: {
     summary: 'boot an image in QEMU, or test that it boots',

@@ -13,6 +13,7 @@ import type { Catalog, OpenFeed } from './catalog-view.ts'
 import { openCatalog, withProject } from './catalog-view.ts'
 import { distroChoice, imageChoice } from './choices.ts'
 import { readContents } from './contents.ts'
+import { devSources } from './dev/sources.ts'
 import { pinImagesNow, unpinnedImages } from './image-pins.ts'
 import { knownClosures } from './known-closures.ts'
 import { readLock } from './lock-file.ts'
@@ -106,7 +107,7 @@ export async function planCatalog(catalog: Catalog, names: readonly string[]): P
   }
   const absolute = placeResolver(catalog.evaluated)
   const contents = readContents(placesOf(targets), absolute, workspace.cacheRoot)
-  const keys = hashNodes(targets, contents, project)
+  const keys = hashNodes(targets, contents, project, await devSources(workspace, targets))
   return {
     workspace,
     project,

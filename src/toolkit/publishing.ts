@@ -16,6 +16,7 @@ import { publishDirectory } from '#feeds/publish/directory.ts'
 import type { BuildOptions } from './building.ts'
 import { buildPlan, throwFailures } from './building.ts'
 import { imageEntries, unitEntries } from './image-building.ts'
+import { warnOfDev } from './dev/warn.ts'
 import type { Plan } from './planning.ts'
 
 /** Seconds since 1970. */
@@ -51,6 +52,7 @@ export function repositoryRoot(plan: Plan): string {
  */
 export async function fillRepository(plan: Plan, key: SigningKey, options: BuildOptions): Promise<string> {
   const root = repositoryRoot(plan)
+  warnOfDev(plan, true)
   const outcome = await buildPlan(plan, {
     ...options,
     targets: plan.targets.flatMap((node): readonly Node[] => (node.kind === 'image' ? node.units : [node])),

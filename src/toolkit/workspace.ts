@@ -166,7 +166,7 @@ function blamingLocal(failure: unknown, { at }: Local): unknown {
 /** Absolute path of a place of an evaluated project. */
 export function placeResolver({
   project,
-}: Evaluated): (place: { readonly module: string; readonly path: string }) => string {
+}: Pick<Evaluated, 'project'>): (place: { readonly module: string; readonly path: string }) => string {
   const roots = new Map([
     ['', project.root],
     ...project.modules.map((module): [string, string] => [module.name, module.root]),

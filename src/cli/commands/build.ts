@@ -1,5 +1,6 @@
 import type { NodeReport } from '#engine/build/executor.ts'
 import { YoeError } from '#engine/errors.ts'
+import { plansToBuild, unitHere } from '#toolkit/dev/plans.ts'
 import { defaultJobs, makePlans } from '#toolkit/planning.ts'
 import type { RebuildWish } from '#toolkit/rebuilding.ts'
 import { rebuilds, withDependencies } from '#toolkit/rebuilding.ts'
@@ -67,11 +68,11 @@ taken from the cache.
       return 0
     }
     refuseNonsense(invocation)
-    const targets = await targetsNamed(invocation)
+    const targets = await targetsHere(invocation, workspace)
     if (values['show-shadows']) showShadows(await catalogOf(invocation, targets), output)
     const jobs = jobCount(values.jobs, workspace)
     if (values.jobs !== undefined) await remember(workspace, 'parallel_builds', jobs)
-    const named = await makePlans(workspace, {
+    const named = await (values['dry-run'] ? makePlans : plansToBuild)(workspace, {
       machine: values.machine,
       distro: values.distro,
       targets,
@@ -131,6 +132,16 @@ function refuseNonsense({ values }: BuildInvocation): void {
     refuse('--all means every unit; --with-deps adds nothing', 'leave out --with-deps')
   if (values.clean && values.force) refuse('--clean builds anew, as --force does', 'leave out --force')
   if (values['no-cache'] && values.force) refuse('--no-cache builds anew, as --force does', 'leave out --force')
+}
+
+/** What is to be built; without a name in the source of a unit, that unit. @throws {YoeError} USAGE */
+async function targetsHere(invocation: Targeted, workspace: Workspace): Promise<readonly string[]> {
+  const targets = await targetsNamed(invocation)
+  const { machine } = invocation.values
+  const here = targets.length > 0 ? undefined : await unitHere(workspace, machine)
+  if (here === undefined) return targets
+  invocation.report({ type: 'notice', message: `${here}, whose source this is` })
+  return [here]
 }
 
 /** The names that were given, or with `--all` every one. @throws {YoeError} USAGE */

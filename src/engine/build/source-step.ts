@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { chmod, chown, mkdir, rm } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { YoeError } from '../errors.ts'
 import type { DevSource } from '../plan/dev-source.ts'
@@ -9,6 +9,7 @@ import { placeLabel } from '../project/place.ts'
 import type { RemoteSource } from '../source/fetch.ts'
 import { fetchSource } from '../source/fetch.ts'
 import { repositoryOf } from '../source/git.ts'
+import { withCommit } from '../source/git-repository.ts'
 import { copyTree, treeDigest } from '../source/tree.ts'
 import { unpackArchive } from '../source/unpack.ts'
 import type { Upstream } from '../source/work-tree.ts'
@@ -22,7 +23,7 @@ import { keyOf } from './context.ts'
 import { tasksOf } from './debug-info.ts'
 import { inside } from './environment.ts'
 import type { NodeFolders } from './folders.ts'
-import { firstTask, partsOf, Progress, readWorkState } from './resume.ts'
+import { firstTask, Progress, partsOf, readWorkState } from './resume.ts'
 import type { TaskSource } from './run-tasks.ts'
 import { removeTree } from './tree.ts'
 import type { UnitLog } from './unit-log.ts'
@@ -105,17 +106,21 @@ export async function prepareTree(
   await emptyFolder(folders.source)
   const upstream = await unpackUpstream(context, node, source, toolchain, folders.source, log)
   const git = await importUpstream(folders, upstream, context.signal)
-  const patches = patchesOf(context, node.unit)
-  if (patches.length > 0) log.note(patches.length === 1 ? 'one patch' : `${patches.length} patches`)
-  const head = await commitPatches(git, folders, patches, context.signal)
-  await writePrepared(folders, {
-    source: upstream.id,
-    patches: patchesId(patches.map(({ path }) => treeDigest(path, undefined))),
-    version: node.unit.version,
-    upstream: await git.run(['rev-parse', 'upstream^{commit}']),
-    head,
-  })
   await reclaim(folders)
+  const base = await git.run(['rev-parse', 'HEAD'])
+  const prepared = { source: upstream.id, version: node.unit.version, upstream: base }
+  // Already a tree that somebody may work in: a patch that does not apply is mended there.
+  await writePrepared(folders, { ...prepared, patches: patchesId([]), head: base })
+  const patches = patchesOf(context, node.unit)
+  if (patches.length === 0) return
+  log.note(patches.length === 1 ? 'one patch' : `${patches.length} patches`)
+  const head = await commitPatches(git, folders, patches, context.signal)
+  await writePrepared(folders, { ...prepared, patches: digestOfPatches(patches), head })
+}
+
+/** The identity of patches as they are now. */
+export function digestOfPatches(patches: readonly PatchFile[]): string {
+  return patchesId(patches.map(({ path }) => treeDigest(path, undefined)))
 }
 
 /** The unit's patches, as files. */
@@ -139,9 +144,26 @@ export async function unpackUpstream(
   await unpackArchive({ worker, root: toolchain, archive, title, dest, strip: source.kind === 'archive', signal })
   const base = { name: unit.name, version: unit.version, id: sourceId(source) }
   if (source.kind === 'archive' || source.commit === undefined) return base
-  const { folder: repository } = repositoryOf(store, source.url)
+  const repository = await repositoryWith(context, source, source.commit)
   const tag = source.refKind === 'tag' ? source.ref : undefined
-  return { ...base, real: { repository, commit: source.commit, tag } }
+  return { ...base, ...(repository === undefined ? {} : { real: { repository, commit: source.commit, tag } }) }
+}
+
+/** The repository of the cache that has a commit; what is kept of its tree may have outlived it. */
+async function repositoryWith(
+  { store, fetcher, offline, signal }: BuildContext,
+  { url }: Extract<RemoteSource, { kind: 'git' }>,
+  commit: string,
+): Promise<string | undefined> {
+  const place = repositoryOf(store, url)
+  if (existsSync(join(place.folder, 'refs', 'yoe', commit))) return place.folder
+  const candidates = fetcher.locate?.(url) ?? [url]
+  try {
+    return await withCommit({ url, commit, candidates, store, offline, signal, ...place }, async ({ folder }) => folder)
+  } catch (failure) {
+    if (!(failure instanceof YoeError) || failure.code !== 'FETCH_FAILED') throw failure
+    return undefined // then its history is not to be seen
+  }
 }
 
 /** Edits in a pinned tree were made after its last build, and nobody has taken note of them. */
@@ -152,7 +174,12 @@ async function refuseToLose({ unit }: PackageNode, folders: NodeFolders): Promis
   const edits = await editsIn(git, folders)
   const moved = headOf(folders) !== prepared.head
   if (edits.length === 0 && !moved) return
-  const what = moved ? 'commits' : edits.slice(0, 3).map(({ path }) => path).join(', ') + (edits.length > 3 ? ', …' : '')
+  const what = moved
+    ? 'commits'
+    : edits
+        .slice(0, 3)
+        .map(({ path }) => path)
+        .join(', ') + (edits.length > 3 ? ', …' : '')
   throw new YoeError('SOURCE_STATE', `${folders.source} has edits of yours that this build would lose: ${what}`, {
     at: unit.at,
     unit: unit.name,
@@ -166,8 +193,11 @@ async function reclaim({ source }: NodeFolders): Promise<void> {
   if (uid === 0) for (const path of [source, join(source, '.git')]) await chown(path, uid, gid)
 }
 
+/** The folder itself stays: somebody may have a shell in it. */
 async function emptyFolder(path: string): Promise<void> {
-  await removeTree(path)
+  const names = await readdir(path).catch(() => [])
+  if (names.length > 1000) await removeTree(path)
+  else if (names.length > 0) await removeTree(...names.map((name) => join(path, name)))
   await mkdir(path, { recursive: true })
   // Whatever the umask: tasks see the modes, and runs of root belong to somebody else.
   await chmod(path, 0o755)

@@ -15,6 +15,8 @@ import type {
 } from '../project/model.ts'
 import { digestOf } from './canonical.ts'
 import type { ResolvedConfig, Setting } from './config.ts'
+import type { DevSource } from './dev-source.ts'
+import { devIdentity } from './dev-source.ts'
 import type { FieldPolicy } from './field-policy.ts'
 import {
   bootloaderFields,
@@ -40,6 +42,8 @@ export type ContentDigests = (place: Place) => Json
 export interface NodeKey {
   readonly hash: string
   readonly inputs: Json
+  /** Set when a unit is built from its work tree as it is. */
+  readonly dev?: DevSource
 }
 
 /** Files and folders whose content decides about a node, each once. */
@@ -65,11 +69,13 @@ export function placesOf(nodes: readonly Node[]): readonly Place[] {
  * free of absolute paths, users, times and declaration order.
  *
  * @param project its name is in packages and templates, its version in templates
+ * @param dev units that are built from their work trees
  */
 export function hashNodes(
   targets: readonly Node[],
   contentOf: ContentDigests,
   project: ProjectIdentity,
+  dev: ReadonlyMap<Node, DevSource> = new Map(),
 ): ReadonlyMap<Node, NodeKey> {
   const keys = new Map<Node, NodeKey>()
   const hashOf = (node: Node): string => {
@@ -78,8 +84,9 @@ export function hashNodes(
     return key.hash
   }
   for (const node of inOrder(targets, keyedBy)) {
-    const inputs = { engine: engineRevision, ...documentOf(node, contentOf, project, hashOf) }
-    keys.set(node, { hash: hashOfInputs(inputs), inputs })
+    const tree = dev.get(node)
+    const inputs = { engine: engineRevision, ...documentOf(node, contentOf, project, hashOf, tree) }
+    keys.set(node, { hash: hashOfInputs(inputs), inputs, ...(tree === undefined ? {} : { dev: tree }) })
   }
   return keys
 }
@@ -98,6 +105,7 @@ function documentOf(
   contentOf: ContentDigests,
   { name, version }: ProjectIdentity,
   hashOf: (node: Node) => string,
+  dev: DevSource | undefined,
 ): Document {
   switch (node.kind) {
     case 'toolchain':
@@ -106,7 +114,7 @@ function documentOf(
       return {
         project: name,
         ...(mayRender(node.unit) ? { projectVersion: version } : {}),
-        ...packageDocument(node, contentOf, hashOf),
+        ...packageDocument(node, contentOf, hashOf, dev),
       }
     case 'image':
       return imageDocument(node, contentOf, hashOf)
@@ -146,7 +154,12 @@ function toolchainDocument(node: ToolchainNode, contentOf: ContentDigests, hashO
   }
 }
 
-function packageDocument(node: PackageNode, contentOf: ContentDigests, hashOf: (node: Node) => string): Document {
+function packageDocument(
+  node: PackageNode,
+  contentOf: ContentDigests,
+  hashOf: (node: Node) => string,
+  dev: DevSource | undefined,
+): Document {
   const { unit } = node
   const rootOf = ({ container }: Task): string | undefined => {
     const root = container === undefined ? undefined : node.containers.get(container)
@@ -155,8 +168,8 @@ function packageDocument(node: PackageNode, contentOf: ContentDigests, hashOf: (
   return {
     unit: {
       ...pick(unit, packageFields),
-      ...(unit.source === undefined ? {} : { source: sourceIdentity(unit.source, contentOf) }),
-      patches: unit.patches.map(contentOf),
+      ...(unit.source === undefined ? {} : { source: sourceIdentity(unit.source, contentOf, dev) }),
+      patches: dev === undefined ? unit.patches.map(contentOf) : [],
       tasks: unit.tasks.map((task) => taskIdentity(task, contentOf, rootOf)),
     },
     arch: unit.scope === 'noarch' ? 'noarch' : node.arch,
@@ -255,7 +268,8 @@ function byName<T>(entries: readonly (readonly [string, T])[]): readonly (readon
   return entries.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
 }
 
-function sourceIdentity(source: Source, contentOf: ContentDigests): Json {
+function sourceIdentity(source: Source, contentOf: ContentDigests, dev: DevSource | undefined): Json {
+  if (dev !== undefined) return devIdentity(dev)
   switch (source.kind) {
     case 'path':
       return { kind: 'path', content: contentOf(source.place) }

@@ -87,8 +87,15 @@ function phrasesOf(change: Change, documents: Documents): readonly string[] {
 function unitPhrases(change: Change, documents: Documents): readonly string[] {
   const [, field, ...rest] = change.path
   switch (field) {
-    case 'source':
+    case 'source': {
+      const [was, is] = [documents.before, documents.now].map((side) =>
+        member(member(member(side, 'unit'), 'source'), 'kind'),
+      )
+      if (is === 'dev' && was !== 'dev') return ['its source is in dev mode']
+      if (was === 'dev' && is !== 'dev') return ['its source is pinned again']
+      if (rest[0] === 'commit' && is === 'dev') return ['its source is at another commit']
       return rest[0] === 'content' ? contentPhrases('its source', change, documents) : ['its source changed']
+    }
     case 'overlays':
       return contentPhrases('an overlay', change, documents)
     case 'tasks':

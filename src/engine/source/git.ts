@@ -17,13 +17,132 @@ export interface GitInput extends Wanted {
  * @throws {YoeError} BAD_FIELD for what is no address or commit, FETCH_FAILED with each address and git's reason
  */
 export async function fetchCommit(input: GitInput): Promise<string> {
-  const { url, commit, store } = input
-  const id = createHash('sha256').update(url).digest('hex').slice(0, 40)
-  const place = { folder: join(store.root, 'git', `${id}.git`), lock: `git-${id}` }
-  // An object of the commit that is missing or damaged shows here.
-  const { sha256 } = await withCommit({ ...input, ...place }, (repository) =>
-    store.objects.put(repository.stream(['archive', '--format=tar', commit])),
+  const { store, commit, submodules, lfs } = input
+  const wanted = { ...(submodules === undefined ? {} : { submodules }), ...(lfs === undefined ? {} : { lfs }) }
+  const known = await knownTree(store.root, commit, wanted)
+  const there = known === undefined ? undefined : await store.objects.path(known)
+  if (there !== undefined) return there
+  const parts: Part[] = []
+  try {
+    await collect(input, '', 0, parts)
+    const sha256 = await treeOf(parts, input)
+    const path = await store.objects.path(sha256)
+    if (path === undefined) throw new YoeError('STORE_DAMAGED', `${store.root} lost what was just put into it`)
+    await store.objects.flush()
+    const remembered = treePath(store.root, commit, wanted)
+    await makeFolder(join(store.root, 'git', 'trees'))
+    await replaceFile(remembered, sha256)
+    return path
+  } finally {
+    for (const { path } of parts) await rm(path, { force: true })
+  }
+}
+
+interface Part extends TarPart {
+  readonly candidates: readonly string[]
+  readonly configured: string | undefined
+}
+
+/** Writes the tar of a commit and of its submodules' commits, those that hold others first. */
+async function collect(input: GitInput, prefix: string, depth: number, parts: Part[]): Promise<void> {
+  const { url, commit, candidates, store, report, submodules, fetcher } = input
+  if (depth > deepest || parts.length >= most) {
+    throw new YoeError(
+      'FETCH_FAILED',
+      `${JSON.stringify(prefix)} is one submodule too many: at most ${most}, ${deepest} in each other`,
+      {
+        hint: 'submodules = [paths] takes only these',
+      },
+    )
+  }
+  const path = store.temp()
+  const { links, urls, lfs, configured } = await withCommit(
+    { ...input, ...repositoryOf(store, url) },
+    async (repository) => {
+      // An object of the commit that is missing or damaged shows here.
+      const archive = ['archive', '--format=tar', ...(prefix === '' ? [] : [`--prefix=${prefix}`]), commit]
+      await rm(path, { force: true })
+      await pipeline(repository.stream(archive), createWriteStream(path))
+      return {
+        ...(submodules === false
+          ? { links: [], urls: new Map<string, string>() }
+          : await repository.submodules(commit)),
+        ...(input.lfs === false ? { lfs: [], configured: undefined } : await repository.lfs(commit, store.temp())),
+      }
+    },
+  ).catch(async (failure: unknown) => {
+    await rm(path, { force: true })
+    throw await writeFailure(failure, path)
+  })
+  const names = new Set(lfs.map((name) => Buffer.from(prefix + name).toString('latin1')))
+  parts.push({ path, lfs: names, candidates, configured })
+  for (const link of chosen(links, submodules, input)) {
+    const declared = urls.get(link.path)
+    if (declared === undefined) throw nowhere(link, input)
+    const from = submoduleUrl(url, declared, link.path)
+    await step(report, `Fetch submodule ${prefix}${link.path}`, () => {
+      const { submodules: _, ...rest } = input
+      const located = fetcher.locate?.(from) ?? [from]
+      return collect(
+        { ...rest, url: from, commit: link.commit, candidates: located },
+        `${prefix}${link.path}/`,
+        depth + 1,
+        parts,
+      )
+    })
+  }
+}
+
+function chosen(links: readonly Gitlink[], wanted: GitInput['submodules'], { url }: GitInput): readonly Gitlink[] {
+  if (wanted === undefined || wanted === false) return links
+  const unknown = wanted.find((path) => !links.some((link) => link.path === path))
+  if (unknown === undefined) return links.filter(({ path }) => wanted.includes(path))
+  const all = links.map(({ path }) => path).join(', ')
+  throw new YoeError('BAD_FIELD', `${url} has no submodule ${JSON.stringify(unknown)}`, {
+    hint: all === '' ? 'it has none' : `it has: ${all}`,
+  })
+}
+
+function nowhere({ path }: Gitlink, { url }: GitInput): YoeError {
+  return new YoeError(
+    'FETCH_FAILED',
+    `.gitmodules of ${url} does not say where its submodule ${JSON.stringify(path)} is`,
+    {
+      hint: 'submodules = False leaves submodules out; a list of paths takes only these',
+    },
   )
+  /** For the files of Git LFS, and for where submodules are really asked for. */
+  readonly fetcher: Fetcher
+  readonly report: Reporter
+}
+
+/** Repositories in each other, and in all: more is no project. */
+const deepest = 16
+const most = 1000
+
+/** Where the commits of an address are kept, and what locks them. */
+export function repositoryOf(
+  store: Pick<Store, 'root'>,
+  url: string,
+): { readonly folder: string; readonly lock: string } {
+  const id = createHash('sha256').update(url).digest('hex').slice(0, 40)
+  return { folder: join(store.root, 'git', `${id}.git`), lock: `git-${id}` }
+}
+
+/** The file that remembers which object the tree of a commit is. */
+export function treePath(root: string, commit: string, { submodules, lfs }: CommitParts): string {
+  const parts = JSON.stringify([submodules, lfs])
+  const suffix =
+    submodules === undefined && lfs === undefined
+      ? ''
+      : `-${createHash('sha256').update(parts).digest('hex').slice(0, 16)}`
+  return join(root, 'git', 'trees', `${commit}${suffix}`)
+}
+
+/** The object that holds the tree of a commit, if one is remembered. */
+export async function knownTree(root: string, commit: string, parts: CommitParts): Promise<string | undefined> {
+  const text = await readFile(treePath(root, commit, parts), 'utf8').catch(() => '')
+  return /^[0-9a-f]{64}$/.test(text) ? text : undefined
   const path = await store.objects.path(sha256)
   if (path === undefined) throw new YoeError('STORE_DAMAGED', `${store.root} lost what was just put into it`)
   return path

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { writeFailure } from '../store/disk.ts'
 import { saveListing } from './listing.ts'
 import { hashFileSync, loadStamps, type Stamps, saveStamps, stampOf } from './stamps.ts'
-import { type TreeEntry, walkTree } from './walk.ts'
+import { type TreeEntry, type WalkOptions, walkTree } from './walk.ts'
 
 /**
  * The content identity of a file or folder of the project: SHA-256 (lowercase hex) over every entry's path, kind,
@@ -17,14 +17,14 @@ import { type TreeEntry, walkTree } from './walk.ts'
  * @throws {YoeError} LOAD_OUTSIDE for a link that leaves the folder, PROJECT_INVALID for anything that is no file, folder
  *   or link, BAD_NAME
  */
-export function treeDigest(path: string, cacheRoot: string | undefined): string {
+export function treeDigest(path: string, cacheRoot: string | undefined, options: WalkOptions = {}): string {
   if (cacheRoot !== undefined && isSmallFile(path)) return treeDigest(path, undefined)
   const before: Stamps = cacheRoot === undefined ? new Map() : loadStamps(cacheRoot, path)
   const after = new Map<string, string>()
   let hashed = 0
   // One line an entry, with names as JSON so that no two trees give one text.
   const lines = ['yoe-tree/1']
-  for (const entry of walkTree(path)) {
+  for (const entry of walkTree(path, options)) {
     const name = JSON.stringify(entry.path)
     if (entry.kind !== 'file') {
       lines.push(entry.kind === 'link' ? `link ${name} ${JSON.stringify(entry.target)}` : `folder ${name}`)
@@ -75,7 +75,8 @@ export async function copyTree(path: string, dest: string, epoch: number): Promi
   }
 }
 
-async function copyEntry(entry: TreeEntry, from: string, to: string): Promise<void> {
+/** Copies one entry to where nothing is yet; modes are plain. */
+export async function copyEntry(entry: TreeEntry, from: string, to: string): Promise<void> {
   switch (entry.kind) {
     case 'folder':
       await mkdir(to, { mode: 0o755, recursive: true })

@@ -8,20 +8,25 @@ export type TreeEntry =
   | { readonly kind: 'link'; readonly path: string; readonly target: string }
   | { readonly kind: 'file'; readonly path: string; readonly executable: boolean; readonly info: Stats }
 
+export interface WalkOptions {
+  /** Links may lead anywhere: in a tree of somebody else, whose links nobody follows. Default: not out of the tree. */
+  readonly anyLink?: boolean
+}
+
 /**
  * Everything below a folder but `.git`, sorted by path, folders before what is in them; links are not followed. A file as
  * the root is one entry with the path ''.
  *
  * @throws {YoeError} LOAD_OUTSIDE, PROJECT_INVALID, BAD_NAME as treeDigest says
  */
-export function* walkTree(root: string): Generator<TreeEntry> {
+export function* walkTree(root: string, options: WalkOptions = {}): Generator<TreeEntry> {
   const info = statSync(root)
-  if (info.isDirectory()) yield* inFolder(root, '')
+  if (info.isDirectory()) yield* inFolder(root, '', options)
   else if (info.isFile()) yield fileEntry('', info)
   else throw strange(root)
 }
 
-function* inFolder(root: string, folder: string): Generator<TreeEntry> {
+function* inFolder(root: string, folder: string, options: WalkOptions): Generator<TreeEntry> {
   const entries = readdirSync(join(root, folder), { withFileTypes: true })
   entries.sort((a, b) => (a.name < b.name ? -1 : 1))
   for (const { name } of entries) {
@@ -35,9 +40,10 @@ function* inFolder(root: string, folder: string): Generator<TreeEntry> {
     if (info.isFile()) yield fileEntry(path, info)
     else if (info.isDirectory()) {
       yield { kind: 'folder', path }
-      yield* inFolder(root, path)
-    } else if (info.isSymbolicLink()) yield { kind: 'link', path, target: inside(root, path) }
-    else throw strange(full)
+      yield* inFolder(root, path, options)
+    } else if (info.isSymbolicLink()) {
+      yield { kind: 'link', path, target: options.anyLink === true ? readlinkSync(full) : inside(root, path) }
+    } else throw strange(full)
   }
 }
 
