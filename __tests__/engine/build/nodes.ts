@@ -15,6 +15,7 @@ export function packageNode(name: string, ...sysroot: PackageNode[]): PackageNod
     toolchain: undefined,
     sysroot,
     sysrootFeed: [],
+    inRoots: [],
     runtimeDeps: [],
     containers: new Map(),
     config: noConfig,

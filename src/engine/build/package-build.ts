@@ -50,7 +50,7 @@ export async function buildPackage(
   }
   const roots = toolchain === undefined ? [] : await Promise.all(rootsOf(node).map(rootOf))
   const packages = sysrootPackages.map((file) => file.path)
-  const libraries = await librariesOf(context, roots, packages)
+  const libraries = await librariesOf(context, new Set(node.inRoots), roots, packages)
   log.note('package')
   return context.format.pack({
     unit: node.unit,
@@ -73,15 +73,21 @@ export async function buildPackage(
   })
 }
 
-/** What a dependency brings outranks the same library of a root, which nothing says that the unit needs. */
+/**
+ * What a dependency brings outranks the same library of a root, which nothing says that the unit needs, unless it was only
+ * left out of the sysroot for being there.
+ */
 async function librariesOf(
   { format }: BuildContext,
+  declared: ReadonlySet<string>,
   roots: readonly string[],
   packages: readonly string[],
 ): Promise<ReadonlyMap<string, LibraryOwner>> {
   const libraries = new Map<string, LibraryOwner>()
   for (const root of roots) {
-    for (const [soname, owner] of await format.libraries(root)) libraries.set(soname, { ...owner, undeclared: true })
+    for (const [soname, owner] of await format.libraries(root)) {
+      libraries.set(soname, declared.has(owner.name) ? owner : { ...owner, undeclared: true })
+    }
   }
   for (const file of packages) {
     for (const [soname, owner] of await format.libraries(file)) libraries.set(soname, owner)

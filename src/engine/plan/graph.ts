@@ -41,6 +41,8 @@ export interface PackageNode extends NodeBase {
   readonly sysroot: readonly PackageNode[]
   /** Feed packages in the sysroot beside those that every root of its tasks has. */
   readonly sysrootFeed: readonly PackageRecord[]
+  /** Names of those others: they are declared, too. */
+  readonly inRoots: readonly string[]
   /** What the package depends on at run time, by package names. */
   readonly runtimeDeps: readonly Alternatives[]
   /** What `public_config` of the machine and of the sysroot's units adds to the environment of its tasks. */

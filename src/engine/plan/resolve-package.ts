@@ -21,6 +21,7 @@ export function resolvePackage(resolving: Resolving, unit: PackageUnit): Package
   const closure = sysroot.close()
   if (closure === undefined || resolving.errors.length > before) return undefined
   const sysrootFeed = closure.filter(besides([toolchain, ...containers.values()]))
+  const unpacked = new Set(sysrootFeed)
   const made = toolchain !== undefined && toolchain.packages.length === 0
   const unpacks = sysrootFeed.length + sysroot.units.length > 0
   const unpacker =
@@ -48,6 +49,7 @@ export function resolvePackage(resolving: Resolving, unit: PackageUnit): Package
     containers,
     sysroot: sysroot.units,
     sysrootFeed,
+    inRoots: closure.filter((record) => !unpacked.has(record)).map(({ name }) => name),
     runtimeDeps,
     config,
     machine,
