@@ -1,12 +1,17 @@
 """Downloads the packages of the requirements into a cache, if they are not there. usage: fetch.py CACHE"""
 
-import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from wheels import LIST, Wanted, fail, name_and_version
+
+
+def has_network():
+    """Whether there is an interface beside the loopback one: without, pip would try again and again."""
+    interfaces = [line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]]
+    return any(interface != "lo" for interface in interfaces)
 
 
 def main(cache):
@@ -16,7 +21,7 @@ def main(cache):
     if wanted.files.exists():
         print(f"{len(wanted.listed)} packages are in the cache")
         return
-    if all(interface == "lo" for _, interface in socket.if_nameindex()):
+    if not has_network():
         fail("not all packages are in the cache, and there is no network; build once without --offline")
     wanted.files.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as temp:
