@@ -57,7 +57,8 @@ export async function runTasks(
   await rm(home, { recursive: true, force: true })
   await mkdir(home)
   await chmod(home, 0o755)
-  for (const folder of [source.folder, folders.destdir, home]) await context.worker.prepareWritable(folder)
+  const writable = [source.folder, folders.destdir, home]
+  await Promise.all(writable.map((folder) => context.worker.prepareWritable(folder)))
   const toolchains = new Set(tasks.map((task) => toolchainOf(node, task)))
   await using caches = await openCacheFolders(context, node, [...toolchains], log)
   const mounts: readonly Mount[] = [
