@@ -15,25 +15,29 @@ export interface SandboxTimes {
   readonly bwrap: number
   readonly user: number
   readonly install: number
+  /** With a way to the network. */
+  readonly network: number
 }
 
-/** What starting a sandbox costs; the four take turns, so that they meet the same machine. */
+/** What starting a sandbox costs; they take turns, so that they meet the same machine. */
 export async function benchSandbox(rounds = 20): Promise<SandboxTimes> {
   const worker = bwrapWorker()
   const out = await mkdtemp(join(tmpdir(), 'yoe-bench-'))
   await worker.prepareWritable(out)
-  const ours = (identity: Run['identity']) => () =>
-    worker.run({
-      root: 'host',
-      argv: ['true'],
-      env: { PATH: '/usr/bin:/bin' },
-      cwd: '/',
-      mounts: [{ source: out, target: '/out', writable: true }],
-      network: false,
-      identity,
-      limits: defaultLimits,
-      output: () => {},
-    })
+  const ours =
+    (identity: Run['identity'], network = false) =>
+    () =>
+      worker.run({
+        root: 'host',
+        argv: ['true'],
+        env: { PATH: '/usr/bin:/bin' },
+        cwd: '/',
+        mounts: [{ source: out, target: '/out', writable: true }],
+        network,
+        identity,
+        limits: defaultLimits,
+        output: () => {},
+      })
   const plain = [
     '--ro-bind',
     '/',
@@ -51,11 +55,12 @@ export async function benchSandbox(rounds = 20): Promise<SandboxTimes> {
     bwrap: () => exec('bwrap', plain),
     user: ours('user'),
     install: ours('install'),
+    network: ours('user', true),
   }
-  const times: Record<keyof typeof work, number[]> = { spawn: [], bwrap: [], user: [], install: [] }
+  const times: Record<keyof typeof work, number[]> = { spawn: [], bwrap: [], user: [], install: [], network: [] }
   try {
     for (let round = 0; round <= rounds; round++)
-      for (const name of ['spawn', 'bwrap', 'user', 'install'] as const) {
+      for (const name of ['spawn', 'bwrap', 'user', 'install', 'network'] as const) {
         const start = performance.now()
         await work[name]()
         if (round > 0) times[name].push(performance.now() - start) // the first round warms
@@ -69,6 +74,7 @@ export async function benchSandbox(rounds = 20): Promise<SandboxTimes> {
     bwrap: median(times.bwrap),
     user: median(times.user),
     install: median(times.install),
+    network: median(times.network),
   }
 }
 
