@@ -277,7 +277,12 @@ function sourceIdentity(source: Source, contentOf: ContentDigests, dev: DevSourc
       return { kind: 'archive', sha256: source.sha256 } // whoever serves it
     case 'git':
       if (source.commit === undefined) throw new TypeError(`${source.url} ${source.ref} is not pinned yet`)
-      return { kind: 'git', commit: source.commit }
+      return {
+        kind: 'git',
+        commit: source.commit,
+        ...(source.submodules === undefined ? {} : { submodules: source.submodules }),
+        ...(source.lfs === undefined ? {} : { lfs: source.lfs }),
+      }
     default:
       return source satisfies never
   }

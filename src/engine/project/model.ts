@@ -28,6 +28,10 @@ export type Source =
       readonly commit?: string
       /** What dev mode follows beside the pin. */
       readonly branch?: string
+      /** `false`: none; paths: only these. Undefined: all, with those in them. */
+      readonly submodules?: false | readonly string[]
+      /** `false`: pointers of Git LFS stay what they are. Undefined: the files come in their place. */
+      readonly lfs?: false
       readonly at: Position
     }
 

@@ -132,7 +132,7 @@ async function tryOne(url: string, request: FetchRequest, download: Download, se
   for (let tries = 1; ; tries++) {
     try {
       if (url.startsWith('file:')) return await download.take(await localAnswer(url), request)
-      const answer = await ask(url, download, session.connections, limits, request.signal, request.headers)
+      const answer = await ask(url, download, session.connections, limits, request)
       session.down.delete(originOf(url))
       return await download.take(answer, request)
     } catch (failure) {

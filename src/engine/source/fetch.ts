@@ -6,7 +6,7 @@ import type { Source } from '../project/model.ts'
 import type { Store } from '../store/store.ts'
 import { DigestMismatch } from './download.ts'
 import type { Fetcher } from './fetcher.ts'
-import { fetchCommit } from './git.ts'
+import { type CommitParts, fetchCommit } from './git.ts'
 
 export interface SourceEnvironment {
   readonly store: Store
@@ -43,7 +43,10 @@ export async function fetchSource(
         const { store, fetcher, offline, report, signal } = environment
         const candidates = fetcher.locate?.(source.url) ?? [source.url]
         const archive = await step(report, `Fetch ${title}`, () =>
-          fetchCommit({ url: source.url, commit, candidates, store, offline, signal }),
+          fetchCommit({
+            ...{ url: source.url, commit, candidates, store, fetcher, offline, report, signal },
+            ...partsOf(source),
+          }),
         )
         return { archive, title }
       }
@@ -80,6 +83,11 @@ function placed(failure: YoeError, source: RemoteSource, { offline }: SourceEnvi
     unit,
     cause,
   })
+}
+
+/** What a declaration says of the parts of a commit. */
+export function partsOf({ submodules, lfs }: Extract<Source, { kind: 'git' }>): CommitParts {
+  return { ...(submodules === undefined ? {} : { submodules }), ...(lfs === undefined ? {} : { lfs }) }
 }
 
 function mend(failure: YoeError, source: RemoteSource): string | undefined {

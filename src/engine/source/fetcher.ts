@@ -20,6 +20,8 @@ export interface FetchRequest {
    * {@link Unauthorized}.
    */
   readonly headers?: Readonly<Record<string, string>>
+  /** Sent to the server, whose answer is what is fetched. */
+  readonly post?: { readonly type: string; readonly body: string }
   /** Names the download in progress and errors: `zlib-1.3.1.tar.xz`. */
   readonly title: string
   readonly report: Reporter

@@ -5,6 +5,7 @@ import { YoeError } from '../errors.ts'
 import { errorCode, makeFolder, writeFailure } from '../store/disk.ts'
 import type { Store } from '../store/store.ts'
 import { GitFailure, git, gitStream, reasonOf, requireAddress } from './git-run.ts'
+import { type Gitlink, parseGitlinks, parseModules } from './submodules.ts'
 import { shownUrl } from './url.ts'
 
 /** A commit, and where it is asked for. */
@@ -80,6 +81,57 @@ export class GitRepository {
     return /^040000 tree ([0-9a-f]{40})\t/.exec(listed)?.[1]
   }
 
+  /** The commits of submodules, and the addresses that `.gitmodules` says for their paths. */
+  async submodules(
+    commit: string,
+  ): Promise<{ readonly links: readonly Gitlink[]; readonly urls: ReadonlyMap<string, string> }> {
+    const links = parseGitlinks(await this.run(['ls-tree', '-r', '-z', '--full-tree', commit]))
+    return { links, urls: links.length === 0 ? new Map() : parseModules(await this.#config(commit, '.gitmodules')) }
+  }
+
+  /**
+   * The paths whose attributes ask Git LFS for their content, and `lfs.url` of the commit's `.lfsconfig`.
+   *
+   * @param temp path of a folder to make and remove
+   */
+  async lfs(commit: string, temp: string): Promise<{ readonly lfs: readonly string[]; readonly configured?: string }> {
+    const said = await this.run([
+      'grep',
+      '-l',
+      '-z',
+      '-e',
+      'filter=lfs',
+      commit,
+      '--',
+      ':(glob)**/.gitattributes',
+    ]).catch(noneOf)
+    if (said === '') return { lfs: [] }
+    // A repository of its own, without attributes above those of the tree.
+    const env = {
+      GIT_OBJECT_DIRECTORY: join(this.folder, 'objects'),
+      GIT_INDEX_FILE: `${temp}/index`,
+      GIT_ATTR_NOSYSTEM: '1',
+    }
+    const run = (args: readonly string[], input = '') =>
+      git(['-c', 'core.attributesFile=/dev/null', ...args], { repository: temp, env, input, signal: this.#signal })
+    try {
+      await git(['init', '--quiet', '--bare', '--template=', temp], { signal: this.#signal })
+      await run(['read-tree', commit])
+      const names = await this.run(['ls-tree', '-r', '-z', '--full-tree', '--name-only', commit])
+      const fields = (await run(['check-attr', '--cached', '-z', '--stdin', 'filter'], names)).split('\0')
+      const lfs = fields.filter((_, index) => index % 3 === 0 && fields[index + 2] === 'lfs')
+      const url = /^lfs\.url\n(.+)$/m.exec((await this.#config(commit, '.lfsconfig')).replaceAll('\0', '\n'))?.[1]
+      return { lfs, ...(url === undefined ? {} : { configured: url }) }
+    } finally {
+      await rm(temp, { recursive: true, force: true })
+    }
+  }
+
+  /** What a file of the commit in git's own format says; '' when there is none. */
+  #config(commit: string, path: string): Promise<string> {
+    return this.run(['config', '--no-includes', '-z', `--blob=${commit}:${path}`, '--list']).catch(noneOf)
+  }
+
   /** Fetches one commit without its history, or everything where a server gives no single commits away. */
   async fetch({ url, candidates, commit, offline }: Wanted): Promise<void> {
     if (offline && !url.startsWith('file:')) {
@@ -122,6 +174,12 @@ export class GitRepository {
       throw failure
     }
   }
+}
+
+/** git ends with an error where it finds nothing. */
+function noneOf(failure: unknown): string {
+  if (failure instanceof GitFailure) return ''
+  throw failure
 }
 
 /** Locks that git left when it was killed would stop every later run. */

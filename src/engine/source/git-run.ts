@@ -11,6 +11,8 @@ export interface GitRun {
   readonly repository?: string
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>
+  /** For its standard input, which is empty otherwise. */
+  readonly input?: string
   readonly signal?: AbortSignal | undefined
 }
 
@@ -53,13 +55,16 @@ function environment(extra: Readonly<Record<string, string>> | undefined): Recor
  * @throws {YoeError} CANCELLED; TOOL_MISSING without git
  */
 export async function* gitStream(args: readonly string[], run: GitRun): AsyncGenerator<Uint8Array> {
-  const { repository, env, signal } = run
+  const { repository, env, input, signal } = run
   const where = repository === undefined ? [] : [`--git-dir=${repository}`]
   const child = spawn('git', [...settings, ...where, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: environment(env),
     ...(signal === undefined ? {} : { signal }),
   })
+  // It may end without having read all.
+  child.stdin.on('error', () => {})
+  child.stdin.end(input ?? '')
   let said = ''
   child.stderr.on('data', (chunk) => {
     if (said.length < 10_000) said += chunk
@@ -99,6 +104,11 @@ export function reasonOf(failure: unknown, address: string): string {
   const told =
     lines.find((line) => line.startsWith('fatal:') || line.startsWith('error:')) ?? lines.at(-1) ?? 'git failed'
   return told.replaceAll(address, shownUrl(address)).replace(/:\/\/[^/@\s]*@/g, '://***@')
+}
+
+/** Whether an address is of this scheme, however it is written. */
+export function isUrlOf(url: string, scheme: string): boolean {
+  return url.toLowerCase().startsWith(`${scheme}:`)
 }
 
 /** Only addresses that git can't take for an option, a local program or a helper of its own. @throws {YoeError} BAD_FIELD */

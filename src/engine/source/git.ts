@@ -1,17 +1,67 @@
 import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { YoeError } from '../errors.ts'
+import { type Reporter, step } from '../events.ts'
+import { makeFolder, writeFailure } from '../store/disk.ts'
+import { replaceFile } from '../store/replace-file.ts'
 import type { Store } from '../store/store.ts'
-import type { Wanted } from './git-repository.ts'
-import { withCommit } from './git-repository.ts'
+import type { Fetcher } from './fetcher.ts'
+import { type Wanted, withCommit } from './git-repository.ts'
+import { joinTars, pointersIn, type TarPart } from './join-tars.ts'
+import { fetchLfs } from './lfs.ts'
+import { type Gitlink, submoduleUrl } from './submodules.ts'
 
-export interface GitInput extends Wanted {
+/** What of a commit besides its own files is wanted. */
+export interface CommitParts {
+  /** `false`: none; paths: only these of the repository itself, with all that are in them. Default: all. */
+  readonly submodules?: false | readonly string[]
+  /** Files instead of pointers of Git LFS. Default: yes. */
+  readonly lfs?: false
+}
+
+export interface GitInput extends Wanted, CommitParts {
   readonly store: Store
+  /** For the files of Git LFS, and for where submodules are really asked for. */
+  readonly fetcher: Fetcher
+  readonly report: Reporter
+}
+
+/** Repositories in each other, and in all: more is no project. */
+const deepest = 16
+const most = 1000
+
+/** Where the commits of an address are kept, and what locks them. */
+export function repositoryOf(
+  store: Pick<Store, 'root'>,
+  url: string,
+): { readonly folder: string; readonly lock: string } {
+  const id = createHash('sha256').update(url).digest('hex').slice(0, 40)
+  return { folder: join(store.root, 'git', `${id}.git`), lock: `git-${id}` }
+}
+
+/** The file that remembers which object the tree of a commit is. */
+export function treePath(root: string, commit: string, { submodules, lfs }: CommitParts): string {
+  const parts = JSON.stringify([submodules, lfs])
+  const suffix =
+    submodules === undefined && lfs === undefined
+      ? ''
+      : `-${createHash('sha256').update(parts).digest('hex').slice(0, 16)}`
+  return join(root, 'git', 'trees', `${commit}${suffix}`)
+}
+
+/** The object that holds the tree of a commit, if one is remembered. */
+export async function knownTree(root: string, commit: string, parts: CommitParts): Promise<string | undefined> {
+  const text = await readFile(treePath(root, commit, parts), 'utf8').catch(() => '')
+  return /^[0-9a-f]{64}$/.test(text) ? text : undefined
 }
 
 /**
- * The tree of a commit as a tar in the store: exactly the committed bytes, whatever attributes and filters say. Commits
- * are kept in a bare repository under `$YOE_CACHE/git`, one for each address.
+ * The tree of a commit as a tar in the store: exactly the committed bytes, whatever attributes and filters say, with those
+ * of its submodules and with files of Git LFS. Commits are kept in a bare repository under `$YOE_CACHE/git`, one for each
+ * address.
  *
  * @returns the tar's path; files lie at its top
  * @throws {YoeError} BAD_FIELD for what is no address or commit, FETCH_FAILED with each address and git's reason
@@ -111,39 +161,19 @@ function nowhere({ path }: Gitlink, { url }: GitInput): YoeError {
       hint: 'submodules = False leaves submodules out; a list of paths takes only these',
     },
   )
-  /** For the files of Git LFS, and for where submodules are really asked for. */
-  readonly fetcher: Fetcher
-  readonly report: Reporter
 }
 
-/** Repositories in each other, and in all: more is no project. */
-const deepest = 16
-const most = 1000
-
-/** Where the commits of an address are kept, and what locks them. */
-export function repositoryOf(
-  store: Pick<Store, 'root'>,
-  url: string,
-): { readonly folder: string; readonly lock: string } {
-  const id = createHash('sha256').update(url).digest('hex').slice(0, 40)
-  return { folder: join(store.root, 'git', `${id}.git`), lock: `git-${id}` }
-}
-
-/** The file that remembers which object the tree of a commit is. */
-export function treePath(root: string, commit: string, { submodules, lfs }: CommitParts): string {
-  const parts = JSON.stringify([submodules, lfs])
-  const suffix =
-    submodules === undefined && lfs === undefined
-      ? ''
-      : `-${createHash('sha256').update(parts).digest('hex').slice(0, 16)}`
-  return join(root, 'git', 'trees', `${commit}${suffix}`)
-}
-
-/** The object that holds the tree of a commit, if one is remembered. */
-export async function knownTree(root: string, commit: string, parts: CommitParts): Promise<string | undefined> {
-  const text = await readFile(treePath(root, commit, parts), 'utf8').catch(() => '')
-  return /^[0-9a-f]{64}$/.test(text) ? text : undefined
-  const path = await store.objects.path(sha256)
-  if (path === undefined) throw new YoeError('STORE_DAMAGED', `${store.root} lost what was just put into it`)
-  return path
+/** The object that holds all parts. */
+async function treeOf(parts: readonly Part[], input: GitInput): Promise<string> {
+  const { store, commit } = input
+  const [first, ...others] = parts
+  if (first !== undefined && others.length === 0 && first.lfs.size === 0)
+    return (await store.objects.adopt(first.path)).sha256
+  for (const part of parts) await fetchLfs(await pointersIn([part], commit), { ...input, ...part })
+  const contentOf = async (oid: string): Promise<string> => {
+    const path = await store.objects.path(oid)
+    if (path === undefined) throw new YoeError('STORE_DAMAGED', `${store.root} lost what was just put into it`)
+    return path
+  }
+  return (await store.objects.put(joinTars(parts, commit, contentOf))).sha256
 }

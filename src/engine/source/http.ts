@@ -1,7 +1,7 @@
 import { type ClientRequest, type IncomingMessage, Agent as PlainAgent } from 'node:http'
 import { Agent as SecureAgent } from 'node:https'
 import { receive } from './body.ts'
-import { Unauthorized } from './fetcher.ts'
+import { type FetchRequest, Unauthorized } from './fetcher.ts'
 import type { FetchLimits } from './limits.ts'
 import { seconds, Trouble } from './trouble.ts'
 import { redirectTarget, shownUrl } from './url.ts'
@@ -28,13 +28,13 @@ export class Connections {
   readonly #plain = new PlainAgent({ keepAlive: true, proxyEnv: process.env })
   readonly #secure = new SecureAgent({ keepAlive: true, proxyEnv: process.env })
 
-  async request(url: URL, headers: Record<string, string>): Promise<ClientRequest> {
+  async request(url: URL, method: string, headers: Record<string, string>): Promise<ClientRequest> {
     if (url.protocol === 'http:') {
       const { request } = await import('node:http')
-      return request(url, { agent: this.#plain, headers })
+      return request(url, { agent: this.#plain, method, headers })
     }
     const { request } = await import('node:https')
-    return request(url, { agent: this.#secure, headers })
+    return request(url, { agent: this.#secure, method, headers })
   }
 }
 
@@ -47,7 +47,7 @@ export interface Resume {
 /**
  * Asks for `address`, following redirects.
  *
- * @param own headers for that server alone; with them, being asked who we are is {@link Unauthorized}
+ * @param how headers are for that server alone; with them, being asked who we are is {@link Unauthorized}
  * @throws {Trouble} when there is no usable answer; what `signal` was aborted with
  */
 export async function ask(
@@ -55,26 +55,29 @@ export async function ask(
   resume: Resume,
   connections: Connections,
   limits: FetchLimits,
-  signal: AbortSignal | undefined,
-  own?: Readonly<Record<string, string>>,
+  how: Pick<FetchRequest, 'headers' | 'post' | 'signal'>,
 ): Promise<Answer> {
+  const { headers: own, post, signal } = how
   if (!URL.canParse(address)) throw new Trouble('is no address', false)
   let url = new URL(address)
   const { origin } = url
   for (let hops = 0; ; hops++) {
     if (url.protocol !== 'http:' && url.protocol !== 'https:')
       throw new Trouble(`${url.protocol} is not supported`, false)
-    const headers = { ...headersFor(resume), ...(url.origin === origin ? own : {}) }
-    const request = await connections.request(url, headers)
-    const response = await answered(request, limits, signal)
+    const type: Record<string, string> = post === undefined ? {} : { 'content-type': post.type }
+    const headers = { ...headersFor(resume), ...type, ...(url.origin === origin ? own : {}) }
+    const request = await connections.request(url, post === undefined ? 'GET' : 'POST', headers)
+    const response = await answered(request, limits, signal, post?.body)
     const status = response.statusCode ?? 0
-    const challenge = response.headers['www-authenticate']
+    const challenge = response.headers['www-authenticate'] ?? response.headers['lfs-authenticate']?.toString()
     if (status === 401 && own !== undefined && url.origin === origin && challenge !== undefined) {
       response.destroy()
       throw new Unauthorized(shownUrl(url.href), challenge)
     }
     if (![301, 302, 303, 307, 308].includes(status)) return usable(response, url, resume, limits, signal)
     response.destroy()
+    // What was sent is not left out on the way.
+    if (post !== undefined && status < 307) throw new Trouble(`redirects what it was sent (HTTP ${status})`, false)
     if (hops >= limits.redirects) throw new Trouble(`redirects more than ${limits.redirects} times`, false)
     const target = redirectTarget(url, response.headers.location)
     if (!target.ok) throw new Trouble(target.reason, false)
@@ -93,6 +96,7 @@ function answered(
   request: ClientRequest,
   limits: FetchLimits,
   signal: AbortSignal | undefined,
+  body = '',
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const late = (reason: string) => () =>
@@ -121,7 +125,7 @@ function answered(
     })
     if (signal?.aborted === true) aborted()
     else signal?.addEventListener('abort', aborted, { once: true })
-    request.end()
+    request.end(body)
   })
 }
 
