@@ -21,6 +21,7 @@ import { lookIntoInstalled } from './installed.ts'
 import { scriptDepends } from './maintainer-scripts.ts'
 import { withoutEpoch } from './names.ts'
 import { bareRecord, dependenciesOf, replacesOf } from './pack-relations.ts'
+import { pythonDepends } from './python-depends.ts'
 import { findServices } from './services.ts'
 import { checkCycles } from './subpackage-cycles.ts'
 
@@ -111,7 +112,7 @@ async function partsOf(input: PackInput, whole: ScannedTree): Promise<readonly P
     const siblings = [...names].flatMap((each) => records.get(each) ?? [])
     const paths = new Set(entries.flatMap(({ kind, path }) => (kind === 'file' ? [`/${path.toString('utf8')}`] : [])))
     return {
-      record: { ...bare, depends: dependenciesOf(bare, siblings, facts, scriptDepends(tree, own)) },
+      record: { ...bare, depends: dependenciesOf(bare, siblings, facts, [...scriptDepends(tree, own), ...pythonDepends(tree)]) },
       tree,
       description: describe(unit, suffix),
       replaces: replacesOf(input, [...records.keys()], bare),
