@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { dockerClient, dockerWorker } from '#engine/build/docker.ts'
-import { RootImages, removeRootImages } from '#engine/build/docker-images.ts'
+import { hostFolders, RootImages, removeRootImages } from '#engine/build/docker-images.ts'
 import { isGone, ownerLabel, removeOrphans, thisOwner } from '#engine/build/docker-orphans.ts'
 import { defaultLimits } from '#engine/build/worker.ts'
 import { dockerDaemon } from '../../support/docker-daemon.ts'
@@ -47,7 +47,7 @@ test('under a Docker daemon', { timeout: 400_000 }, async (t) => {
   t.after(() => removeRootImages(docker).catch(() => 0))
 
   await t.test('runs are what they are under bubblewrap: the same tests, the same probe', async () => {
-    const files = ['sandbox.test.ts', 'bwrap.test.ts'].map((name) => join(import.meta.dirname, name))
+    const files = ['sandbox.test.ts', 'bwrap.test.ts', 'egress.test.ts'].map((name) => join(import.meta.dirname, name))
     const child = spawn(process.execPath, ['--test', '--test-reporter=tap', ...files], {
       stdio: ['ignore', 'pipe', 'pipe'],
       // NODE_TEST_CONTEXT, among others, has to stay here.
@@ -62,7 +62,7 @@ test('under a Docker daemon', { timeout: 400_000 }, async (t) => {
     await once(child, 'close')
     const count = (what: string): number => Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(said)?.[1] ?? -1)
     assert.equal(child.exitCode, 0, said)
-    assert.ok(count('pass') >= 29, said)
+    assert.ok(count('pass') >= 38, said)
     assert.equal(count('skipped'), 0, said)
     t.diagnostic([...said.matchAll(/^# (\d+ checks)$/gm)].map(([, checks]) => checks).join(', '))
   })
@@ -121,6 +121,49 @@ test('under a Docker daemon', { timeout: 400_000 }, async (t) => {
     const left = await docker.listContainers({ all: true, filters: JSON.stringify({ label: ['io.yoe=run'] }) })
     assert.deepEqual(left.flatMap(({ Names }) => Names).toSorted(), ['/elsewhere', '/mine'])
     for (const { Id } of left) await docker.getContainer(Id).remove({ force: true })
+  })
+
+  await t.test('the same probe in a container by hand finds leaks', async (t) => {
+    const dir = await folder(t)
+    await copyFile(join(import.meta.dirname, 'probe.pl'), join(dir, 'probe.pl'))
+    const container = await docker.createContainer({
+      Image: await new RootImages(docker, join(dir, 'records')).hostId(),
+      Cmd: ['perl', '/probe/probe.pl'],
+      Env: ['PROBE_IDENTITY=user', 'PROBE_READONLY=/probe', 'PROBE_WRITABLE=/tmp'],
+      HostConfig: {
+        Binds: [...(await hostFolders()).map((path) => `${path}:${path}:ro`), `${dir}:/probe`],
+        NetworkMode: 'host',
+      },
+    })
+    t.after(() => container.remove({ force: true }))
+    const stream = await container.attach({ stream: true, stdout: true, stderr: true })
+    let said = ''
+    stream.on('data', (chunk: Buffer) => {
+      said += chunk.toString('latin1')
+    })
+    await container.start()
+    await container.wait()
+    const leaks = [...said.matchAll(/LEAK ([^:\n]+)/g)].map(([, name]) => name)
+    t.diagnostic(`${leaks.length} leaks`)
+    for (const expected of [
+      'F1 password hashes',
+      'F1 write /',
+      'F3 interfaces',
+      'F8 device node',
+      'F8 chown to another',
+      'capabilities',
+    ])
+      assert.ok(leaks.includes(expected), `${expected} is not found in ${leaks.join(', ')}`)
+  })
+
+  await t.test('a daemon that is not there is told of, with what starts it', async (t) => {
+    const dir = await folder(t)
+    const absent = dockerWorker({ socketPath: join(dir, 'nothing'), records: dir })
+    assert.deepEqual(await absent.probe(), {
+      ok: false,
+      reason: 'no Docker daemon answers',
+      hint: 'sudo systemctl start docker',
+    })
   })
 
   await t.test('images of roots are told from others, and removed at once', async () => {
