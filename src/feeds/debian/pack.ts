@@ -112,7 +112,10 @@ async function partsOf(input: PackInput, whole: ScannedTree): Promise<readonly P
     const siblings = [...names].flatMap((each) => records.get(each) ?? [])
     const paths = new Set(entries.flatMap(({ kind, path }) => (kind === 'file' ? [`/${path.toString('utf8')}`] : [])))
     return {
-      record: { ...bare, depends: dependenciesOf(bare, siblings, facts, [...scriptDepends(tree, own), ...pythonDepends(tree)]) },
+      record: {
+        ...bare,
+        depends: dependenciesOf(bare, siblings, facts, [...scriptDepends(tree, own), ...pythonDepends(tree)]),
+      },
       tree,
       description: describe(unit, suffix),
       replaces: replacesOf(input, [...records.keys()], bare),
