@@ -12,6 +12,8 @@ import { prepareSource } from './source-step.ts'
 import type { BuiltPackages } from './sysroot.ts'
 import { fillSysroot } from './sysroot.ts'
 import { removeTree } from './tree.ts'
+import type { PackageFile } from './trees.ts'
+import { packageLibraries } from './trees.ts'
 import type { UnitLog } from './unit-log.ts'
 
 /**
@@ -50,7 +52,7 @@ export async function buildPackage(
   }
   const roots = toolchain === undefined ? [] : await Promise.all(rootsOf(node).map(rootOf))
   const packages = sysrootPackages.map((file) => file.path)
-  const libraries = await librariesOf(context, new Set(node.inRoots), roots, packages)
+  const libraries = await librariesOf(context, new Set(node.inRoots), roots, sysrootPackages)
   log.note('package')
   return context.format.pack({
     unit: node.unit,
@@ -78,19 +80,19 @@ export async function buildPackage(
  * left out of the sysroot for being there.
  */
 async function librariesOf(
-  { format }: BuildContext,
+  context: BuildContext,
   declared: ReadonlySet<string>,
   roots: readonly string[],
-  packages: readonly string[],
+  packages: readonly PackageFile[],
 ): Promise<ReadonlyMap<string, LibraryOwner>> {
   const libraries = new Map<string, LibraryOwner>()
   for (const root of roots) {
-    for (const [soname, owner] of await format.libraries(root)) {
+    for (const [soname, owner] of await context.format.libraries(root)) {
       libraries.set(soname, declared.has(owner.name) ? owner : { ...owner, undeclared: true })
     }
   }
   for (const file of packages) {
-    for (const [soname, owner] of await format.libraries(file)) libraries.set(soname, owner)
+    for (const [soname, owner] of await packageLibraries(context, file)) libraries.set(soname, owner)
   }
   return libraries
 }

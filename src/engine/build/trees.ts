@@ -12,9 +12,10 @@ import {
   symlinkSync,
   utimesSync,
 } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { YoeError } from '../errors.ts'
+import type { PackageFormat } from '../formats.ts'
 import { shown } from '../shown.ts'
 import { errorCode, requireSpace, syncFileSystem, writeFailure } from '../store/disk.ts'
 import type { BuildContext } from './context.ts'
@@ -34,9 +35,17 @@ export interface PackageFile {
 /** The content of a package, unpacked once for all who need it; only to be read. */
 export interface PackageTree {
   readonly name: string
-  /** Absolute: `$YOE_CACHE/trees/<sha256>`. */
+  /** Absolute: `$YOE_CACHE/unpacked/<sha256>/tree`. */
   readonly folder: string
 }
+
+type Libraries = Awaited<ReturnType<PackageFormat['libraries']>>
+
+const places = (home: string, sha256: string) => ({
+  folder: join(home, sha256),
+  tree: join(home, sha256, 'tree'),
+  libraries: join(home, sha256, 'libraries.json'),
+})
 
 /** Measured: what packages hold is up to five times what they weigh. */
 const growth = 5
@@ -54,9 +63,9 @@ export async function packageTrees(
   log: UnitLog,
 ): Promise<readonly PackageTree[]> {
   const { store, format, worker, signal } = context
-  const home = join(store.root, 'trees')
-  const trees = packages.map(({ name, sha256 }) => ({ name, folder: join(home, sha256) }))
-  const missing = packages.filter(({ sha256 }) => !existsSync(join(home, sha256)))
+  const home = join(store.root, 'unpacked')
+  const trees = packages.map(({ name, sha256 }) => ({ name, folder: places(home, sha256).tree }))
+  const missing = packages.filter(({ sha256 }) => !existsSync(places(home, sha256).folder))
   if (missing.length === 0) return trees
   const temp = store.temp()
   try {
@@ -73,12 +82,19 @@ export async function packageTrees(
     })
     // Whatever its modes: linking it needs to list it, and so does removing it.
     await worker.prepareReadable(temp)
+    for (const [index, { path, sha256 }] of missing.entries()) {
+      const made = places(temp, sha256)
+      await mkdir(made.folder)
+      await rename(join(temp, String(index)), made.tree)
+      await writeFile(made.libraries, JSON.stringify([...(await format.libraries(path))]))
+    }
     // What has its final name is trusted, also after a power cut.
     await syncFileSystem(temp)
-    for (const [index, { sha256 }] of missing.entries()) {
-      await rename(join(temp, String(index)), join(home, sha256)).catch((failure: unknown) => {
+    for (const { sha256 } of missing) {
+      const { folder } = places(home, sha256)
+      await rename(places(temp, sha256).folder, folder).catch((failure: unknown) => {
         // Another process was faster: its tree is as good.
-        if (!existsSync(join(home, sha256))) throw failure
+        if (!existsSync(folder)) throw failure
       })
     }
   } catch (failure) {
@@ -87,6 +103,13 @@ export async function packageTrees(
     await rm(temp, { recursive: true, force: true })
   }
   return trees
+}
+
+/** The shared libraries that a package brings, as its format tells them; its tree must be there. */
+export async function packageLibraries({ store }: BuildContext, { sha256 }: PackageFile): Promise<Libraries> {
+  const text = await readFile(places(join(store.root, 'unpacked'), sha256).libraries, 'utf8')
+  const libraries: [string, { name: string; version: string }][] = JSON.parse(text)
+  return new Map(libraries)
 }
 
 /**

@@ -181,8 +181,8 @@ export class Store {
       if (!live.has(sha256)) freed += await this.objects.remove(sha256)
     }
     // What was unpacked from objects goes with them.
-    for (const sha256 of await readdir(join(this.root, 'trees')).catch(() => [])) {
-      if (!live.has(sha256)) await rm(join(this.root, 'trees', sha256), { recursive: true, force: true })
+    for (const sha256 of await readdir(join(this.root, 'unpacked')).catch(() => [])) {
+      if (!live.has(sha256)) await rm(join(this.root, 'unpacked', sha256), { recursive: true, force: true })
     }
     await rm(join(this.root, 'damaged'), { recursive: true, force: true })
     return freed
