@@ -106,7 +106,7 @@ describe('what changes after it was listed is not packed', () => {
       const entry = tree.entries.find((each) => each.kind === 'file')
       assert.ok(entry !== undefined)
       await change(dest)
-      await assert.rejects(tree.open(entry))
+      assert.throws(() => tree.open(entry))
     })
   }
 
@@ -120,8 +120,8 @@ describe('what changes after it was listed is not packed', () => {
     assert.ok(entry !== undefined)
     await rename(dest, `${dest}.old`)
     await symlink('/etc', dest)
-    const file = await tree.open(entry)
-    assert.equal(await file.readFile('utf8'), 'same')
-    await file.close()
+    using file = tree.open(entry)
+    const text = Buffer.alloc(10)
+    assert.equal(text.toString('utf8', 0, file.read(text, 0)), 'same')
   })
 })

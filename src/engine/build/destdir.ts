@@ -1,5 +1,15 @@
-import { type BigIntStats, constants } from 'node:fs'
-import { type FileHandle, lstat, open, readdir, readlink } from 'node:fs/promises'
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import type { Permission } from '../project/model.ts'
 import type { ReadAt } from '../qa/elf.ts'
 import { shown } from '../shown.ts'
@@ -36,12 +46,23 @@ export interface ScannedTree {
   readonly entries: readonly DestEntry[]
   readonly problems: readonly Problem[]
   /** Opens a scanned file's content. @throws {Error} when it is no longer the file that was scanned */
-  open(entry: DestEntry): Promise<FileHandle>
-  close(): Promise<void>
+  open(entry: DestEntry): TreeFile
+  close(): void
+}
+
+/**
+ * An open file of a tree. Reading does not go through promises: trees have tens of thousands of small files, whose
+ * content is in memory since a task has just written it.
+ */
+export interface TreeFile extends Disposable {
+  /** Fills `buffer` from `position` on; fewer bytes only at the end of the file. */
+  read(buffer: Buffer, position: number): number
 }
 
 /** faults.md, Limits. */
 const limits = { entries: 1_000_000, depth: 64 } as const
+/** Entries after which others get their turn. */
+const breath = 1000
 const noFollow = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
@@ -64,6 +85,7 @@ export async function scanDestdir(
     problems.push({ message: `${shown(Buffer.concat([Buffer.from('/'), path]))} ${what}`, hint })
   }
 
+  const own = BigInt(process.geteuid?.() ?? -1)
   const declared = new Map(Object.entries(permissions))
   /** What is the same of files and folders; a folder inherits setgid from where the build happens to run. */
   const factsOf = (
@@ -83,9 +105,9 @@ export async function scanDestdir(
     }
   }
 
-  const opened = async (path: Buffer, real: Buffer, flag: number): Promise<FileHandle | undefined> => {
+  const opened = (path: Buffer, real: Buffer, flag: number): number | undefined => {
     try {
-      return await open(real, noFollow | flag)
+      return openSync(real, noFollow | flag)
     } catch (failure) {
       if (errorCode(failure) !== 'EACCES') throw failure
       refuse(path, 'may not be read', `let its owner read it: chmod u+rX "$DESTDIR/${shown(path)}"`)
@@ -93,24 +115,22 @@ export async function scanDestdir(
     }
   }
 
-  const visit = async (parent: FileHandle, folder: Buffer, name: Buffer, depth: number): Promise<void> => {
-    const path = folder.length === 0 ? name : Buffer.concat([folder, Buffer.from('/'), name])
-    if (entries.length > limits.entries) return
+  /** @returns the folder to enter, opened, when it is one */
+  const visit = (parent: number, path: Buffer, name: Buffer, depth: number): number | undefined => {
+    if (entries.length > limits.entries) return undefined
     if (name.some((byte) => byte < 0x20 || byte === 0x7f)) {
       refuse(path, 'has control characters in its name', 'rename it in the task that installs it')
-      return
+      return undefined
     }
     const real = child(parent, name)
-    const stat = await lstat(real, { bigint: true })
+    const stat = lstatSync(real, { bigint: true })
     const identity = identityOf(stat)
     if (stat.isDirectory()) {
       entries.push({ kind: 'directory', path, ...factsOf(path, stat, true), size: 0 })
-      if (depth === limits.depth)
-        return refuse(path, `is more than ${limits.depth} folders deep`, 'install less deeply')
-      const inside = await opened(path, real, constants.O_DIRECTORY)
-      if (inside !== undefined) await enter(inside, path, depth)
+      if (depth < limits.depth) return opened(path, real, constants.O_DIRECTORY)
+      refuse(path, `is more than ${limits.depth} folders deep`, 'install less deeply')
     } else if (stat.isSymbolicLink()) {
-      const target = await readlink(real, { encoding: 'buffer' })
+      const target = readlinkSync(real, { encoding: 'buffer' })
       if (target.some((byte) => byte < 0x20 || byte === 0x7f)) {
         refuse(path, 'points to a name with control characters', 'link to another name')
       }
@@ -120,11 +140,13 @@ export async function scanDestdir(
       if (first !== undefined) {
         declared.delete(`/${path.toString('utf8')}`)
         entries.push({ kind: 'hardlink', path, mode: first.mode, size: 0, target: first.path })
-        return
+        return undefined
       }
       const entry: DestEntry = { kind: 'file', path, ...factsOf(path, stat, false), size: Number(stat.size) }
-      // Opened once to see that it can be: what is wrong is told together.
-      await (await opened(path, real, 0))?.close()
+      // Opened to see that it can be, where modes don't tell: what is wrong is told together.
+      const mayRead = stat.uid === own && (stat.mode & 0o400n) !== 0n
+      const readable = mayRead ? undefined : opened(path, real, 0)
+      if (readable !== undefined) closeSync(readable)
       entries.push(entry)
       identities.set(entry, identity)
       if (stat.nlink > 1n) firstOfInode.set(identity, entry)
@@ -132,35 +154,45 @@ export async function scanDestdir(
       const what = stat.isFIFO() ? 'a named pipe' : stat.isSocket() ? 'a socket' : 'a device node'
       refuse(path, `is ${what}`, 'packages hold files, folders and links; make it when the service starts (tmpfiles.d)')
     }
+    return undefined
   }
 
-  const enter = async (folder: FileHandle, path: Buffer, depth: number): Promise<void> => {
+  let seen = 0
+  const enter = async (folder: number, path: Buffer, depth: number): Promise<void> => {
     try {
-      const names = await readdir(Buffer.from(`/proc/self/fd/${folder.fd}`), { encoding: 'buffer' })
-      for (const name of names.sort(Buffer.compare)) await visit(folder, path, name, depth + 1)
+      const names = readdirSync(Buffer.from(`/proc/self/fd/${folder}`), { encoding: 'buffer' })
+      for (const name of names.sort(Buffer.compare)) {
+        const whole = path.length === 0 ? name : Buffer.concat([path, Buffer.from('/'), name])
+        const inside = visit(folder, whole, name, depth + 1)
+        if (inside !== undefined) await enter(inside, whole, depth + 1)
+        if (++seen % breath === 0) await setImmediate()
+      }
     } finally {
-      await folder.close()
+      closeSync(folder)
     }
   }
 
-  let top: FileHandle
+  let top: number
   try {
-    top = await open(root, noFollow | constants.O_DIRECTORY)
+    top = openSync(root, noFollow | constants.O_DIRECTORY)
   } catch (failure) {
     if (errorCode(failure) !== 'ENOTDIR' && errorCode(failure) !== 'ELOOP') throw failure
     const problem = {
       message: 'the destdir was replaced by something that is no folder',
       hint: 'install into $DESTDIR; leave $DESTDIR itself alone',
     }
-    return { entries, problems: [problem], open: () => Promise.reject(failure), close: async () => {} }
+    const nothing = (): never => {
+      throw failure
+    }
+    return { entries, problems: [problem], open: nothing, close: () => {} }
   }
   let owner: BigIntStats
   try {
-    owner = await top.stat({ bigint: true })
+    owner = fstatSync(top, { bigint: true })
     entries.push({ kind: 'directory', path: Buffer.alloc(0), mode: 0o755, size: 0 })
-    await enter(await open(`/proc/self/fd/${top.fd}`, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.alloc(0), 0)
+    await enter(openSync(`/proc/self/fd/${top}`, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.alloc(0), 0)
   } catch (failure) {
-    await top.close()
+    closeSync(top)
     throw failure
   }
   if (entries.length > limits.entries) {
@@ -179,14 +211,13 @@ export async function scanDestdir(
   return {
     entries,
     problems,
-    open: async (entry) => {
-      const file = await open(child(top, entry.path), noFollow)
-      const now = identityOf(await file.stat({ bigint: true }))
-      if (now === identities.get(entry)) return file
-      await file.close()
+    open: (entry) => {
+      const file = openSync(child(top, entry.path), noFollow)
+      if (identityOf(fstatSync(file, { bigint: true })) === identities.get(entry)) return treeFile(file)
+      closeSync(file)
       throw new Error(`/${shown(entry.path)} changed while it was being packed`)
     },
-    close: () => top.close(),
+    close: () => closeSync(top),
   }
 }
 
@@ -211,24 +242,35 @@ export function subtree(tree: ScannedTree, entries: readonly DestEntry[]): Scann
     origins.set(file, origin)
     return file
   })
-  return { ...tree, entries: own, open: (entry) => tree.open(origins.get(entry) ?? entry), close: async () => {} }
+  return { ...tree, entries: own, open: (entry) => tree.open(origins.get(entry) ?? entry), close: () => {} }
 }
 
 const nameOf = (path: Buffer): string => path.toString('latin1')
 
+const treeFile = (file: number): TreeFile => ({
+  read: (buffer, position) => {
+    let filled = 0
+    while (filled < buffer.length) {
+      const count = readSync(file, buffer, filled, buffer.length - filled, position + filled)
+      if (count === 0) break
+      filled += count
+    }
+    return filled
+  },
+  [Symbol.dispose]: () => closeSync(file),
+})
+
 /** Bounded reads of an open file, for parsers that jump about in it. */
-export function readerOf(file: FileHandle, size: number): ReadAt {
+export function readerOf(file: TreeFile, size: number): ReadAt {
   return async (offset, length) => {
     if (!Number.isSafeInteger(offset) || offset < 0 || offset >= size) return Buffer.alloc(0)
     const buffer = Buffer.alloc(Math.max(0, Math.min(length, size - offset)))
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, offset)
-    return buffer.subarray(0, bytesRead)
+    return buffer.subarray(0, file.read(buffer, offset))
   }
 }
 
 /** What openat(2) would say: a name inside an open folder. */
-const child = (folder: FileHandle, name: Buffer): Buffer =>
-  Buffer.concat([Buffer.from(`/proc/self/fd/${folder.fd}/`), name])
+const child = (folder: number, name: Buffer): Buffer => Buffer.concat([Buffer.from(`/proc/self/fd/${folder}/`), name])
 
 const identityOf = (stat: { dev: bigint; ino: bigint; size: bigint; ctimeNs: bigint }): string =>
   `${stat.dev}:${stat.ino}:${stat.size}:${stat.ctimeNs}`

@@ -1,4 +1,3 @@
-import { checkContent } from './content.ts'
 import { checkLinks, type Look, lookBelow, lookInto } from './dangling.ts'
 import { checkPrograms } from './elf-checks.ts'
 import type { Finding } from './finding.ts'
@@ -8,7 +7,7 @@ import { checkTree } from './tree-checks.ts'
 
 /** What differs between package formats, for the checks. */
 export interface FormatChecks {
-  /** Findings that only the format can make. */
+  /** What was found before: in files, and by the format. */
   readonly findings: readonly Finding[]
   /** Names of the unit's own packages that each of them needs, in the order of the parts. */
   readonly siblings: readonly ReadonlySet<string>[]
@@ -35,12 +34,5 @@ export async function checkPackages(
     const own = tree.entries.filter(({ kind }) => kind === 'symlink')
     links.push(...(await checkLinks(own, [...needed, ...beside])))
   }
-  return [
-    ...checkPrograms(checked),
-    ...checkTree(checked),
-    ...(await checkContent(checked)),
-    ...links,
-    ...(await checkLicense(checked)),
-    ...findings,
-  ]
+  return [...checkPrograms(checked), ...checkTree(checked), ...links, ...(await checkLicense(checked)), ...findings]
 }

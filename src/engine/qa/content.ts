@@ -1,8 +1,8 @@
-import type { DestEntry, ScannedTree } from '../build/destdir.ts'
+import type { DestEntry, TreeFile } from '../build/destdir.ts'
 import { inside } from '../build/environment.ts'
 import { shown } from '../shown.ts'
 import type { Finding } from './finding.ts'
-import type { CheckedUnit, PackagePart } from './package-parts.ts'
+import type { Surroundings } from './package-parts.ts'
 
 /** Files are read in pieces of this size, of which two share a part; so all that is looked for is seen with its neighbours. */
 const piece = 1 << 20
@@ -19,67 +19,62 @@ interface Piece {
 const buildFolder = Buffer.from('/build/')
 const buildNames = [...Object.values(inside).map((path) => path.slice('/build/'.length))]
 
-/** One pass over the bytes of every file: what names the build or its machine, and what tells the time. */
-export async function checkContent(checked: CheckedUnit): Promise<readonly Finding[]> {
-  const findings: Finding[] = []
-  const traces = checked.around.traces.map((trace) => Buffer.from(trace))
-  const dates = datesOf(checked)
-  const buffer = Buffer.allocUnsafe(piece)
-  for (const part of checked.parts) {
-    const programs = new Set(part.programs.map(({ entry }) => entry))
-    for (const entry of part.tree.entries) {
-      if (entry.kind !== 'file' || entry.size === 0) continue
-      const wanted = { traces, dates: programs.has(entry) ? dates : [] }
-      findings.push(...(await checkFile(part, entry, wanted, buffer, checked)))
-    }
-  }
-  return findings
+/** What is looked for in files beside the folders of builds. */
+export interface Wanted {
+  /** What names this machine. */
+  readonly traces: readonly Buffer[]
+  /** Today, as programs have it. */
+  readonly dates: readonly Buffer[]
+  /** Seconds since 1970, which no file may be older or newer than. */
+  readonly sourceDateEpoch: number
 }
 
-async function checkFile(
-  { tree }: Pick<PackagePart, 'tree'>,
-  entry: DestEntry,
-  wanted: { readonly traces: readonly Buffer[]; readonly dates: readonly Buffer[] },
-  buffer: Buffer,
-  checked: CheckedUnit,
-): Promise<readonly Finding[]> {
-  const paths = [`/${shown(entry.path)}`]
-  const found = new Map<string, Finding>()
-  for await (const part of piecesOf(tree, entry, buffer)) {
+/** @param now milliseconds since 1970 */
+export function wantedIn({ traces, now }: Pick<Surroundings, 'traces' | 'now'>, sourceDateEpoch: number): Wanted {
+  return {
+    traces: traces.map((trace) => Buffer.from(trace)),
+    dates: datesOf(now, sourceDateEpoch),
+    sourceDateEpoch,
+  }
+}
+
+const buffer = Buffer.allocUnsafeSlow(piece)
+
+/** One pass over the bytes of a file: what names the build or its machine, and what tells the time. */
+export function checkContent(file: TreeFile, entry: DestEntry, wanted: Wanted, isProgram: boolean): readonly Finding[] {
+  const found = new Map<string, Omit<Finding, 'paths'>>()
+  for (const part of piecesOf(file, entry.size)) {
     if (part.from === 0) {
-      const time = timeOf(entry, part.bytes, checked.sourceDateEpoch)
-      if (time !== undefined) found.set('time', { check: 'reproducible', paths, ...time })
+      const time = timeOf(entry, part.bytes, wanted.sourceDateEpoch)
+      if (time !== undefined) found.set('time', { check: 'reproducible', ...time })
     }
     const path = buildPathIn(part)
-    if (path !== undefined && !found.has('path')) found.set('path', { ...madeIn(path), paths })
+    if (path !== undefined && !found.has('path')) found.set('path', madeIn(path))
     for (const trace of wanted.traces) {
       if (found.has('trace') || !holdsWord(part, trace)) continue
-      found.set('trace', { ...namesMachine(trace.toString()), paths })
+      found.set('trace', namesMachine(trace.toString()))
     }
-    for (const date of wanted.dates) {
-      if (!found.has('date') && part.bytes.includes(date)) found.set('date', { ...tellsDate(date.toString()), paths })
+    for (const date of isProgram ? wanted.dates : []) {
+      if (!found.has('date') && part.bytes.includes(date)) found.set('date', tellsDate(date.toString()))
     }
   }
-  return [...found.values()]
+  if (found.size === 0) return []
+  const paths = [`/${shown(entry.path)}`]
+  return [...found.values()].map((finding) => ({ ...finding, paths }))
 }
 
 /** Overlapping pieces of a file, in one buffer. */
-async function* piecesOf(tree: ScannedTree, entry: DestEntry, buffer: Buffer): AsyncGenerator<Piece> {
-  const file = await tree.open(entry)
-  try {
-    let kept = 0
-    for (let at = 0; at < entry.size; ) {
-      const { bytesRead } = await file.read(buffer, kept, Math.min(buffer.length - kept, entry.size - at), at)
-      if (bytesRead === 0) return
-      at += bytesRead
-      const length = kept + bytesRead
-      const until = at < entry.size ? length - shared / 2 : length
-      yield { bytes: buffer.subarray(0, length), from: kept === 0 ? 0 : kept - shared / 2, until }
-      kept = Math.min(shared, length)
-      buffer.copyWithin(0, length - kept, length)
-    }
-  } finally {
-    await file.close()
+function* piecesOf(file: TreeFile, size: number): Generator<Piece> {
+  let kept = 0
+  for (let at = 0; at < size; ) {
+    const count = file.read(buffer.subarray(kept, kept + size - at), at)
+    if (count === 0) return
+    at += count
+    const length = kept + count
+    const until = at < size ? length - shared / 2 : length
+    yield { bytes: buffer.subarray(0, length), from: kept === 0 ? 0 : kept - shared / 2, until }
+    kept = Math.min(shared, length)
+    buffer.copyWithin(0, length - kept, length)
   }
 }
 
@@ -139,13 +134,13 @@ const tellsDate = (date: string): Finding => ({
 })
 
 /** As __DATE__ has it. Where packages are dated today, today's date says nothing. */
-function datesOf({ around, sourceDateEpoch }: CheckedUnit): readonly Buffer[] {
+function datesOf(now: number, sourceDateEpoch: number): readonly Buffer[] {
   const text = (ms: number): string => {
     const date = new Date(ms)
     const month = date.toLocaleString('en-US', { month: 'short', timeZone: 'UTC' })
     return `${month} ${String(date.getUTCDate()).padStart(2)} ${date.getUTCFullYear()}`
   }
-  const today = text(around.now)
+  const today = text(now)
   return today === text(sourceDateEpoch * 1000) ? [] : [Buffer.from(today)]
 }
 

@@ -131,12 +131,8 @@ const isFixed = (permission: Permission): boolean => fixedOwner(permission) !== 
 async function ownTexts(tree: ScannedTree): Promise<readonly string[]> {
   const texts: string[] = []
   for (const entry of tree.entries.filter(isAccounts)) {
-    const file = await tree.open(entry)
-    try {
-      texts.push((await readerOf(file, entry.size)(0, 1 << 16)).toString('utf8'))
-    } finally {
-      await file.close()
-    }
+    using file = tree.open(entry)
+    texts.push((await readerOf(file, entry.size)(0, 1 << 16)).toString('utf8'))
   }
   return texts
 }

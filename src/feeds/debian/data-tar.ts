@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
-import type { DestEntry, ScannedTree } from '#engine/build/destdir.ts'
+import type { DestEntry, ScannedTree, TreeFile } from '#engine/build/destdir.ts'
 import { YoeError } from '#engine/errors.ts'
 import { shown } from '#engine/shown.ts'
 import { fixedOwner } from './accounts.ts'
@@ -16,44 +15,39 @@ const piece = 1 << 18
  * @param sums gets the lowercase hex MD5 of every file as it passes
  * @throws {YoeError} PACKAGE_INVALID when a file is not what it was when it was listed
  */
-export async function* dataTar(
+export function* dataTar(
   tree: ScannedTree,
   mtime: number,
   sums: Map<DestEntry, string>,
-): AsyncGenerator<Buffer, void, undefined> {
+): Generator<Buffer, void, undefined> {
   const pieces = new Pieces()
   for (const entry of tree.entries) {
     const owner = entry.permission === undefined ? undefined : fixedOwner(entry.permission)
     yield* pieces.add(tarHeader(owner === undefined ? entry : { ...entry, owner }, mtime))
     if (entry.kind !== 'file') continue
-    const file = await tree.open(entry).catch((failure: unknown) => {
-      throw changed(entry, failure)
-    })
-    try {
-      const sum = createHash('md5')
-      let left = entry.size
-      while (left > 0) {
-        const got = await read(file, pieces, left)
-        if (got.length === 0) throw changed(entry, undefined)
-        sum.update(got)
-        left -= got.length
-        yield* pieces.advance(got.length)
-      }
-      sums.set(entry, sum.digest('hex'))
-    } finally {
-      await file.close()
+    using file = opened(tree, entry)
+    const sum = createHash('md5')
+    for (let at = 0; at < entry.size; ) {
+      const room = pieces.room()
+      const got = room.subarray(0, file.read(room.subarray(0, entry.size - at), at))
+      if (got.length === 0) throw changed(entry, undefined)
+      sum.update(got)
+      at += got.length
+      yield* pieces.advance(got.length)
     }
+    sums.set(entry, sum.digest('hex'))
     yield* pieces.add(tarPadding(entry.size))
   }
   yield* pieces.add(tarEnd)
   yield* pieces.end()
 }
 
-/** Reads straight into the current piece. */
-async function read(file: FileHandle, pieces: Pieces, left: number): Promise<Buffer> {
-  const room = pieces.room()
-  const { bytesRead } = await file.read(room, 0, Math.min(left, room.length), null)
-  return room.subarray(0, bytesRead)
+function opened(tree: ScannedTree, entry: DestEntry): TreeFile {
+  try {
+    return tree.open(entry)
+  } catch (failure) {
+    throw changed(entry, failure)
+  }
 }
 
 function changed(entry: DestEntry, cause: unknown): YoeError {

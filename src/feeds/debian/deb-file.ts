@@ -16,14 +16,17 @@ import { arHeader, arMagic, largestMember } from './ar.ts'
  * what the CPU offers, so that gzip would differ between an x86 and an Arm host.
  */
 const compression: ZstdOptions = {
-  params: { [constants.ZSTD_c_compressionLevel]: 6, [constants.ZSTD_c_checksumFlag]: 1 },
+  params: {
+    [constants.ZSTD_c_compressionLevel]: 6,
+    [constants.ZSTD_c_checksumFlag]: 1,
+  },
 }
 
 export interface DebContent {
   /** The tar of what gets installed, streamed. */
-  readonly data: AsyncIterable<Buffer>
-  /** The tar of the control files; asked for when `data` has ended, since it holds its checksums. */
-  control(): Buffer
+  readonly data: Iterable<Buffer>
+  /** The tar of the control files; asked for when `data` has ended, since it holds its checksums. What it throws ends all. */
+  control(): Promise<Buffer>
   /** Seconds since 1970: of the archive's members. */
   readonly mtime: number
 }
@@ -47,7 +50,7 @@ export async function writeDeb(
     await collectLitter(folder)
     const data = Readable.from(content.data, { objectMode: false, highWaterMark: 1 << 18 })
     await pipeline(data, createZstdCompress(compression), createWriteStream(temp.data, { flags: 'wx' }))
-    const control = zstdCompressSync(content.control(), compression)
+    const control = zstdCompressSync(await content.control(), compression)
     const finished = await assemble(temp, control, content.mtime, path)
     await rename(temp.deb, path)
     return finished

@@ -8,10 +8,11 @@ import { YoeError, YoeErrors } from '#engine/errors.ts'
 import type { PackedPackage, PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
 import { checkPackages } from '#engine/qa/check-packages.ts'
-import { settle } from '#engine/qa/finding.ts'
+import { wantedIn } from '#engine/qa/content.ts'
+import { type Finding, settle } from '#engine/qa/finding.ts'
+import { inspectTree } from '#engine/qa/inspect.ts'
 import { linkFacts } from '#engine/qa/links.ts'
 import type { CheckedUnit, PackagePart } from '#engine/qa/package-parts.ts'
-import { readPrograms } from '#engine/qa/programs.ts'
 import { checkOwners } from './accounts.ts'
 import { checkConflicts } from './conflicts.ts'
 import { controlArchive } from './control-archive.ts'
@@ -25,10 +26,18 @@ import { pythonDepends } from './python-depends.ts'
 import { findServices } from './services.ts'
 import { checkCycles } from './subpackage-cycles.ts'
 
-/** One package of a unit, checked and ready to be written. */
-interface Part {
-  readonly record: PackageRecord
+/** What is to be in one package of a unit. */
+interface Cut {
+  readonly suffix: string
+  readonly bare: PackageRecord
   readonly tree: ScannedTree
+  /** Of the whole destdir, where a hard link's content may be in another package. */
+  readonly entries: readonly DestEntry[]
+}
+
+/** What a package says about itself, once it is checked. */
+interface Facts {
+  readonly record: PackageRecord
   readonly description: string
   readonly replaces: readonly string[]
   readonly conffiles: readonly string[]
@@ -54,41 +63,63 @@ export async function packDeb(input: PackInput): Promise<readonly PackedPackage[
   const tree = await scanDestdir(input.destdir, input.unit.permissions)
   const packed: PackedPackage[] = []
   try {
-    for (const part of await partsOf(input, tree)) packed.push(await write(input, part))
+    const cuts = cutUp(input, tree)
+    // Compressing takes longest, and happens elsewhere: meanwhile everything is checked.
+    const checked = check(input, tree, cuts)
+    checked.catch(() => {})
+    for (const [index, cut] of cuts.entries()) packed.push(await write(input, cut, () => factsAt(checked, index)))
     return packed
   } catch (failure) {
     for (const { path } of packed) await rm(path, { force: true })
     throw failure
   } finally {
-    await tree.close()
+    tree.close()
   }
 }
 
-async function write(input: PackInput, { record, tree, ...facts }: Part): Promise<PackedPackage> {
+async function factsAt(checked: Promise<readonly Facts[]>, index: number): Promise<Facts> {
+  const facts = (await checked)[index]
+  if (facts === undefined) throw new TypeError(`package ${index} was not checked`)
+  return facts
+}
+
+async function write(input: PackInput, { bare, tree }: Cut, factsOf: () => Promise<Facts>): Promise<PackedPackage> {
   const { unit, maintainer, sourceDateEpoch: mtime } = input
-  const filename = `${record.name}_${withoutEpoch(record.version)}_${record.arch}.deb`
+  const filename = `${bare.name}_${withoutEpoch(bare.version)}_${bare.arch}.deb`
   const path = join(input.outdir, filename)
   const sums = new Map<DestEntry, string>()
   const finished = await writeDeb(path, {
     data: dataTar(tree, mtime, sums),
-    control: () =>
-      controlArchive({ ...facts, record, tree, sums, maintainer, homepage: unit.extra['homepage'] }, mtime),
+    control: async () => {
+      const facts = await factsOf()
+      return controlArchive({ ...facts, tree, sums, maintainer, homepage: unit.extra['homepage'] }, mtime)
+    },
     mtime,
   })
-  return { record, filename, path, ...finished }
+  return { record: (await factsOf()).record, filename, path, ...finished }
 }
 
-/** The packages that the destdir becomes. @throws {YoeErrors} */
-async function partsOf(input: PackInput, whole: ScannedTree): Promise<readonly Part[]> {
-  const { unit, around } = input
-  const split = splitPackage(unit, whole.entries)
+/** The packages that the destdir becomes. @throws {YoeErrors} PACKAGE_INVALID */
+function cutUp(input: PackInput, whole: ScannedTree): readonly Cut[] {
+  const { parts, problems } = splitPackage(input.unit, whole.entries)
   // What can't be packed is not looked into either.
-  refuse(unit, [...whole.problems, ...split.problems])
-  const alone = split.parts.length === 1
+  refuse(input.unit, [...whole.problems, ...problems])
+  return parts.map(({ suffix, entries }) => {
+    const tree = parts.length === 1 ? whole : subtree(whole, entries)
+    return { suffix, bare: bareRecord(input, suffix), tree, entries }
+  })
+}
+
+/** Facts in the order of `cuts`. @throws {YoeErrors} PACKAGE_QA, PACKAGE_INVALID */
+async function check(input: PackInput, whole: ScannedTree, cuts: readonly Cut[]): Promise<readonly Facts[]> {
+  const { unit, around } = input
   const parts: PackagePart[] = []
-  for (const { suffix, entries } of split.parts) {
-    const tree = alone ? whole : subtree(whole, entries)
-    parts.push({ suffix, name: bareRecord(input, suffix).name, tree, programs: await readPrograms(tree) })
+  const inFiles: Finding[] = [...splitPackage(unit, whole.entries).findings]
+  const wanted = wantedIn(around, input.sourceDateEpoch)
+  for (const { suffix, bare, tree } of cuts) {
+    const { programs, findings } = await inspectTree(tree, wanted)
+    parts.push({ suffix, name: bare.name, tree, programs })
+    inFiles.push(...findings)
   }
   const checked: CheckedUnit = { ...input, arch: unit.scope === 'noarch' ? undefined : input.arch, parts }
   const linked = parts.map(({ name, tree, programs }) => ({ name, entries: tree.entries, programs }))
@@ -96,42 +127,44 @@ async function partsOf(input: PackInput, whole: ScannedTree): Promise<readonly P
   const links = linkFacts(linked, input.libraries, declared)
   const services = await findServices(unit.services, whole)
 
-  const records = new Map(parts.map(({ suffix, name }) => [name, bareRecord(input, suffix)]))
+  const records = new Map(cuts.map(({ bare }) => [bare.name, bare]))
   const [main] = records.values()
-  const packages = parts.map(({ suffix, name, tree }, index): Part & { readonly siblings: ReadonlySet<string> } => {
-    const bare = records.get(name) ?? bareRecord(input, suffix)
-    const facts = links.facts[index] ?? { brings: [], needs: [], siblings: new Map() }
-    const entries = split.parts[index]?.entries ?? []
-    const held = new Set(entries)
-    const own = unit.services.filter((service) => {
-      const file = services.files.get(service)
-      return file === undefined ? suffix === '' : held.has(file)
-    })
-    const companion = companionSuffixes.has(suffix) && main !== undefined ? [main.name] : []
-    const names = new Set([...companion, ...[...facts.siblings.keys()].sort()])
-    const siblings = [...names].flatMap((each) => records.get(each) ?? [])
-    const paths = new Set(entries.flatMap(({ kind, path }) => (kind === 'file' ? [`/${path.toString('utf8')}`] : [])))
-    return {
-      record: {
-        ...bare,
-        depends: dependenciesOf(bare, siblings, facts, [...scriptDepends(tree, own), ...pythonDepends(tree)]),
-      },
-      tree,
-      description: describe(unit, suffix),
-      replaces: replacesOf(input, [...records.keys()], bare),
-      conffiles: unit.conffiles.filter((path) => paths.has(path)),
-      services: own,
-      brings: facts.brings,
-      siblings: new Set([...names, ...bare.depends.flat().flatMap((one) => (records.has(one.name) ? [one.name] : []))]),
-    }
-  })
+  const packages = cuts.map(
+    ({ suffix, bare, tree, entries }, index): Facts & { readonly siblings: ReadonlySet<string> } => {
+      const facts = links.facts[index] ?? { brings: [], needs: [], siblings: new Map() }
+      const held = new Set(entries)
+      const own = unit.services.filter((service) => {
+        const file = services.files.get(service)
+        return file === undefined ? suffix === '' : held.has(file)
+      })
+      const companion = companionSuffixes.has(suffix) && main !== undefined ? [main.name] : []
+      const names = new Set([...companion, ...[...facts.siblings.keys()].sort()])
+      const siblings = [...names].flatMap((each) => records.get(each) ?? [])
+      const paths = new Set(entries.flatMap(({ kind, path }) => (kind === 'file' ? [`/${path.toString('utf8')}`] : [])))
+      return {
+        record: {
+          ...bare,
+          depends: dependenciesOf(bare, siblings, facts, [...scriptDepends(tree, own), ...pythonDepends(tree)]),
+        },
+        description: describe(unit, suffix),
+        replaces: replacesOf(input, [...records.keys()], bare),
+        conffiles: unit.conffiles.filter((path) => paths.has(path)),
+        services: own,
+        brings: facts.brings,
+        siblings: new Set([
+          ...names,
+          ...bare.depends.flat().flatMap((one) => (records.has(one.name) ? [one.name] : [])),
+        ]),
+      }
+    },
+  )
   const needed = packages.map(({ siblings }) => siblings)
   refuse(unit, checkCycles(parts, needed, links.facts))
   const allowed = new Set([...unit.replaces, ...unit.conflicts].map(({ name }) => name))
   const names = packages.flatMap(({ record }) => record.depends.flat().map(({ name }) => name))
   const findings = await checkPackages(checked, {
     findings: [
-      ...split.findings,
+      ...inFiles,
       ...links.findings,
       ...services.findings,
       ...(await checkOwners(whole, around.sysroot)),

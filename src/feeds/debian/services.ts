@@ -60,13 +60,9 @@ export async function findServices(services: readonly string[], tree: ScannedTre
 }
 
 async function hasInstallSection(tree: ScannedTree, entry: DestEntry): Promise<boolean> {
-  const file = await tree.open(entry)
-  try {
-    const text = (await readerOf(file, entry.size)(0, 1 << 16)).toString('utf8')
-    return /^\[Install\][\s\S]*^(WantedBy|RequiredBy|UpheldBy|Alias|Also)[ \t]*=/m.test(text)
-  } finally {
-    await file.close()
-  }
+  using file = tree.open(entry)
+  const text = (await readerOf(file, entry.size)(0, 1 << 16)).toString('utf8')
+  return /^\[Install\][\s\S]*^(WantedBy|RequiredBy|UpheldBy|Alias|Also)[ \t]*=/m.test(text)
 }
 
 /**
