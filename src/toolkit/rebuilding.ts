@@ -26,7 +26,7 @@ export function rebuilds(targets: readonly Node[], wish: RebuildWish): ReadonlyM
 }
 
 /** The same plan, with the units that its targets are built from as targets, too. */
-export function withDependencies(plan: Plan): Plan {
+export function withDependencies<P extends Pick<Plan, 'targets'>>(plan: P): P {
   const below = inOrder(plan.targets).filter((node) => node.kind === 'package' || plan.targets.includes(node))
   return { ...plan, targets: below }
 }
