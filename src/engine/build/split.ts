@@ -1,6 +1,6 @@
 import { dirname } from 'node:path/posix'
 import { suffixesOf } from '../catalog/subpackages.ts'
-import { matchesPath, namesPath } from '../path-pattern.ts'
+import { namesPath } from '../path-pattern.ts'
 import type { PackageUnit } from '../project/model.ts'
 import type { Finding } from '../qa/finding.ts'
 import { shown } from '../shown.ts'
@@ -32,22 +32,20 @@ export interface Split<E> {
 }
 
 /** What `subpackages = ["dev"]` takes, beside the links that linkers find libraries by. @see seed, Sub-packages */
-const devPatterns = [
-  '/usr/include/**',
-  '/lib/**/*.a',
-  '/usr/lib/**/*.a',
-  '/usr/lib/pkgconfig/**',
-  '/usr/lib/*/pkgconfig/**',
-  '/usr/share/pkgconfig/**',
-  '/usr/lib/cmake/**',
-  '/usr/lib/*/cmake/**',
-  '/usr/share/cmake/**',
-  '/usr/share/aclocal/**',
-  '/usr/bin/*-config',
-]
+const devFiles = new RegExp(
+  `^/(?:${[
+    'usr/include/.+',
+    '(?:usr/)?lib/(?:.*/)?[^/]*\\.a',
+    'usr/lib/(?:[^/]+/)?(?:pkgconfig|cmake)/.+',
+    'usr/share/(?:pkgconfig|cmake|aclocal)/.+',
+    'usr/bin/[^/]*-config',
+  ].join('|')})$`,
+  's',
+)
 const debugPattern = '/usr/lib/debug/**'
 
-const devHint = `it takes headers (${devPatterns[0]}), static libraries, lib*.so links, pkgconfig, cmake and aclocal files, and *-config programs`
+const devHint =
+  'it takes headers (/usr/include/**), static libraries, lib*.so links, pkgconfig, cmake and aclocal files, and *-config programs'
 /** Where an upstream's suite is installed, with the program that runs it. @see seed, On-device upstream tests */
 export const testsFolder = (unit: string): string => `/usr/lib/yoe-tests/${unit}`
 
@@ -117,8 +115,7 @@ const rulesOf = ({ name }: Pick<PackageUnit, 'name'>): Readonly<Record<ByRule, (
 })
 
 /** What only those want who build against a package: what `subpackages = ["dev"]` takes. */
-export const isForDevelopment = (entry: SplitEntry): boolean =>
-  isDevLink(entry) || devPatterns.some((pattern) => matchesPath(pattern, pathOf(entry)))
+export const isForDevelopment = (entry: SplitEntry): boolean => isDevLink(entry) || devFiles.test(pathOf(entry))
 
 /** As patterns see it. */
 const pathOf = ({ path }: SplitEntry): string => `/${path.toString('utf8')}`

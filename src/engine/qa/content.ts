@@ -40,11 +40,17 @@ export function wantedIn({ traces, now }: Pick<Surroundings, 'traces' | 'now'>, 
 
 const buffer = Buffer.allocUnsafeSlow(piece)
 
-/** One pass over the bytes of a file: what names the build or its machine, and what tells the time. */
-export function checkContent(file: TreeFile, entry: DestEntry, wanted: Wanted, isProgram: boolean): readonly Finding[] {
+/** One pass over the bytes of a file: what names the build or its machine, what tells the time, and whether it is ELF. */
+export function checkContent(
+  file: TreeFile,
+  entry: DestEntry,
+  wanted: Wanted,
+): { readonly findings: readonly Finding[]; readonly isElf: boolean } {
   const found = new Map<string, Omit<Finding, 'paths'>>()
+  let isElf = false
   for (const part of piecesOf(file, entry.size)) {
     if (part.from === 0) {
+      isElf = part.bytes.length >= 52 && part.bytes.readUInt32BE(0) === 0x7f454c46
       const time = timeOf(entry, part.bytes, wanted.sourceDateEpoch)
       if (time !== undefined) found.set('time', { check: 'reproducible', ...time })
     }
@@ -54,13 +60,13 @@ export function checkContent(file: TreeFile, entry: DestEntry, wanted: Wanted, i
       if (found.has('trace') || !holdsWord(part, trace)) continue
       found.set('trace', namesMachine(trace.toString()))
     }
-    for (const date of isProgram ? wanted.dates : []) {
+    for (const date of isElf ? wanted.dates : []) {
       if (!found.has('date') && part.bytes.includes(date)) found.set('date', tellsDate(date.toString()))
     }
   }
-  if (found.size === 0) return []
+  if (found.size === 0) return { findings: [], isElf }
   const paths = [`/${shown(entry.path)}`]
-  return [...found.values()].map((finding) => ({ ...finding, paths }))
+  return { findings: [...found.values()].map((finding) => ({ ...finding, paths })), isElf }
 }
 
 /** Overlapping pieces of a file, in one buffer. */

@@ -19,9 +19,10 @@ export async function inspectTree(
   for (const entry of tree.entries) {
     if (entry.kind !== 'file' || entry.size === 0) continue
     using file = tree.open(entry)
-    const program = await programIn(file, entry)
+    const content = checkContent(file, entry, wanted)
+    findings.push(...content.findings)
+    const program = content.isElf ? await programIn(file, entry) : undefined
     if (program !== undefined) programs.push(program)
-    findings.push(...checkContent(file, entry, wanted, program !== undefined))
     bytes += entry.size + fileCost
     if (bytes < breath) continue
     bytes = 0

@@ -11,15 +11,11 @@ export interface Program {
 /** Data for other machines may look like programs: firmware, guest images, test files. So does what only debuggers load. */
 const dataFolder = /^(usr\/)?(lib\/(firmware|debug)|share)\//
 
-const magic = Buffer.from('\x7fELF', 'latin1')
-const head = Buffer.alloc(magic.length)
-
 /** Whether it runs as a process or is loaded into one; kernel modules are neither. */
 export const isLinked = ({ facts }: Program): boolean => facts.type === 2 || facts.type === 3
 
-/** The program, library or kernel module that a file is; undefined for all else. */
+/** The program, library or kernel module that an ELF file is; undefined for all else. */
 export async function programIn(file: TreeFile, entry: DestEntry): Promise<Program | undefined> {
-  if (entry.size < 52 || file.read(head, 0) < head.length || !head.equals(magic)) return undefined
   const path = entry.path.toString('latin1')
   if (dataFolder.test(path)) return undefined
   const facts = await readElf(readerOf(file, entry.size))
