@@ -16,7 +16,7 @@ const socketPath = process.env['YOE_TEST_DOCKER']
 export const freshWorker = (): Worker =>
   socketPath === undefined
     ? bwrapWorker()
-    : dockerWorker({ socketPath, records: join(dirname(socketPath), `records-${process.getuid?.()}`) })
+    : dockerWorker({ socketPath, records: process.env['YOE_TEST_RECORDS'] ?? dirname(socketPath) })
 export const worker = freshWorker()
 export const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 

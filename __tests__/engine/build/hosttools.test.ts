@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { diagnose, hostTools, namespaceObstacle, type ReadSetting } from '#engine/build/hosttools.ts'
+import { diagnose, dockerObstacle, hostTools, namespaceObstacle, type ReadSetting } from '#engine/build/hosttools.ts'
 import { mapText, subordinateRange } from '#engine/build/identity.ts'
 
 const machine =
@@ -77,4 +77,33 @@ for (const { name, text, want } of ranges)
   test(`subordinate ids: ${name}`, () => {
     const range = subordinateRange(text, 'ann', 1000)
     assert.equal(range === undefined ? '' : mapText([range]), want)
+  })
+
+const failures: { name: string; failure: Error; hint: RegExp }[] = [
+  {
+    name: 'no daemon',
+    failure: Object.assign(new Error('connect'), { code: 'ENOENT' }),
+    hint: /^sudo systemctl start docker$/,
+  },
+  {
+    name: 'a socket that nobody listens on',
+    failure: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }),
+    hint: /^sudo systemctl start docker$/,
+  },
+  {
+    name: 'a daemon that is not for this user',
+    failure: Object.assign(new Error('connect'), { code: 'EACCES' }),
+    hint: /^sudo usermod -aG docker /,
+  },
+  {
+    name: 'what the daemon says',
+    failure: Object.assign(new Error('HTTP 500'), { json: { message: 'no space left on device' } }),
+    hint: /^yoe doctor$/,
+  },
+]
+for (const { name, failure, hint } of failures)
+  test(`what stands in Docker's way: ${name}`, () => {
+    const obstacle = dockerObstacle(failure)
+    assert.match(obstacle.hint, hint)
+    assert.match(obstacle.reason, /Docker/)
   })

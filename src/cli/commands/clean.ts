@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeTree } from '#engine/build/tree.ts'
@@ -32,6 +33,7 @@ With --all the cache and the repository go, too.
     if (positionals.length === 0) {
       // First, since what is kept of the evaluation goes with the rest.
       const more = values.all ? [workspace.repoRoot, await cacheOf(workspace)] : []
+      for (const cache of more.slice(1)) await forgetImages(cache)
       const folders = [...(await buildFolders(workspace)), ...more]
       for (const folder of folders) await removeTree(folder)
       tellRemoved(folders, output)
@@ -60,6 +62,14 @@ With --all the cache and the repository go, too.
     return 0
   },
 })
+
+/** Docker's images of roots of this cache, where it ever had any. */
+async function forgetImages(cache: string): Promise<void> {
+  const records = join(cache, 'docker')
+  if (!existsSync(records)) return
+  const { removeRecordedImages } = await import('#engine/build/docker.ts')
+  await removeRecordedImages(records)
+}
 
 /** All of `build/`; where other projects of the same root have folders in it, all but these. */
 async function buildFolders({ buildRoot, entry }: Workspace): Promise<readonly string[]> {

@@ -92,11 +92,16 @@ export class RootImages {
   }
 }
 
-/** Removes every image that was made of a root; roots that are needed again are imported again. @returns how many */
-export async function removeRootImages(docker: Docker): Promise<number> {
-  const images = await docker.listImages({ all: true, filters: JSON.stringify({ label: [`${label}=root`] }) })
-  for (const { Id } of images) await docker.getImage(Id).remove({ force: true })
-  return images.length
+/** Removes the images that `records` are about, as far as the daemon still has them; roots needed again are imported again. */
+export async function removeImages(docker: Docker, records: string): Promise<void> {
+  for (const name of await readdir(records)) {
+    const id = (await readFile(join(records, name), 'utf8')).trim()
+    try {
+      await docker.getImage(id).remove({ force: true })
+    } catch (failure) {
+      if (statusOf(failure) !== 404 && statusOf(failure) !== 409) throw failure
+    }
+  }
 }
 
 /** HTTP status of a daemon's refusal. */

@@ -10,7 +10,7 @@ import { refuseLink } from './bwrap.ts'
 import { groupOf } from './cgroup.ts'
 import { type ContainerIds, containerOptions } from './docker-container.ts'
 import { entryFailed } from './docker-entry.ts'
-import { RootImages } from './docker-images.ts'
+import { RootImages, removeImages } from './docker-images.ts'
 import { removeContainer, removeOrphans } from './docker-orphans.ts'
 import { startDockerRelay } from './docker-relay.ts'
 import { openEgress } from './egress.ts'
@@ -68,6 +68,11 @@ export async function dockerAnswers(): Promise<Usability> {
     if (!(failure instanceof YoeError)) throw failure
     return { ok: false, reason: failure.message, hint: failure.hint ?? 'yoe doctor' }
   }
+}
+
+/** Removes the images that roots became; without a daemon that answers there is nothing that can be removed. */
+export async function removeRecordedImages(records: string): Promise<void> {
+  if ((await dockerAnswers()).ok) await removeImages(await dockerClient(), records)
 }
 
 /** A client of the daemon. */
