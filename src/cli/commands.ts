@@ -13,6 +13,7 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "edit a unit's source in place, and make patches of it",
     load: async () => (await import('./commands/dev.ts')).dev,
   },
+  shell: { summary: 'a shell where a unit is built', load: async () => (await import('./commands/shell.ts')).shell },
   plan: { summary: 'say what a build would do, and why', load: async () => (await import('./commands/plan.ts')).plan },
   run: {
     summary: 'boot an image in QEMU, or test that it boots',

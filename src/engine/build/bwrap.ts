@@ -87,21 +87,25 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
   await using egress = run.network ? await openEgress(run, who.root ? rootRange.first : undefined) : undefined
   let stopRelay = (): void => {}
   const { chain, args } = await prepare(run, egress?.environment ?? {})
-  const command = chainCommand(chain, run.argv)
-  const output = await openOutput()
+  const stages = chainCommand(chain, run.argv)
+  const command = run.terminal === true ? onTerminal(stages) : stages
+  const output = run.terminal === true ? undefined : await openOutput()
+  const printed = output?.writeFd ?? 'inherit'
+  const input = run.terminal === true ? 'inherit' : run.stdin === undefined ? 'ignore' : 'pipe'
 
   const child = spawn(command[0] ?? '', command.slice(1), {
-    // A session of its own: Ctrl-C reaches yoe alone, which then ends its runs in order.
-    detached: true,
+    // A session of its own: Ctrl-C reaches yoe alone, which then ends its runs in order. A terminal of the run's own
+    // makes one by itself, and has to hear of this one's size.
+    detached: output !== undefined,
     cwd: '/',
     env: { PATH: path, LC_ALL: 'C' },
-    stdio: [run.stdin === undefined ? 'ignore' : 'pipe', output.writeFd, output.writeFd, ...Array(5).fill('pipe')],
+    stdio: [input, printed, printed, ...Array(5).fill('pipe')],
   })
   const ended = new Promise<void>((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', () => resolve())
   })
-  output.release()
+  output?.release()
 
   let init: number | undefined
   const supervision = new Supervision(run, () => {
@@ -110,7 +114,7 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
     if (init === undefined) child.kill('SIGKILL')
     else killQuietly(init, 'SIGKILL')
   })
-  const drained = output.drain(supervision.received)
+  const drained = output?.drain(supervision.received)
 
   let failed: unknown
   const [tell, go, argsPipe, status, filter] = child.stdio.slice(3)
@@ -136,7 +140,7 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
   })
   writing(argsPipe).end(args.map((arg) => `${arg}\0`).join(''))
   writing(filter).end(seccompFilter(run.identity))
-  if (run.stdin !== undefined) writing(child.stdin).end(run.stdin)
+  if (run.stdin !== undefined && input === 'pipe') writing(child.stdin).end(run.stdin)
   let code: number | undefined
   reading(status, (line) => {
     const match = /"exit-code": (\d+)/.exec(line)
@@ -176,6 +180,12 @@ async function runInBwrap(run: Run, path: string): Promise<RunResult> {
   throw new YoeError('SANDBOX_UNAVAILABLE', `no sandbox could be made: ${cleanLine(reason)}`, { hint })
 }
 
+/** Runs a command on a terminal that is made for it, and shown on this process's. @see script(1) */
+function onTerminal(command: readonly string[]): readonly string[] {
+  const line = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
+  return ['script', '--quiet', '--flush', '--command', `exec ${line}`, '/dev/null']
+}
+
 /** What to start, and what bubblewrap is told. */
 async function prepare(
   run: Run,
@@ -194,7 +204,9 @@ async function prepare(
   const args = ['--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try', '--hostname', 'yoe']
   args.push('--unshare-net')
   if (run.network) args.push('--block-fd', '4')
-  args.push('--die-with-parent', '--new-session', '--json-status-fd', '6')
+  args.push('--die-with-parent', '--json-status-fd', '6')
+  // With a terminal of its own the run is the first in its session already; without, it must not get at anybody's.
+  if (run.terminal !== true) args.push('--new-session')
   if (seccompFilter(run.identity) !== undefined) args.push('--seccomp', '7')
   if (install) args.push('--cap-add', 'ALL')
   else args.push('--unshare-user', '--uid', '0', '--gid', '0', '--cap-drop', 'ALL')

@@ -73,7 +73,7 @@ export async function prepareSource(
  * What tasks see of a tree's repository. Of git sources it is all, unchangeable, so that `git describe` answers as in a
  * clone; an archive has no history, and what looks for one finds none, as where the archive is unpacked by hand.
  */
-function visible(source: RemoteSource, folders: NodeFolders): Pick<TaskSource, 'mounts' | 'env'> {
+export function visible(source: RemoteSource, folders: NodeFolders): Pick<TaskSource, 'mounts' | 'env'> {
   // Nobody but yoe says where the repository is: the user's git believes this file.
   const pointer = { source: join(folders.source, '.git'), target: `${inside.source}/.git`, writable: false }
   if (source.kind === 'archive') return { mounts: [pointer], env: {} }
@@ -137,7 +137,7 @@ export async function unpackUpstream(
   dest: string,
   log: UnitLog,
 ): Promise<Upstream> {
-  const { worker, signal, store } = context
+  const { worker, signal } = context
   const { archive, title } = await fetchSource(source, context)
   log.note(`unpack ${title}`)
   // A commit's tree has no folder around it.
@@ -188,7 +188,7 @@ async function refuseToLose({ unit }: PackageNode, folders: NodeFolders): Promis
 }
 
 /** Runs of root belong to somebody else; git refuses to work in a tree whose top is not the user's. */
-async function reclaim({ source }: NodeFolders): Promise<void> {
+export async function reclaim({ source }: NodeFolders): Promise<void> {
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0]
   if (uid === 0) for (const path of [source, join(source, '.git')]) await chown(path, uid, gid)
 }

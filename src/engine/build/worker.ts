@@ -67,6 +67,11 @@ export interface Run {
   readonly stdin?: Uint8Array
   /** Standard output and error as they come. */
   readonly output: (chunk: Uint8Array) => void
+  /**
+   * The run has a terminal of its own, which is shown on this process's: standard input, output and error are that, and
+   * `output` is told nothing. The terminal of this process itself is out of its reach.
+   */
+  readonly terminal?: boolean
   /** Told now and then what the run's processes hold together, in bytes. */
   readonly memoryUsed?: ((bytes: number) => void) | undefined
   readonly signal?: AbortSignal
