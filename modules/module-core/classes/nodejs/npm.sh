@@ -19,9 +19,9 @@ fetch)
   # In a copy: what reaches the network writes to nothing that is packaged.
   cp -a . "$HOME/fetched"
   cd "$HOME/fetched"
-  # npm would wait for a network that can't come.
+  # Without a network, as a proxy or an interface, npm would wait for one.
   ask=--prefer-offline
-  grep -qv -e '|' -e '^ *lo:' /proc/net/dev || ask=--offline
+  [ -n "$https_proxy" ] || grep -qv -e '|' -e '^ *lo:' /proc/net/dev || ask=--offline
   if ! npm ci $omit --ignore-scripts $ask; then
     echo 'error: npm can not fetch what package-lock.json names; what it says is above'
     echo '  a lock that does not fit package.json is mended by: npm install --package-lock-only'

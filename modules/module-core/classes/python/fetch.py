@@ -1,5 +1,6 @@
 """Downloads the packages of the requirements into a cache, if they are not there. usage: fetch.py CACHE"""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,9 @@ from wheels import LIST, Wanted, fail, name_and_version
 
 
 def has_network():
-    """Whether there is an interface beside the loopback one: without, pip would try again and again."""
+    """Whether the task was given one, as a proxy or an interface: without, pip would try again and again."""
+    if os.environ.get("https_proxy"):
+        return True
     interfaces = [line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]]
     return any(interface != "lo" for interface in interfaces)
 
