@@ -160,6 +160,8 @@ const probeLimits = {
 
 async function runInDocker(run: Run, daemon: Daemon): Promise<RunResult> {
   refuseCancelled(run)
+  if (run.terminal === true)
+    throw new YoeError('SANDBOX_UNAVAILABLE', 'a container has no terminal', { hint: 'YOE_WORKER=bwrap gives it one' })
   for (const { source } of run.mounts) await refuseLink(source)
   const { docker, images } = daemon
   const who = await self()
