@@ -21,7 +21,9 @@ async function outcome({
       mkdirSync(join(root, '.modules', name), { recursive: true })
       return join(root, '.modules', name)
     })
-    return { units: project.units.map(({ name }) => name), said: [] }
+    // module-core has some of its own.
+    const units = project.units.filter(({ module }) => module !== 'module-core')
+    return { units: units.map(({ name }) => name), said: [] }
   } catch (failure) {
     const errors = userErrors(failure)
     if (errors === undefined) throw failure
