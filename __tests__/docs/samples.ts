@@ -238,8 +238,13 @@ image(name = "dev-image", version = "1.0.0", artifacts = BASE + ["gdb"], exclude
   },
   'an application in Go': {
     section: 'Application Unit',
-    texts: { 'PROJECT.star': core, 'units/u.star': 'load("@module-core//classes/go.star", "go_binary")\n' },
-    said: 'units/u.star:1: LOAD_NOT_FOUND there is no file @module-core//classes/go.star',
+    texts: {
+      'PROJECT.star': core,
+      'units/u.star': `load("@module-core//classes/go.star", "go_binary")
+go_binary(name = "myapp", version = "1.2.3", source = "https://github.com/example/myapp.git", tag = "v1.2.3", go_package = "./cmd/myapp")
+`,
+    },
+    units: ['myapp'],
   },
   'a project with all of its settings': {
     section: 'Project Configuration',
