@@ -55,6 +55,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'fetch, list and update the modules of a project',
     load: async () => (await import('./commands/module.ts')).module,
   },
+  source: {
+    summary: 'fetch, list, check and remove sources',
+    load: async () => (await import('./commands/source.ts')).source,
+  },
   update: {
     summary: 'move yoe.lock to what refs and feeds mean now',
     load: async () => (await import('./commands/update.ts')).update,

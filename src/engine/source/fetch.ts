@@ -7,11 +7,14 @@ import type { Store } from '../store/store.ts'
 import { DigestMismatch } from './download.ts'
 import type { Fetcher } from './fetcher.ts'
 import { type CommitParts, fetchCommit } from './git.ts'
+import { archiveId, markSource, treeId } from './marks.ts'
 
 export interface SourceEnvironment {
   readonly store: Store
   readonly fetcher: Fetcher
   readonly offline: boolean
+  /** Of the project that wants the source: noted, so that what no project wants can go. */
+  readonly buildRoot?: string
   readonly report: Reporter
   readonly signal?: AbortSignal | undefined
 }
@@ -34,7 +37,9 @@ export async function fetchSource(
     switch (source.kind) {
       case 'archive': {
         const title = nameOf(source.urls[0] ?? source.sha256)
-        return { archive: await fetchArchive(source.urls, source.sha256, title, environment), title }
+        const archive = await fetchArchive(source.urls, source.sha256, title, environment)
+        await mark(environment, archiveId(source.sha256), title)
+        return { archive, title }
       }
       case 'git': {
         const { commit } = source
@@ -48,6 +53,7 @@ export async function fetchSource(
             ...partsOf(source),
           }),
         )
+        await mark(environment, treeId(commit, partsOf(source)), title)
         return { archive, title }
       }
       default:
@@ -56,6 +62,10 @@ export async function fetchSource(
   } catch (failure) {
     throw failure instanceof YoeError && failure.at === undefined ? placed(failure, source, environment) : failure
   }
+}
+
+async function mark({ store, buildRoot }: SourceEnvironment, id: string, title: string): Promise<void> {
+  if (buildRoot !== undefined) await markSource(store.root, id, title, buildRoot)
 }
 
 async function fetchArchive(
@@ -99,7 +109,8 @@ function mend(failure: YoeError, source: RemoteSource): string | undefined {
   return failure.hint
 }
 
-function nameOf(url: string): string {
+/** What people call the file at an address. */
+export function nameOf(url: string): string {
   const path = url.replace(/[?#].*$/, '').replace(/\/+$/, '')
   return basename(path).replace(/\.git$/, '') || 'source'
 }

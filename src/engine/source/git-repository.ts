@@ -164,6 +164,17 @@ export class GitRepository {
     })
   }
 
+  /** Whether every byte that came is what it was; what git says is wrong where it is not. */
+  async fault(): Promise<string | undefined> {
+    try {
+      await this.run(['fsck', '--full', '--no-dangling', '--no-progress'])
+      return undefined
+    } catch (failure) {
+      if (failure instanceof GitFailure) return reasonOf(failure, '')
+      throw failure
+    }
+  }
+
   /** Whether everything that came is still there and whole. */
   async isSound(): Promise<boolean> {
     try {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { YoeError } from '../errors.ts'
 import { type Reporter, step } from '../events.ts'
-import { makeFolder, writeFailure } from '../store/disk.ts'
+import { writeFailure } from '../store/disk.ts'
 import { replaceFile } from '../store/replace-file.ts'
 import type { Store } from '../store/store.ts'
 import type { Fetcher } from './fetcher.ts'
@@ -52,10 +52,19 @@ export function treePath(root: string, commit: string, { submodules, lfs }: Comm
   return join(root, 'git', 'trees', `${commit}${suffix}`)
 }
 
-/** The object that holds the tree of a commit, if one is remembered. */
-export async function knownTree(root: string, commit: string, parts: CommitParts): Promise<string | undefined> {
-  const text = await readFile(treePath(root, commit, parts), 'utf8').catch(() => '')
-  return /^[0-9a-f]{64}$/.test(text) ? text : undefined
+/** The tree of a commit that came. */
+export interface KnownTree {
+  /** The object that it is. */
+  readonly sha256: string
+  /** Folders of the repositories that it came from. */
+  readonly repositories: readonly string[]
+}
+
+/** What is remembered at a {@link treePath}; undefined when nothing is, or something else. */
+export async function readTree(path: string): Promise<KnownTree | undefined> {
+  const [sha256 = '', ...repositories] = (await readFile(path, 'utf8').catch(() => '')).trimEnd().split('\n')
+  if (![sha256, ...repositories].every((word) => /^[0-9a-f]{64}$|^[0-9a-f]{40}\.git$/.test(word))) return undefined
+  return { sha256, repositories }
 }
 
 /**
@@ -69,8 +78,9 @@ export async function knownTree(root: string, commit: string, parts: CommitParts
 export async function fetchCommit(input: GitInput): Promise<string> {
   const { store, commit, submodules, lfs } = input
   const wanted = { ...(submodules === undefined ? {} : { submodules }), ...(lfs === undefined ? {} : { lfs }) }
-  const known = await knownTree(store.root, commit, wanted)
-  const there = known === undefined ? undefined : await store.objects.path(known)
+  const remembered = treePath(store.root, commit, wanted)
+  const known = await readTree(remembered)
+  const there = known === undefined ? undefined : await store.objects.path(known.sha256)
   if (there !== undefined) return there
   const parts: Part[] = []
   try {
@@ -79,9 +89,8 @@ export async function fetchCommit(input: GitInput): Promise<string> {
     const path = await store.objects.path(sha256)
     if (path === undefined) throw new YoeError('STORE_DAMAGED', `${store.root} lost what was just put into it`)
     await store.objects.flush()
-    const remembered = treePath(store.root, commit, wanted)
-    await makeFolder(join(store.root, 'git', 'trees'))
-    await replaceFile(remembered, sha256)
+    const repositories = new Set(parts.map((part) => basename(repositoryOf(store, part.url).folder)))
+    await replaceFile(remembered, `${[sha256, ...repositories].join('\n')}\n`)
     return path
   } finally {
     for (const { path } of parts) await rm(path, { force: true })
@@ -89,6 +98,7 @@ export async function fetchCommit(input: GitInput): Promise<string> {
 }
 
 interface Part extends TarPart {
+  readonly url: string
   readonly candidates: readonly string[]
   readonly configured: string | undefined
 }
@@ -125,7 +135,7 @@ async function collect(input: GitInput, prefix: string, depth: number, parts: Pa
     throw await writeFailure(failure, path)
   })
   const names = new Set(lfs.map((name) => Buffer.from(prefix + name).toString('latin1')))
-  parts.push({ path, lfs: names, candidates, configured })
+  parts.push({ url, path, lfs: names, candidates, configured })
   for (const link of chosen(links, submodules, input)) {
     const declared = urls.get(link.path)
     if (declared === undefined) throw nowhere(link, input)

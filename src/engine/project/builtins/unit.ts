@@ -266,11 +266,13 @@ function sourceOf(fields: SourceFields, { at }: Invocation, { declarations }: Co
   const pinned = fields.sha256 !== undefined || fields.tag !== undefined || fields.branch !== undefined
   const parts = fields.submodules !== undefined || fields.lfs !== undefined
   if (fields.source === undefined) {
-    if (pinned || parts) return fail('has sha256, tag, branch, submodules or lfs, but no source')
+    if (pinned) return fail('has sha256, tag or branch, but no source')
+    if (parts) return fail('has submodules or lfs, but no source')
     return undefined
   }
   if ('path' in fields.source) {
-    if (pinned || parts) return fail('a path() source takes neither sha256 nor tag nor branch, submodules and lfs')
+    if (pinned) return fail('a path() source takes neither sha256 nor tag nor branch')
+    if (parts) return fail('submodules and lfs belong to git sources, and this is a folder')
     return { kind: 'path', place: fields.source }
   }
   const [first] = fields.source
@@ -297,8 +299,9 @@ function sourceOf(fields: SourceFields, { at }: Invocation, { declarations }: Co
       at,
     }
   }
-  if (fields.tag !== undefined || fields.branch !== undefined || parts)
-    return fail('tag, branch, submodules and lfs belong to git sources, and this is an archive')
+  if (fields.tag !== undefined || fields.branch !== undefined)
+    return fail('tag and branch belong to git sources, and this is an archive')
+  if (parts) return fail('submodules and lfs belong to git sources, and this is an archive')
   if (fields.sha256 === undefined) return fail('an archive needs its sha256', `curl -L ${first} | sha256sum prints it`)
   return { kind: 'archive', urls: fields.source, sha256: fields.sha256, at }
 }
