@@ -1,6 +1,7 @@
 /**
  * A whole run (fetch, container, unpack, task, pack, image, feed) killed with all its processes again and again in each
  * phase, then finished: its results are those of a run that nobody disturbed, in another folder with another cache.
+ * YOE_TEST_KILLS=25 kills as often in each phase (A1: 200 kills and more, 20 in each), which takes most of an hour.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -14,7 +15,7 @@ import { processesWith, sleep, until } from '../support/processes.ts'
 import { projectIn, scratch, type TestProject, type Texts } from '../support/project.ts'
 import { sharedCache } from '../support/shared-cache.ts'
 
-const killsEach = 3
+const killsEach = Number(process.env['YOE_TEST_KILLS'] ?? 3)
 
 let archive: Buffer
 let server: Server
