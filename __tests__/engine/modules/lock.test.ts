@@ -72,7 +72,7 @@ const faults: Readonly<Record<string, readonly [text: string, want: readonly str
   'every line that is wrong': [
     `yoe.lock 1\nmodul url=x\n${line}\nmodule url=x ref=v1\nmodule url=x rev=v1 commit=${commit}\nfeed id=a arch=b`,
     [
-      `yoe.lock:2: LOCK_INVALID a line begins with module, source or feed, not "modul" | ${mend}`,
+      `yoe.lock:2: LOCK_INVALID a line begins with module, source, feed or image, not "modul" | ${mend}`,
       `yoe.lock:4: LOCK_INVALID commit is missing | ${mend}`,
       `yoe.lock:5: LOCK_INVALID a module has no field "rev=v1" | ${mend}`,
       `yoe.lock:6: LOCK_INVALID suite, date, size, sha256 are missing | ${mend}`,
