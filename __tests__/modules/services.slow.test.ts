@@ -98,5 +98,5 @@ test('accounts, services and commands in an image', async (t) => {
   const groups = readFileSync(join(root, 'etc/group'), 'utf8')
   assert.match(groups, /^dialout:[^:]*:20:demod$/m)
   const [, gid] = /^demo-readers:[^:]*:(\d+):$/m.exec(groups) ?? []
-  assert.match(debugfs('stat /var/lib/demod'), new RegExp(`Mode: +0750 .*\\n.*User: +${uid} +Group: +${gid} `))
+  assert.match(debugfs('stat /var/lib/demod'), new RegExp(`Mode: +0750 [\\s\\S]*User: +${uid} +Group: +${gid} `))
 })
