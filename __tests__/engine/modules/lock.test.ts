@@ -7,6 +7,7 @@ import { shown } from '../project/evaluating.ts'
 
 const [commit, digest] = ['0123456789'.repeat(4), '0123456789abcdef'.repeat(4)]
 const entries: readonly LockEntry[] = [
+  { kind: 'image', name: 'docker.io/library/golang', tag: '1.26', sha256: digest },
   {
     kind: 'feed',
     id: 'debian.main',
@@ -27,6 +28,7 @@ module url=https://example.org/hal ref=v1.3.0 commit=${commit}
 module url=https://example.org/yoe ref=main path=modules/module-core commit=${commit}
 source url=git@example.org:app tag=v1.0 commit=${commit}
 feed id=debian.main arch=amd64 suite=trixie date=2026-01-10T10:00:00Z path=main/binary-amd64/Packages.xz size=9 sha256=${digest}
+image name=docker.io/library/golang tag=1.26 sha256=${digest}
 `
 
 test('yoe.lock: one line for each entry, in one order, and read as it was written', () => {
