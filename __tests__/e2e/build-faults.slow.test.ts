@@ -73,7 +73,7 @@ async function failing(project: TestProject, code: number): Promise<string> {
 test('first a unit that builds: the shared cache is warm from here on', async (t) => {
   const project = testProject(
     t,
-    units(`unit(name = "uu", version = "1", tasks = [${task('install -D /dev/null $DESTDIR/etc/uu')}])\n`),
+    units(`unit(name = "uu", version = "1", license = "MIT", tasks = [${task('install -D /dev/null $DESTDIR/etc/uu')}])\n`),
     cache,
   )
   const ran = await project.yoe(['build', 'uu'])
@@ -104,7 +104,7 @@ test('a task that fails: the end of its log, the line that declares it, what to 
 test('what a task prints is shown neutralised, also with -v, in the log and in a CI job', async (t) => {
   const hostile =
     "printf '::set-output name=a::b\\n  ::error::x\\nmid ##[error]y\\n\\033[31mred\\033[0m\\033]52;c;aGk=\\007\\nback\\rover\\n'; exit 1"
-  const project = testProject(t, units(`unit(name = "uu", version = "1", tasks = [${task(hostile)}])\n`), cache)
+  const project = testProject(t, units(`unit(name = "uu", version = "1", license = "MIT", tasks = [${task(hostile)}])\n`), cache)
   const said = await failing(project, 1)
   for (const line of [
     '  │ : :set-output name=a::b',
@@ -138,7 +138,7 @@ test('a task that writes outside of its folders can not, and nothing of it is on
   const project = testProject(
     t,
     units(
-      `unit(name = "uu", version = "1", tasks = [${task(`${tries}; test ! -e ${canary} || echo LEAK sees; mkdir -p $DESTDIR/etc; ln -s ${canary} $DESTDIR/etc/link; echo evil >$DESTDIR/etc/link || true; exit 9`)}])\n`,
+      `unit(name = "uu", version = "1", license = "MIT", tasks = [${task(`${tries}; test ! -e ${canary} || echo LEAK sees; mkdir -p $DESTDIR/etc; ln -s ${canary} $DESTDIR/etc/link; echo evil >$DESTDIR/etc/link || true; exit 9`)}])\n`,
     ),
     cache,
   )
@@ -153,7 +153,7 @@ test('a destdir that holds what no package may is refused by name', async (t) =>
   const project = testProject(
     t,
     units(
-      `unit(name = "uu", version = "1", tasks = [${task('cd $DESTDIR && mkdir -p usr/bin && mkfifo usr/bin/p')}])\n`,
+      `unit(name = "uu", version = "1", license = "MIT", tasks = [${task('cd $DESTDIR && mkdir -p usr/bin && mkfifo usr/bin/p')}])\n`,
     ),
     cache,
   )
@@ -167,7 +167,7 @@ test('a daemon that a task leaves is gone when the task is, and writes nothing l
   const daemon = `setsid bash -c 'exec -a ${mark} sleep 1000' >/dev/null 2>&1 </dev/null & (while :; do date +%N >>$DESTDIR/etc/late; sleep 0.01; done) >/dev/null 2>&1 & sleep 0.3`
   const project = testProject(
     t,
-    units(`unit(name = "uu", version = "1", tasks = [${task(`mkdir -p $DESTDIR/etc; ${daemon}`)}])\n`),
+    units(`unit(name = "uu", version = "1", license = "MIT", tasks = [${task(`mkdir -p $DESTDIR/etc; ${daemon}`)}])\n`),
     cache,
   )
   const ran = await project.yoe(['build', 'uu'])
@@ -184,7 +184,7 @@ test('a task can not reach the network, not even this machine', async (t) => {
   const project = testProject(
     t,
     units(
-      `unit(name = "uu", version = "1", tasks = [${task(`if timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port} && printf "GET /leak HTTP/1.0\\r\\n\\r\\n" >&3'; then echo LEAK; fi; exit 4`)}])\n`,
+      `unit(name = "uu", version = "1", license = "MIT", tasks = [${task(`if timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/${port} && printf "GET /leak HTTP/1.0\\r\\n\\r\\n" >&3'; then echo LEAK; fi; exit 4`)}])\n`,
     ),
     cache,
   )
@@ -195,7 +195,7 @@ test('a task can not reach the network, not even this machine', async (t) => {
 })
 
 const sourced = (path: string, sum: string): string =>
-  `unit(\n    name = "uu",\n    version = "1",\n    source = "${origin}${path}",\n    sha256 = "${sum}",\n    tasks = [${task('install -D hello $DESTDIR/etc/hello')}],\n)\n`
+  `unit(\n    name = "uu",\n    version = "1",\n    source = "${origin}${path}",\n    sha256 = "${sum}",\n    license = "MIT",\n    qa_skip = {"license": "its archive is made here"},\n    tasks = [${task('install -D hello $DESTDIR/etc/hello')}],\n)\n`
 
 test('an archive with another digest: the right one to paste, and pasted it builds', async (t) => {
   const project = testProject(t, units(sourced('/a-1.tar.gz', '0'.repeat(64))), cache)
@@ -249,7 +249,7 @@ test('SIGINT during a task: its processes are gone within 7 s, its log stays', a
   const project = testProject(
     t,
     units(
-      `unit(name = "uu", version = "1", tasks = [${task(`trap '' INT TERM HUP; echo begun; bash -c 'exec -a ${mark} sleep 1000' & wait; sleep 1000`)}])\n`,
+      `unit(name = "uu", version = "1", license = "MIT", tasks = [${task(`trap '' INT TERM HUP; echo begun; bash -c 'exec -a ${mark} sleep 1000' & wait; sleep 1000`)}])\n`,
     ),
     cache,
   )
@@ -296,7 +296,7 @@ test('a machine without bubblewrap: exit 3, with the package to install', {
   mkdirSync(hidden)
   execFileSync('mknod', [join(hidden, 'bwrap'), 'c', '0', '0'])
   const hide = `mount -t overlay yoe -o lowerdir=${hidden}:/usr/bin /usr/bin && exec "$@"`
-  const project = testProject(t, units(`unit(name = "uu", version = "1", tasks = [${task('true; exit 5')}])\n`), cache)
+  const project = testProject(t, units(`unit(name = "uu", version = "1", license = "MIT", tasks = [${task('true; exit 5')}])\n`), cache)
   const ran = await project.yoe(['build', 'uu'], { through: ['unshare', '--mount', 'sh', '-c', hide, 'sh'] })
   clean(ran)
   assert.equal(ran.code, 3, ran.stderr)
@@ -357,7 +357,7 @@ test('processes that build the same unit at once build it once', async (t) => {
   const folder = scratch(t)
   for (let round = 0; round < 3; round++) {
     const text = units(
-      `unit(name = "uu", version = "${round}.${process.pid}", tasks = [${task('sleep 0.5; install -D /dev/null $DESTDIR/etc/uu')}])\n`,
+      `unit(name = "uu", version = "${round}.${process.pid}", license = "MIT", tasks = [${task('sleep 0.5; install -D /dev/null $DESTDIR/etc/uu')}])\n`,
     )
     // Two checkouts of one project, one cache.
     const projects = [testProject(t, text, cache), testProject(t, text, cache)]

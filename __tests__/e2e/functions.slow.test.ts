@@ -27,6 +27,7 @@ def say(name, **kwargs):
 
     unit(
         name = name,
+        license = "MIT",
         shell = "sh",
         cache_dirs = {"/counter": "count", "/build/home/.cache/same": "count"},
         tasks = [

@@ -14,6 +14,7 @@ const greet = `unit(
     name = "greet",
     version = "1.2",
     description = "Greets",
+    license = "MIT",
     source = path("//greet"),
     subpackages = ["dev", "dbg"],
     extra_subpackages = {"server": files("/usr/sbin/*", "/etc/greet.conf", "/usr/lib/systemd/**")},
@@ -58,10 +59,11 @@ const texts: Texts = {
   'units/user.star': `unit(
     name = "user",
     version = "1",
+    license = "MIT",
     source = path("//user"),
     deps = ["greet"],
     tasks = [task("install", steps = [
-        "gcc $CFLAGS $CPPFLAGS -o user user.c $LDFLAGS -lgreet && ./user",
+        "gcc -s $CFLAGS $CPPFLAGS -o user user.c $LDFLAGS -lgreet && ./user",
         "install -D -t $DESTDIR/usr/bin user",
     ])],
 )
@@ -201,7 +203,7 @@ test('an image installs what it names; the feed offers the rest', async () => {
 
 test('two units with one file are told apart by replaces', async () => {
   const unit = (more: string): string =>
-    `unit(name = "other", version = "1"${more}, tasks = [task("install", run = "install -D /bin/true $DESTDIR/usr/bin/user")])\n`
+    `unit(name = "other", version = "1", license = "MIT"${more}, tasks = [task("install", run = "install -D /bin/true $DESTDIR/usr/bin/user")])\n`
   project.write({
     'units/other.star': unit(''),
     'images/small.star': 'image(name = "small", artifacts = ["user", "greet-server", "other"])\n',

@@ -11,11 +11,11 @@ const cache = sharedCache()
 
 const texts = (tests: string): Texts => ({
   'PROJECT.star': debianProject,
-  'units/u.star': `unit(name = "helper", version = "1", build = ["""
+  'units/u.star': `unit(name = "helper", version = "1", license = "MIT", build = ["""
 mkdir -p $DESTDIR/usr/bin; printf '#!/bin/sh\\necho helped\\n' >$DESTDIR/usr/bin/helper; chmod +x $DESTDIR/usr/bin/helper
 """])
 unit(
-    name = "uu", version = "1", runtime_deps = ["helper", "bc"],
+    name = "uu", version = "1", license = "MIT", runtime_deps = ["helper", "bc"],
     build = ["mkdir -p $DESTDIR/usr/bin; printf '#!/bin/sh\\\\nhelper; echo 6*7 | bc\\\\n' >$DESTDIR/usr/bin/uu; chmod +x $DESTDIR/usr/bin/uu"],
     tests = [${tests}],
 )

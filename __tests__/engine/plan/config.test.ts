@@ -100,8 +100,8 @@ test('tasks find it in their environment; what the unit says itself wins', async
   )
   const folders = { libraries: ['usr/lib'], includes: ['usr/include'] }
   const env = taskEnvironment(nodeIn(made, 'app'), folders, 2, 0)
-  assert.equal(env['CFLAGS'], '-O2 -g -ffile-prefix-map=/build/src=. -O3 -DLOW')
-  assert.equal(env['CXXFLAGS'], '-O2 -g -ffile-prefix-map=/build/src=. -DAPP')
+  assert.equal(env['CFLAGS'], '-O2 -g -ffile-prefix-map=/build/src=. -ffile-prefix-map=/build/sysroot= -O3 -DLOW')
+  assert.equal(env['CXXFLAGS'], '-O2 -g -ffile-prefix-map=/build/src=. -ffile-prefix-map=/build/sysroot= -DAPP')
   assert.equal(env['CPPFLAGS'], '-I/build/sysroot/usr/include/low -isystem /build/sysroot/usr/include -DX')
   assert.equal(env['LDFLAGS'], '-L/build/sysroot/usr/lib -Wl,-rpath-link,/build/sysroot/usr/lib -lmid')
   assert.deepEqual([env['LOW'], env['BOARD']], ['mine', 'box'])

@@ -230,7 +230,9 @@ export const rows: readonly Row[] = [
     arrange: files({ 'usr/bin/app-flags': `#!/bin/sh\n${'#'.repeat(3 << 20)}\necho -L/build/sysroot/usr/lib\n` }),
     says: /\/usr\/bin\/app-flags names a folder of the build: \/build\/sysroot\/usr\/lib/,
     hint: /never \$DESTDIR/,
-    mend: files({ 'usr/bin/app-flags': '#!/bin/sh\necho -L/usr/lib ./build/src /opt/build/src /build/srcs\n' }),
+    mend: files({
+      'usr/bin/app-flags': '#!/bin/sh\necho -ffile-prefix-map=/build/src=. ./build/src /opt/build/src /build/srcs\n',
+    }),
   },
   {
     name: 'the name of the machine that built it',

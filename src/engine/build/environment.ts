@@ -27,7 +27,7 @@ export function taskEnvironment(
   const { unit, config } = node
   const includes = folders.includes.map((folder) => `${inside.sysroot}/${folder}`)
   const libraries = folders.libraries.map((folder) => `${inside.sysroot}/${folder}`)
-  const compile = `-O2 -g -ffile-prefix-map=${inside.source}=.`
+  const compile = `-O2 -g -ffile-prefix-map=${inside.source}=. -ffile-prefix-map=${inside.sysroot}=`
   const values = (settings: readonly Setting[]): readonly string[] => settings.map(({ value }) => value)
   const flags = (...all: readonly (readonly string[])[]): string => all.flat().join(' ')
   return {

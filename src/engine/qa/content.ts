@@ -92,6 +92,9 @@ const isWord = (byte: number | undefined): boolean =>
 const goesOn = (byte: number | undefined): boolean =>
   isWord(byte) || (byte !== undefined && '.~-})]*@%+'.includes(String.fromCharCode(byte)))
 
+/** Programs that tell how they were compiled name the folders that our own flags take out of them. */
+const mapsIt = /-prefix-map=$/
+
 /** `-L/build/…`, where the letter belongs to no path. */
 const isFlag = (before: string): boolean => /(^|[^\w-])-[LIBF]$/.test(before)
 
@@ -104,6 +107,7 @@ function buildPathIn(part: Piece): string | undefined {
   for (const at of placesOf(part, buildFolder)) {
     if (at > 0 && goesOn(bytes[at - 1]) && !isFlag(bytes.toString('latin1', Math.max(0, at - 3), at))) continue
     const start = at + buildFolder.length
+    if (mapsIt.test(bytes.toString('latin1', Math.max(0, at - 20), at))) continue
     const name = buildNames.find((each) => bytes.toString('latin1', start, start + each.length) === each)
     const next = bytes[start + (name?.length ?? 0)]
     if (name === undefined || isWord(next) || next === 0x2d) continue
