@@ -8,6 +8,10 @@ interface Entry {
 /** Every command, in the order of the help; a command's own code is loaded when it runs. */
 export const commands: Readonly<Record<string, Entry>> = {
   init: { summary: 'make a new project', load: async () => (await import('./commands/init.ts')).init },
+  new: {
+    summary: 'add a unit for sources somewhere, or an application of your own',
+    load: async () => (await import('./commands/new.ts')).create,
+  },
   build: { summary: 'build units and images', load: async () => (await import('./commands/build.ts')).build },
   dev: {
     summary: "edit a unit's source in place, and make patches of it",
