@@ -60,7 +60,7 @@ function existsLink(path: string): boolean {
 /** Size and time alone: a copy of the project must not look edited. */
 function stampOf(root: string, { path, kind }: Change): string {
   const info = lstatSync(join(root, path), { throwIfNoEntry: false })
-  return kind === 'deleted' || info === undefined ? 'deleted' : `${info.mtimeMs}-${info.size}`
+  return kind === 'deleted' || info === undefined ? 'deleted' : `${Math.floor(info.mtimeMs)}-${info.size}`
 }
 
 /** Before the first task: whatever appears from now on is the build's, until it is recorded. */
