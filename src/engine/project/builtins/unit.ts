@@ -1,5 +1,6 @@
 import { didYouMean } from '../../nearest.ts'
 import { isPackageCheck, packageChecks } from '../../qa/checks.ts'
+import { dictEntries } from '../../starlark/value.ts'
 import type { Fields } from '../arguments.ts'
 import { defaulting, optional, required } from '../arguments.ts'
 import type { PackageUnit, Place, Source, Task } from '../model.ts'
@@ -109,12 +110,9 @@ const check: Reader<string> = (value) => {
 
 /** `["rpath"]`, or better with reasons: `{"rpath": "finds its own plugins"}`. */
 const qaSkip: Reader<Readonly<Record<string, string>>> = (value) => {
-  const found = either(dict(check, named(title)), set(check))(value)
-  return isList(found) ? Object.fromEntries(found.map((check) => [check, ''])) : found
-}
-
-function isList<T>(value: readonly T[] | Readonly<Record<string, T>>): value is readonly T[] {
-  return Array.isArray(value)
+  // Not either(): of a dict with a wrong name in it, that is what is wrong, not that it is no list.
+  if (dictEntries(value) !== undefined) return dict(check, named(title))(value)
+  return Object.fromEntries(set(check)(value).map((name) => [name, '']))
 }
 
 const source = either(made(pathKind), oneOrMore(url))
