@@ -37,10 +37,10 @@ export async function passes(project: TestProject, unit: string, count = 1): Pro
   assert.match(ran.stdout, new RegExp(`^ok ${count} of ${count} tests$`, 'm'))
 }
 
-/** Built anew without network it is the same, byte for byte. */
-export async function sameOffline(project: TestProject, unit: string): Promise<void> {
-  const before = [...(await build(project, unit)).values()].map((path) => readFileSync(path))
-  const after = [...(await build(project, '--force', '--offline', unit)).values()].map((path) => readFileSync(path))
+/** Built anew without network a unit is the same, byte for byte. Takes options before the unit. */
+export async function sameOffline(project: TestProject, ...unit: readonly string[]): Promise<void> {
+  const before = [...(await build(project, ...unit)).values()].map((path) => readFileSync(path))
+  const after = [...(await build(project, '--force', '--offline', ...unit)).values()].map((path) => readFileSync(path))
   assert.deepEqual(
     after.map((bytes, index) => before[index]?.equals(bytes)),
     before.map(() => true),

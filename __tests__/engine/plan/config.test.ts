@@ -107,6 +107,22 @@ test('tasks find it in their environment; what the unit says itself wins', async
   assert.deepEqual([env['LOW'], env['BOARD']], ['mine', 'box'])
 })
 
+test('a cross compiler links with the C library of the sysroot, whose programs come last', async () => {
+  const node = nodeIn(await world(unit('app')), 'app')
+  assert.ok(node.toolchain !== undefined)
+  const folders = { libraries: ['usr/lib'], includes: [] }
+  const seen = (arch: 'x86_64' | 'arm64'): readonly unknown[] => {
+    const toolchain = node.toolchain === undefined ? undefined : { ...node.toolchain, arch }
+    const env = taskEnvironment({ ...node, toolchain }, folders, 2, 0)
+    return [
+      env['LDFLAGS']?.endsWith(' -Wl,--sysroot=/build/sysroot'),
+      env['PATH']?.startsWith('/build/sysroot/usr/bin:'),
+    ]
+  }
+  assert.deepEqual(seen('x86_64'), [false, true])
+  assert.deepEqual(seen('arm64'), [true, false])
+})
+
 test('it is in the key of exactly those that it flows to, by value and not by origin', async () => {
   const plain = libraries.replaceAll(/, public_config = \{[^\n]*\}(?=\))/g, '')
   assert.ok(!plain.includes('public_config'))

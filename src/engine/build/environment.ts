@@ -27,11 +27,13 @@ export function taskEnvironment(
   const { unit, config } = node
   const includes = folders.includes.map((folder) => `${inside.sysroot}/${folder}`)
   const libraries = folders.libraries.map((folder) => `${inside.sysroot}/${folder}`)
+  // Compilers of the machine that builds: programs of the sysroot are not for it, and it has no C library of the target.
+  const cross = node.toolchain !== undefined && node.toolchain.arch !== node.arch
   const compile = `-O2 -g -ffile-prefix-map=${inside.source}=. -ffile-prefix-map=${inside.sysroot}=`
   const values = (settings: readonly Setting[]): readonly string[] => settings.map(({ value }) => value)
   const flags = (...all: readonly (readonly string[])[]): string => all.flat().join(' ')
   return {
-    PATH: `${inside.sysroot}/usr/bin:${usualPath}`,
+    PATH: cross ? `${usualPath}:${inside.sysroot}/usr/bin` : `${inside.sysroot}/usr/bin:${usualPath}`,
     HOME: inside.home,
     LANG: 'C.UTF-8',
     LC_ALL: 'C.UTF-8',
@@ -58,6 +60,8 @@ export function taskEnvironment(
     ),
     LDFLAGS: flags(
       libraries.flatMap((folder) => [`-L${folder}`, `-Wl,-rpath-link,${folder}`]),
+      // Linker scripts of the sysroot's C library name what is there.
+      cross ? [`-Wl,--sysroot=${inside.sysroot}`] : [],
       values(config.ldflags),
     ),
     PKG_CONFIG_PATH: [...libraries, `${inside.sysroot}/usr/share`].map((folder) => `${folder}/pkgconfig`).join(':'),
