@@ -1,11 +1,14 @@
 import { execFile } from 'node:child_process'
 import { mkdir, readFile, stat, statfs } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { YoeError } from '../errors.ts'
 
 /** The system's short name of a failure, such as `ENOENT`; '' when it has none. */
 export function errorCode(failure: unknown): string {
+  // A quota that is used up is the one failure of writing that Node has no name for.
+  if (failure instanceof Error && 'errno' in failure && failure.errno === -constants.errno.EDQUOT) return 'EDQUOT'
   return failure instanceof Error && 'code' in failure && typeof failure.code === 'string' ? failure.code : ''
 }
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { YoeError } from '../errors.ts'
-import { errorCode } from './disk.ts'
+import { errorCode, writeFailure } from './disk.ts'
 
 /** Held until released, or until this process dies, however it dies: the kernel keeps it. */
 export interface Lock extends AsyncDisposable {
@@ -24,12 +24,12 @@ export interface LockOptions {
  * put on a descriptor of this process by util-linux's `flock`, since Node can't: it works between containers that share
  * a folder, too, and no lock outlives its holder.
  *
- * @throws {YoeError} CANCELLED; TOOL_MISSING without `flock`
+ * @throws {YoeError} CANCELLED; TOOL_MISSING without `flock`; DISK_FULL, PERMISSION
  */
 export async function lockFile(path: string, options: LockOptions = {}): Promise<Lock> {
   for (;;) {
     // A number and not a FileHandle: that is closed, and the lock with it, when nobody refers to it any more.
-    const fd = openSync(path, 'a+', 0o644)
+    const fd = await opened(path)
     try {
       if (!(await flock(fd, ['--nonblock'], options))) {
         options.waiting?.(holderOf(path))
@@ -46,10 +46,22 @@ export async function lockFile(path: string, options: LockOptions = {}): Promise
   }
 }
 
+async function opened(path: string): Promise<number> {
+  try {
+    return openSync(path, 'a+', 0o644)
+  } catch (failure) {
+    throw await writeFailure(failure, path)
+  }
+}
+
 function held(fd: number, path: string, shared: boolean): Lock {
   if (!shared) {
-    ftruncateSync(fd)
-    writeSync(fd, `process ${process.pid} on ${hostname()}, since ${new Date().toISOString()}`)
+    try {
+      ftruncateSync(fd)
+      writeSync(fd, `process ${process.pid} on ${hostname()}, since ${new Date().toISOString()}`)
+    } catch {
+      // It is held all the same; whoever waits is not told by whom.
+    }
   }
   let open = true
   const release = async (): Promise<void> => {
