@@ -111,7 +111,7 @@ const classes: Readonly<Record<string, readonly [call: string, tasks: readonly s
     'zig_binary(name = "app", version = "1", zig_args = ["-Dx=y"], optimize = "ReleaseSmall")',
     [
       'fetch: if [ -e build.zig.zon ]; then zig build --fetch; fi',
-      'install: DESTDIR=$DESTDIR zig build --summary all -j$NPROC --prefix $PREFIX --search-prefix $SYSROOT$PREFIX -Doptimize=ReleaseSmall -Dx=y',
+      'install: DESTDIR=$DESTDIR zig build --summary all -j$NPROC --prefix $PREFIX --search-prefix $SYSROOT$PREFIX -Doptimize=ReleaseSmall -Dx=y; classes/zig/rpath.sh > $HOME/rpath.sh; sh $HOME/rpath.sh',
     ],
   ],
   kernel: [
@@ -150,6 +150,58 @@ test('module-core: every class passes on what it does not know, and is on record
     assert.equal(cleaned, false)
   }
 })
+
+const boards = {
+  'PROJECT.star': core.replace('modules', 'defaults = defaults(machine = "board"), modules'),
+  'machines/m.star': `machine(name = "board", arch = "riscv64", kernel = kernel(
+    unit = "app", repo = "https://git.example.com/linux.git", tag = "v6", defconfig = "board_defconfig", device_trees = ["a.dtb"],
+))
+`,
+}
+
+test('module-core: a kernel is made as its machine says, unless it says so itself', async () => {
+  const unit = await unitOf('kernel(name = "app", version = "6")\n', boards)
+  assert.deepEqual(
+    [
+      unit.scope,
+      unit.source?.kind,
+      tasks(unit)[0]?.endsWith("configure.sh 'board_defconfig'"),
+      tasks(unit)[1]?.endsWith(" 'a.dtb'"),
+    ],
+    ['machine', 'git', true, true],
+  )
+  assert.match(unit.environment['KERNEL_MAKE'] ?? '', / ARCH=riscv CROSS_COMPILE=riscv64-linux-gnu- /)
+  const own = await unitOf('kernel(name = "app", version = "6", source = path("//k"), device_trees = [])\n', {
+    ...boards,
+    'k/Makefile': '',
+  })
+  assert.deepEqual([own.source?.kind, tasks(own)[1]?.endsWith('compile.sh')], ['path', true])
+  const other = await unitOf('kernel(name = "app", version = "6")\n', {
+    'machines/m.star': (boards['machines/m.star'] ?? '').replace('"app"', '"else"'),
+  })
+  assert.deepEqual([other.scope, other.source, tasks(other)[0]?.endsWith("'defconfig'")], ['arch', undefined, true])
+})
+
+test('module-core: Go and Zig compile for the machine', async () => {
+  const go = await unitOf('go_binary(name = "app", version = "1")\n', boards)
+  assert.deepEqual([go.environment['GOARCH'], go.environment['CGO_ENABLED']], ['riscv64', '0'])
+  const zig = await unitOf('zig_binary(name = "app", version = "1", optimize = None)\n', boards)
+  assert.match(tasks(zig)[1] ?? '', / -Dtarget=riscv64-linux-gnu -Dcpu=baseline_rv64; /)
+})
+
+for (const [call, says] of [
+  [
+    'kernel(name = "app", version = "6", config = ["EXT4_FS=y"])',
+    /"EXT4_FS=y" is no line of a configuration; write CONFIG_EXT4_FS=y/,
+  ],
+] as const)
+  test(`module-core: ${call}`, async () => {
+    const { errors } = await evaluate({
+      'PROJECT.star': core,
+      'units/app.star': `load("@module-core//classes/kernel.star", "kernel")\n${call}\n`,
+    })
+    assert.match(errors.map(shown).join(), says)
+  })
 
 test('module-core: a service beside the unit, installed and enabled once', async () => {
   const unit = await unitOf(
