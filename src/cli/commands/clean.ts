@@ -1,12 +1,15 @@
-import { existsSync } from 'node:fs'
+import { existsSync, globSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { isRunning } from '#engine/build/running.ts'
 import { removeTree } from '#engine/build/tree.ts'
-import { userErrors, YoeError } from '#engine/errors.ts'
+import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
+import { lockFile } from '#engine/store/lock.ts'
 import { defaultEntry, isProjectFolder } from '#toolkit/project-file.ts'
 import type { Workspace } from '#toolkit/workspace.ts'
 import { loadProject } from '#toolkit/workspace.ts'
+import type { Invocation, Options } from '../command.ts'
 import { command, projectOptions } from '../command.ts'
 import type { Output } from '../output.ts'
 import { workspaceOf } from '../project.ts'
@@ -35,6 +38,8 @@ With --all the cache and the repository go, too.
       const more = values.all ? [workspace.repoRoot, await cacheOf(workspace)] : []
       for (const cache of more.slice(1)) await forgetImages(cache)
       const folders = [...(await buildFolders(workspace)), ...more]
+      refuseRunning(builtIn(folders))
+      await using _alone = await aloneWith(more.at(-1), invocation)
       for (const folder of folders) await removeTree(folder)
       tellRemoved(folders, output)
       return 0
@@ -55,6 +60,7 @@ With --all the cache and the repository go, too.
           hint: didYouMean(unit, built.map(nameOf)) ?? 'yoe clean, without a name, removes all that was built',
         })
       }
+      refuseRunning(named)
       for (const folder of named) await removeTree(folder)
       removed.push(...named)
     }
@@ -62,6 +68,35 @@ With --all the cache and the repository go, too.
     return 0
   },
 })
+
+/** Folders of nodes, below folders that hold them at whatever depth. */
+function builtIn(folders: readonly string[]): readonly string[] {
+  return folders.flatMap((folder) =>
+    globSync(['running', '*/running', '*/*/running', '*/*/*/running'], { cwd: folder }).map((path) =>
+      dirname(join(folder, path)),
+    ),
+  )
+}
+
+/** @throws {YoeErrors} one for each that is being built */
+function refuseRunning(folders: readonly string[]): void {
+  const errors = folders
+    .filter((folder) => isRunning(join(folder, 'running')))
+    .map((folder) => {
+      const unit = nameOf(folder)
+      const hint = `wait for its end (yoe log ${unit} -f), or stop it`
+      return new YoeError('USAGE', `${unit} is being built: ${folder} stays`, { hint })
+    })
+  if (errors.length > 0) throw new YoeErrors(errors)
+}
+
+/** Waits until nobody uses a cache, of whatever project. */
+async function aloneWith(cache: string | undefined, { report, signal }: Invocation<Options>): Promise<AsyncDisposable> {
+  if (cache === undefined || !existsSync(join(cache, 'locks'))) return { [Symbol.asyncDispose]: async () => {} }
+  const waiting = (holder: string): void =>
+    report({ type: 'notice', message: `waiting for builds that use ${cache}: ${holder} has it` })
+  return lockFile(join(cache, 'locks', 'in-use'), { signal, waiting })
+}
 
 /** Docker's images of roots of this cache, where it ever had any. */
 async function forgetImages(cache: string): Promise<void> {

@@ -103,6 +103,8 @@ export async function execute(
   options: ExecuteOptions,
   finish?: (results: Results) => Promise<void>,
 ): Promise<readonly NodeReport[]> {
+  // Nobody clears away what is found from here on.
+  await context.store.hold()
   const run = new Execution(context, targets, options, await Remembered.read(context.store.root))
   const made = await Promise.allSettled(targets.map((node) => run.manifestOf(node)))
   try {
