@@ -83,7 +83,6 @@ const files =
 
 const script = files({ 'usr/bin/app': '#!/bin/sh\n' })
 const libother = { 'usr/lib/libother.so.1': 'libother.so.1' }
-const elsewhere = new Map([['libother.so.1', { name: 'libother1', version: '' }]])
 const toolchains = new Map([['libother.so.1', { name: 'libother1', version: '', undeclared: true }]])
 const archive = { kind: 'archive', urls: ['https://example.org/app.tar.gz'], sha256: '0'.repeat(64), at } as const
 
@@ -374,9 +373,6 @@ export const rows: readonly Row[] = [
     mend: put(['usr/bin/app', 'clean']),
   },
 ]
-
-/** Rows whose surroundings are more than the package. */
-export const withLibrary = { libraries: elsewhere }
 
 function otherGroup(): number {
   return (process.getgroups?.() ?? []).find((gid) => gid !== process.getgid?.()) ?? process.getgid?.() ?? 0
