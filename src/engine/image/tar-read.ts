@@ -116,6 +116,15 @@ export async function* readTar(
   for await (const chunk of bytes.rest()) if (!isZero(chunk)) throw unsafe(name, 'something after its end')
 }
 
+/** Where owners, time and device numbers are. */
+const otherNumbers = [
+  [108, 8],
+  [116, 8],
+  [136, 12],
+  [329, 8],
+  [337, 8],
+] as const
+
 const padded = (size: number): number => Math.ceil(size / block) * block
 const typeOf = (head: Buffer): string => head.toString('latin1', 156, 157)
 const isZero = (bytes: Buffer): boolean => bytes.equals(Buffer.alloc(bytes.length))
@@ -150,6 +159,10 @@ function entryOf(
   const mtime = Math.floor(Number(text(records, 'mtime') ?? Number.parseInt(textField(head, 136, 12), 8)))
   const time = mtime > 0 && mtime < 2 ** 33 ? mtime : 0
   if (dialect === 'any') {
+    // Not needed here; but some readers take a header with a wrong number for the end of the archive.
+    for (const [at, length] of otherNumbers) {
+      if ((head[at] ?? 0) < 0x80) numberField(head, at, length, archive)
+    }
     return {
       path,
       type,
