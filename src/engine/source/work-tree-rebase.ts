@@ -77,8 +77,8 @@ export async function settleRebase(git: TreeGit, place: TreePlace): Promise<void
   if ((await git.try(['merge-base', '--is-ancestor', upstream, 'HEAD'])).code === 0) {
     const patched = await git.try(['rev-parse', '--verify', '--quiet', `HEAD~${local}`])
     const head = patched.code === 0 ? patched.stdout.trim() : await git.run(['rev-parse', 'HEAD'])
-    await nameUpstream(place, upstream)
-    if (tag !== undefined) await git.run(['update-ref', `refs/tags/${tag}`, upstream])
+    const real = tag === undefined ? undefined : { repository: '', commit: upstream, tag }
+    await nameUpstream(git, upstream, real)
     await writePrepared(place, { ...prepared, head })
   }
   rmSync(pendingFile(place), { force: true })

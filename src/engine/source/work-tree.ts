@@ -145,7 +145,7 @@ export async function importUpstream(place: TreePlace, upstream: Upstream, signa
   const git = new TreeGit(place.git, place.source, signal)
   const commit = await commitUpstream(git, upstream)
   await setRef(place.git, `refs/heads/${mainBranch}`, commit)
-  await nameUpstream(place, commit, upstream)
+  await nameUpstream(git, commit, upstream.real)
   await writeFile(join(place.git, 'HEAD'), `ref: refs/heads/${mainBranch}\n`)
   return git
 }
@@ -170,11 +170,13 @@ export async function commitUpstream(
   return upstreamCommit(git, tree, `${name} ${version}\n\n${id}\n`, real?.commit)
 }
 
-/** Moves the tag `upstream`, and gives a true commit its own tag. */
-export async function nameUpstream(place: TreePlace, commit: string, real?: Pick<Upstream, 'real'>): Promise<void> {
-  await setRef(place.git, 'refs/tags/upstream', commit)
-  const tag = real?.real?.tag
-  if (tag !== undefined && commit === real?.real?.commit) await setRef(place.git, `refs/tags/${tag}`, commit)
+/**
+ * Moves the tag `upstream`, and gives a true commit its own tag: an annotated one, which `git describe` prefers.
+ */
+export async function nameUpstream(git: TreeGit, commit: string, real?: Upstream['real']): Promise<void> {
+  await setRef(git.gitDir, 'refs/tags/upstream', commit)
+  if (real?.tag === undefined || commit !== real.commit) return
+  await git.run(['tag', '--force', '--annotate', '--no-sign', '--message', real.tag, '--', real.tag, commit])
 }
 
 /** The real commit when it has this tree; else one of ours with it. */

@@ -70,7 +70,7 @@ export async function endDev(plan: Plan, { discard, update }: PinOptions): Promi
 /** Brings the tree to what it was prepared as, with the patches of now; commits stay in its repository. */
 async function leave(plan: Plan, tree: OpenTree, { unit }: PackageNode): Promise<void> {
   const { run, prepared } = tree
-  await nameUpstream(tree, prepared.upstream)
+  await nameUpstream(tree.run, prepared.upstream)
   await run.run(['checkout', '--quiet', '--force', '-B', mainBranch, prepared.head])
   await run.run(['clean', '-ffdxq'])
   await writeDev(tree, undefined)

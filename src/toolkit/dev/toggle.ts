@@ -108,7 +108,7 @@ async function track(
     })
   }
   const anchor = await run.run(['merge-base', 'HEAD', remote])
-  await nameUpstream(tree, anchor)
+  await nameUpstream(tree.run, anchor)
   const commits = Number(await run.run(['rev-list', '--count', `${source.commit ?? ref}..${remote}`]))
   return { branch, tag: ref, commits }
 }
