@@ -30,7 +30,7 @@ cmake(
 # Finds its library by pkg-config, in the sysroot.
 make(
     name = "pretty", version = "1", license = "MIT", source = path("//pretty"), deps = ["cjson"],
-    tests = [test("prints", run = "echo '{\\"a\\":[1]}' | pretty | grep -x \\"$(printf '\\\\t\\"a\\":\\\\t[1]')\\"")],
+    tests = [test("prints", run = "echo '{\\"a\\":[1]}' | pretty | grep -xF \\"$(printf '\\\\t\\"a\\":\\\\t[1]')\\"")],
 )
 
 make(
