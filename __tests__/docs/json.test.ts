@@ -9,7 +9,7 @@ import { vendorProject } from '../support/vendor-project.ts'
 import { readPage, rowsOf, tooLong } from './tables.ts'
 
 /** They print text for people or shells only. */
-const silent = new Set(['completion'])
+const silent = new Set(['completion', 'shell'])
 
 describe('docs/json.md', () => {
   const page = readPage('json.md')
@@ -76,6 +76,7 @@ const calls: readonly (readonly string[])[] = [
   ['what-if', 'add', 'gdb'],
   ['what-if', 'remove', 'netcfg'],
   ['what-if', 'add', 'broken'],
+  ['dev', 'status'],
   ['module', 'list'],
   ['source', 'list'],
   ['source', 'verify'],
