@@ -203,8 +203,9 @@ function extensionRecords(
   dialect: TarDialect,
 ): ReadonlyMap<string, Buffer> {
   if (flag === 'L' || flag === 'K') {
-    const end = body.indexOf(0)
-    const value = end === body.length - 1 ? body.subarray(0, -1) : body
+    // Some read on until a zero byte comes, whatever the size says.
+    if (body.at(-1) !== 0) throw unsafe(archive, 'a long name without an end')
+    const value = body.subarray(0, -1)
     return new Map([[flag === 'L' ? 'path' : 'linkpath', value]])
   }
   const records = paxRecords(body, archive, dialect)
