@@ -219,6 +219,9 @@ test('a failed build goes on at the task that failed; edits in a pinned tree are
   const stopped = await project.yoe(['build', 'user'])
   assert.equal(stopped.code, 2)
   assert.match(stopped.stderr, /has edits of yours that this build would lose: word\.c/)
+  const kept = await project.yoe(['clean'])
+  assert.equal(kept.code, 2)
+  assert.match(kept.stderr, /has commits or edits that are nowhere else/)
   assert.match(readFileSync(join(tree, 'word.c'), 'utf8'), /typed/)
 })
 

@@ -39,6 +39,7 @@ With --all the cache and the repository go, too.
       for (const cache of more.slice(1)) await forgetImages(cache)
       const folders = [...(await buildFolders(workspace)), ...more]
       refuseRunning(builtIn(folders))
+      await refuseEdited(workspace, folders)
       await using _alone = await aloneWith(more.at(-1), invocation)
       for (const folder of folders) await removeTree(folder)
       tellRemoved(folders, output)
@@ -61,6 +62,7 @@ With --all the cache and the repository go, too.
         })
       }
       refuseRunning(named)
+      await refuseEdited(workspace, named)
       for (const folder of named) await removeTree(folder)
       removed.push(...named)
     }
@@ -68,6 +70,13 @@ With --all the cache and the repository go, too.
     return 0
   },
 })
+
+/** What somebody typed into a source is not what a build left. */
+async function refuseEdited(workspace: Workspace, folders: readonly string[]): Promise<void> {
+  if (globSync('*/*/src.git', { cwd: workspace.buildRoot }).length === 0) return
+  const { refuseRemoval } = await import('#toolkit/dev/status.ts')
+  await refuseRemoval(workspace, folders)
+}
 
 /** Folders of nodes, below folders that hold them at whatever depth. */
 function builtIn(folders: readonly string[]): readonly string[] {

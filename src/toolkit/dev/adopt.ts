@@ -6,7 +6,7 @@ import { readDev } from '#engine/source/work-tree.ts'
 import { editsIn } from '#engine/source/work-tree-edits.ts'
 import type { Workspace } from '../workspace.ts'
 import { placeResolver } from '../workspace.ts'
-import { enterDev, openTree } from './tree.ts'
+import { enterDev, isBuilding, openTree } from './tree.ts'
 
 /**
  * Puts units into dev state whose pinned work trees somebody edited: what was typed is what shall be built. Commits are
@@ -17,7 +17,7 @@ export async function adoptEdits(workspace: Workspace, names: readonly string[])
   const ids = names.flatMap((name) => globSync(`*/${escaped(name)}.*/src.git/yoe.json`, { cwd: buildRoot }))
   for (const id of ids.map((path) => dirname(dirname(path)))) {
     const tree = openTree(workspace, id)
-    if (tree === undefined || readDev(tree) !== undefined) continue
+    if (tree === undefined || readDev(tree) !== undefined || isBuilding(tree)) continue
     const edits = await editsIn(tree.run, tree)
     if (edits.length === 0) continue
     await enterDev(tree, { by: 'edits' })

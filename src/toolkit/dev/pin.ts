@@ -9,7 +9,7 @@ import type { Plan } from '../planning.ts'
 import { unitOfPlan } from './prepare.ts'
 import { changeStar } from './star-file.ts'
 import type { OpenTree } from './tree.ts'
-import { openTree } from './tree.ts'
+import { openTree, refuseBuilding } from './tree.ts'
 
 export interface PinOptions {
   /** Drop commits and edits that no patch has. */
@@ -36,6 +36,7 @@ export async function endDev(plan: Plan, { discard, update }: PinOptions): Promi
   const { name } = node.unit
   const tree = openTree(plan.workspace, node.id)
   if (tree === undefined) return { unit: name, changed: false }
+  refuseBuilding(tree, name)
   const edits = (await editsIn(tree.run, tree)).map(({ path }) => path)
   const record = readDev(tree)
   if (update) {

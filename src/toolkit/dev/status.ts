@@ -1,6 +1,6 @@
 import { globSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { userErrors } from '#engine/errors.ts'
+import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
 import { headOf, readDev } from '#engine/source/work-tree.ts'
 import { isRebasing } from '#engine/source/work-tree-rebase.ts'
 import type { Workspace } from '../workspace.ts'
@@ -67,4 +67,27 @@ export async function statusOf(workspace: Workspace, id: string): Promise<TreeSt
     const broken = error?.message ?? (failure instanceof Error ? failure.message : String(failure))
     return { ...base, state: 'dev', version: '', commits: 0, edits: [], rebasing: false, broken }
   }
+}
+
+/**
+ * Keeps what is only in work trees from being removed.
+ * @param folders absolute; the trees below them are looked at
+ * @throws {YoeErrors} SOURCE_STATE for each tree with commits or edits
+ */
+export async function refuseRemoval(workspace: Workspace, folders: readonly string[]): Promise<void> {
+  const trees = await treeStatuses(workspace)
+  const lost = trees.filter(
+    ({ source, state }) =>
+      (state === 'dev-mod' || state === 'dev-dirty') && folders.some((folder) => source.startsWith(`${folder}/`)),
+  )
+  if (lost.length === 0) return
+  throw new YoeErrors(
+    lost.map(
+      ({ unit, source }) =>
+        new YoeError('SOURCE_STATE', `${source} has commits or edits that are nowhere else: it stays`, {
+          unit,
+          hint: `yoe dev extract ${unit} makes patches of them; yoe dev pin ${unit} --discard drops them`,
+        }),
+    ),
+  )
 }

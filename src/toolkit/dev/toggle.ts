@@ -10,7 +10,7 @@ import { fetcherOf } from '../fetching.ts'
 import type { Plan } from '../planning.ts'
 import { prepareTrees, unitOfPlan } from './prepare.ts'
 import type { OpenTree } from './tree.ts'
-import { enterDev, openTree, stateOf } from './tree.ts'
+import { enterDev, openTree, refuseBuilding, stateOf } from './tree.ts'
 
 export interface Entered {
   readonly unit: string
@@ -34,6 +34,7 @@ export async function startDev(plan: Plan): Promise<Entered> {
   const { source } = node.unit
   if (source === undefined || source.kind === 'path') throw new TypeError(`${node.id} has no source`)
   let tree = openTree(workspace, node.id)
+  if (tree !== undefined) refuseBuilding(tree, node.unit.name)
   if (tree === undefined || (await isOld(tree, source))) {
     await prepareTrees(plan, [node])
     tree = openTree(workspace, node.id)

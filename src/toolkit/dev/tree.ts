@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { foldersOf } from '#engine/build/folders.ts'
+import { isRunning } from '#engine/build/running.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { DevSource } from '#engine/plan/dev-source.ts'
 import type { PackageNode } from '#engine/plan/graph.ts'
@@ -46,7 +47,7 @@ export async function readTree(
   await settleRebase(tree.run, tree)
   tree = openTree(workspace, node.id) ?? tree
   if (readDev(tree) === undefined) {
-    if (headOf(tree) === tree.prepared.head) return undefined
+    if (headOf(tree) === tree.prepared.head || isBuilding(tree)) return undefined
     await enterDev(tree, { by: 'commits' })
   }
   const { source } = node.unit
@@ -66,6 +67,20 @@ export async function readTree(
 export async function enterDev(tree: OpenTree, record: DevRecord): Promise<void> {
   await removeProducts(tree.run, tree)
   await writeDev(tree, record)
+}
+
+/** Whether tasks run in the tree, or in a copy of it. */
+export function isBuilding({ git }: TreePlace): boolean {
+  return isRunning(join(dirname(git), 'running'))
+}
+
+/** @throws {YoeError} SOURCE_STATE while tasks run in the tree: nothing may be moved under them */
+export function refuseBuilding(tree: TreePlace, unit: string): void {
+  if (!isBuilding(tree)) return
+  throw new YoeError('SOURCE_STATE', `${unit} is being built`, {
+    unit,
+    hint: `wait for its end (yoe log ${unit} -f), or stop it`,
+  })
 }
 
 export interface TreeState {
