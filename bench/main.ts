@@ -3,7 +3,19 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
-const benches = ['commands', 'feeds', 'resolve', 'pack', 'sandbox', 'store', 'image', 'boot', 'schedule', 'overhead']
+const benches = [
+  'commands',
+  'feeds',
+  'resolve',
+  'pack',
+  'sandbox',
+  'store',
+  'image',
+  'boot',
+  'schedule',
+  'overhead',
+  'log',
+]
 const chosen = process.argv.slice(2)
 const unknown = chosen.find((name) => !benches.includes(name))
 if (unknown !== undefined) {

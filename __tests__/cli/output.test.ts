@@ -126,3 +126,32 @@ test('on a terminal what is drawn is wiped away at the end', () => {
   assert.ok(drawn > 0, text)
   assert.ok(text.split('\u001b[').length > 1)
 })
+
+test('on a terminal: what runs, since when and at what; how far all is, and how long it may take', () => {
+  const { err, output } = terminal({ NO_COLOR: '1' })
+  const reporter = createReporter(output, { quiet: false, verbose: false })
+  const started = (name: string): Event => ({
+    type: 'unit-started',
+    unit: `d/${name}.x`,
+    title: name,
+    why: '',
+    log: '',
+  })
+  reporter.report({ type: 'build-progress', done: 0, total: 20, remainingMs: 90_000 })
+  for (let index = 0; index < 14; index++) reporter.report(started(`u${index}`))
+  reporter.report({ type: 'unit-phase', unit: 'd/u0.x', title: 'task build\u001b[2J' })
+  reporter.report({ type: 'step-started', id: 's', title: 'fetch', unit: 'd/u1.x' })
+  reporter.report({ type: 'step-ended', id: 's', ms: 2000, ok: true })
+  // Whatever is told draws what runs anew below it.
+  reporter.report({ type: 'notice', message: 'now' })
+  const [, drawn = ''] = err.text().split('now\n')
+  const lines = drawn.split('\n').slice(0, -1)
+  assert.match(lines[0] ?? '', /^ {2}u0 {2}\d+ms {2}task build$/)
+  assert.match(lines[1] ?? '', /^ {2}u1 {2}\d+ms$/)
+  assert.equal(lines.length, 14, 'a terminal is not only for us')
+  assert.equal(lines.at(-2), '  and 2 more')
+  assert.match(lines.at(-1) ?? '', /^ {2}0 of 20 built, about 1m 30s left$/)
+  for (const line of lines) assert.ok(line.length < 60, line)
+  assert.match(err.text(), /^ {2}u1: fetch 2\.0s$/m, 'steps name their unit')
+  reporter.close()
+})

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openCacheFolders } from '#engine/build/cache-folders.ts'
@@ -65,6 +65,20 @@ test('what lies in one stays for the next build, and for nobody of another kind'
   }
   const another = { ...node, unit: { ...node.unit, name: 'other', cacheDirs: { '/elsewhere': 'go' } } }
   assert.equal((await foldersOf(context, another))['/elsewhere'], folder)
+})
+
+test('a clean build finds them empty, and only those of its unit', async (t) => {
+  const { context, node } = await runApp(t, unit())
+  const { '/go/cache': folder = '', '/npm': other = '' } = await foldersOf(context, node)
+  for (const each of [folder, other]) writeFileSync(join(each, 'kept'), '')
+  const bystander = join(context.store.root, 'dirs', 'another')
+  mkdirSync(bystander)
+  await foldersOf({ ...context, clean: true }, node)
+  assert.deepEqual(
+    [folder, other].flatMap((each) => readdirSync(each)),
+    [],
+  )
+  assert.ok(existsSync(bystander))
 })
 
 test('two builds that share one are not in it at the same time', async (t) => {

@@ -100,7 +100,7 @@ describe('a project key', () => {
     {
       name: 'a file that is not there',
       arrange: async (owner) => ({ YOE_SIGNING_KEY: join(owner.home, 'none') }),
-      want: /YOE_SIGNING_KEY names .*none, which does not exist/,
+      want: /YOE_SIGNING_KEY is neither a key nor a file that exists/,
     },
     { name: 'a device', arrange: async () => ({ YOE_SIGNING_KEY: '/dev/zero' }), want: /\/dev\/zero is no key file/ },
     {

@@ -79,7 +79,8 @@ export async function loadKey(owner: KeyOwner, use: KeyUse): Promise<SigningKey 
   const text = await readKeyFile(path, owner.projectRoot)
   if (text !== undefined) return kind.read(text, path)
   if (given === undefined || given === '') return undefined
-  throw new YoeError('KEY_INVALID', `${kind.variable} names ${path}, which does not exist`, {
+  // Not what it says: a key that was pasted wrong is still a secret.
+  throw new YoeError('KEY_INVALID', `${kind.variable} is neither a key nor a file that exists`, {
     hint: `set ${kind.variable} to a key's text or file, or unset it`,
   })
 }

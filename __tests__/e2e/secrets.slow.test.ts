@@ -1,0 +1,109 @@
+/** H4: what only this process may know is in no log, event, package, cache or command line, however a task looks for it. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { sleep, until } from '../support/processes.ts'
+import { debianProject, type TestProject, testProject } from '../support/project.ts'
+import { sharedCache } from '../support/shared-cache.ts'
+
+const secret = `canary${randomBytes(12).toString('hex')}`
+
+/** Ways in which a text may be written down. */
+const spellings = [
+  secret,
+  Buffer.from(secret).toString('base64').replace(/=+$/, ''),
+  Buffer.from(secret).toString('hex'),
+  [...secret].join('\n'),
+]
+
+/** Every file below these folders that was written since `marker` was, and has the secret in it. */
+function leaks(folders: readonly string[], marker: string): readonly string[] {
+  const found = execFileSync(
+    'find',
+    [...folders, '-xdev', '-type', 'f', '-newer', marker, '-size', '-20M', '-print0'],
+    {
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    },
+  )
+  const files = found.split('\0').filter(Boolean)
+  return files.filter((file) => {
+    const text = existsSync(file) ? readFileSync(file, 'latin1') : ''
+    return spellings.some((one) => text.includes(one))
+  })
+}
+
+const look = [
+  'env; cat /proc/self/environ | tr "\\\\0" "\\\\n"; cat /proc/*/environ 2>/dev/null | tr "\\\\0" "\\\\n" || true',
+  'cat /proc/*/cmdline 2>/dev/null | tr "\\\\0" "\\\\n" || true',
+  'env | base64 -w0; env | od -An -tx1 | tr -d " \\\\n"; env | sed "s/./&\\\\n/g"',
+  'find / -xdev -name "*.asc" -o -xdev -name "*.key" 2>/dev/null; ls -la / /root /home || true',
+  'sleep 2; mkdir -p $DESTDIR/etc && env | grep -v /build/ >$DESTDIR/etc/found',
+].join('; ')
+
+function looking(project: TestProject, run: string): void {
+  project.write({
+    'PROJECT.star': debianProject,
+    'units/u.star': `unit(name = "uu", version = "1", license = "MIT", qa_skip = {"license": "a test"}, tasks = [task("fetch", network = True, run = ${JSON.stringify(run)})])\n`,
+  })
+}
+
+const environment = {
+  YOE_SIGNING_KEY: secret,
+  YOE_CACHE_KEY: secret,
+  GITHUB_TOKEN: secret,
+  ACTIONS_RUNTIME_TOKEN: secret,
+  AWS_SECRET_ACCESS_KEY: secret,
+  NPM_TOKEN: secret,
+  SOME_PASSWORD: secret,
+}
+
+test('H4: a task that looks everywhere finds no secret; nothing that is kept or told has one', async (t) => {
+  const project = testProject(t, {}, sharedCache())
+  const marker = join(project.root, 'marker')
+  project.write({ marker: '' })
+  looking(project, look)
+  const home = join(project.root, '..', 'home')
+  mkdirSync(home, { recursive: true })
+  writeFileSync(join(home, '.netrc'), `machine x login y password ${secret}\n`)
+  const { YOE_CACHE_KEY: _, YOE_SIGNING_KEY: __, ...others } = environment
+  const running = project.start(['build', 'uu', '--force', '-v', '--events', join(project.root, 'events')], {
+    env: others,
+  })
+  let lines = ''
+  await until(
+    'it is over',
+    () => {
+      if (lines.length < 1e7)
+        lines += execFileSync('ps', ['axww', '-o', 'args='], { encoding: 'utf8', maxBuffer: 1 << 26 })
+      return running.child.exitCode !== null
+    },
+    120,
+  )
+  const ran = await running.ended
+  assert.equal(ran.code, 0, ran.stderr)
+  assert.match(readFileSync(join(project.root, 'build/debian/uu.x86_64/build.log'), 'utf8'), /UNIT=uu/, 'it did look')
+  for (const text of [ran.stdout, ran.stderr, lines]) for (const one of spellings) assert.ok(!text.includes(one))
+  assert.deepEqual(leaks([project.root, sharedCache()], marker), [])
+})
+
+test('H4: a key that is none is not shown in the error', async (t) => {
+  const project = testProject(t, {}, sharedCache())
+  looking(project, 'mkdir -p $DESTDIR/etc; echo 1 >$DESTDIR/etc/uu')
+  const events = join(project.root, 'events')
+  const ran = await project.yoe(['build', 'uu', '--force', '-v', '--events', events], { env: environment })
+  assert.notEqual(ran.code, 0)
+  for (const text of [ran.stdout, ran.stderr, readFileSync(events, 'utf8')])
+    for (const one of spellings) assert.ok(!text.includes(one), text)
+})
+
+test('I8: the search finds a secret that a naive build writes down, in each spelling', async (t) => {
+  const project = testProject(t, {}, sharedCache())
+  project.write({ marker: '' })
+  await sleep(20)
+  for (const [index, text] of spellings.entries()) project.write({ [`leak-${index}`]: `x ${text} y` })
+  assert.equal(leaks([project.root], join(project.root, 'marker')).length, spellings.length)
+})
