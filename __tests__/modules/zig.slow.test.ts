@@ -16,7 +16,7 @@ zig_compiler(
     sha256 = {"x86_64": "3ce0c9f16547e5d61b32e0d226926e9a2552ef4b91fccf7ab5ea1a623a77824b"},
 )
 zig_binary(
-    name = "pcre2", version = "10.46", license = "BSD-3-Clause", zig = "zig-0.13", optimize = "ReleaseSmall",
+    name = "pcre2", version = "10.46", license = "BSD-3-Clause", zig = "zig-0.13", optimize = "ReleaseSmall", subpackages = ["dev"],
     ${release('https://github.com/PCRE2Project/pcre2/releases/download/pcre2-10.46/pcre2-10.46.tar.gz', 'p/pcre2/pcre2_10.46.orig.tar.gz', '8d28d7f2c3b970c3a4bf3776bcbb5adfc923183ce74bc8df1ebaad8c1985bd07')},
     tests = [test("matches", run = """printf '/(\\\\w+) (\\\\w+)/\\\\n    hello world\\\\n' >in && pcre2test in | grep -x ' 2: world'""")],
 )
