@@ -45,6 +45,7 @@ async function packagesOf(
   const destdir = join(made, 'dest')
   mkdirSync(destdir, { recursive: true })
   for (const [path, text] of Object.entries(files)) write(join(destdir, path), text)
+  write(join(destdir, 'usr/share/licenses', node.unit.name, 'LICENSE'), 'Do as you like.\n')
   const linked = links.map((name): Alternatives => [{ name }])
   const packed = await packDeb({
     unit: node.unit,
