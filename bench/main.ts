@@ -8,6 +8,7 @@ const benches = [
   'feeds',
   'resolve',
   'pack',
+  'extract',
   'sandbox',
   'store',
   'image',
