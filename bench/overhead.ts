@@ -26,7 +26,7 @@ const units: Readonly<Record<string, string>> = {
 }
 
 /** @returns one row for each kind of unit; needs a network, or what an earlier run left in the tests' cache */
-export async function benchOverhead(rounds = 7): Promise<readonly OverheadTimes[]> {
+export async function benchOverhead(rounds = 5): Promise<readonly OverheadTimes[]> {
   const folder = await mkdtemp(join(tmpdir(), 'yoe-bench-'))
   try {
     writeTexts(folder, {
