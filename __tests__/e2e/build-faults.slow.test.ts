@@ -73,7 +73,9 @@ async function failing(project: TestProject, code: number): Promise<string> {
 test('first a unit that builds: the shared cache is warm from here on', async (t) => {
   const project = testProject(
     t,
-    units(`unit(name = "uu", version = "1", license = "MIT", tasks = [${task('install -D /dev/null $DESTDIR/etc/uu')}])\n`),
+    units(
+      `unit(name = "uu", version = "1", license = "MIT", tasks = [${task('install -D /dev/null $DESTDIR/etc/uu')}])\n`,
+    ),
     cache,
   )
   const ran = await project.yoe(['build', 'uu'])
@@ -104,7 +106,11 @@ test('a task that fails: the end of its log, the line that declares it, what to 
 test('what a task prints is shown neutralised, also with -v, in the log and in a CI job', async (t) => {
   const hostile =
     "printf '::set-output name=a::b\\n  ::error::x\\nmid ##[error]y\\n\\033[31mred\\033[0m\\033]52;c;aGk=\\007\\nback\\rover\\n'; exit 1"
-  const project = testProject(t, units(`unit(name = "uu", version = "1", license = "MIT", tasks = [${task(hostile)}])\n`), cache)
+  const project = testProject(
+    t,
+    units(`unit(name = "uu", version = "1", license = "MIT", tasks = [${task(hostile)}])\n`),
+    cache,
+  )
   const said = await failing(project, 1)
   for (const line of [
     '  │ : :set-output name=a::b',
@@ -296,7 +302,11 @@ test('a machine without bubblewrap: exit 3, with the package to install', {
   mkdirSync(hidden)
   execFileSync('mknod', [join(hidden, 'bwrap'), 'c', '0', '0'])
   const hide = `mount -t overlay yoe -o lowerdir=${hidden}:/usr/bin /usr/bin && exec "$@"`
-  const project = testProject(t, units(`unit(name = "uu", version = "1", license = "MIT", tasks = [${task('true; exit 5')}])\n`), cache)
+  const project = testProject(
+    t,
+    units(`unit(name = "uu", version = "1", license = "MIT", tasks = [${task('true; exit 5')}])\n`),
+    cache,
+  )
   const ran = await project.yoe(['build', 'uu'], { through: ['unshare', '--mount', 'sh', '-c', hide, 'sh'] })
   clean(ran)
   assert.equal(ran.code, 3, ran.stderr)

@@ -15,8 +15,8 @@ import { ensureKey, loadKey } from '#feeds/keys/project-keys.ts'
 import { publishDirectory } from '#feeds/publish/directory.ts'
 import type { BuildOptions } from './building.ts'
 import { buildPlan, throwFailures } from './building.ts'
-import { imageEntries, unitEntries } from './image-building.ts'
 import { warnOfDev } from './dev/warn.ts'
+import { imageEntries, unitEntries } from './image-building.ts'
 import type { Plan } from './planning.ts'
 
 /** Seconds since 1970. */

@@ -177,12 +177,7 @@ describe('which package a file is in', () => {
       /^extra_subpackages: \/usr\/bin\/app is in both "s" and "t": a file is in one package/,
     ],
     ['an empty list', [], { s: [] }, /^extra_subpackages\["s"\] names no file/],
-    [
-      'nothing for dev',
-      ['dev'],
-      {},
-      /^there is nothing for app-dev: it takes headers .*pkgconfig/,
-    ],
+    ['nothing for dev', ['dev'], {}, /^there is nothing for app-dev: it takes headers .*pkgconfig/],
     ['nothing for dbg', ['dbg'], {}, /^there is nothing for app-dbg: compile with \$CFLAGS/],
   ]
   for (const [name, subpackages, extra, want] of wrong) {

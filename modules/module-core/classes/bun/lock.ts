@@ -3,18 +3,25 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 function fail(...lines: readonly string[]): never {
-  console.error(`error: ${lines.join('\n  ')}`)
+  process.stderr.write(`error: ${lines.join('\n  ')}\n`)
   process.exit(1)
 }
 
 if (!existsSync('package.json'))
-  fail('the application has no package.json: name its folder as source, or install_file("package.json", "$APP_BUILD/package.json")')
-const { dependencies, devDependencies, optionalDependencies, workspaces } = JSON.parse(readFileSync('package.json', 'utf8'))
+  fail(
+    'the application has no package.json: name its folder as source, or install_file("package.json", "$APP_BUILD/package.json")',
+  )
+const { dependencies, devDependencies, optionalDependencies, workspaces } = JSON.parse(
+  readFileSync('package.json', 'utf8'),
+)
 const wanted = Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies })
 if (!existsSync('bun.lock')) {
   if (wanted.length === 0 && workspaces === undefined) process.exit(3)
   const make = existsSync('bun.lockb')
-    ? ['bun.lockb is binary, and nobody sees what it pins; this makes a bun.lock of it:', 'bun install --save-text-lockfile --frozen-lockfile --lockfile-only']
+    ? [
+        'bun.lockb is binary, and nobody sees what it pins; this makes a bun.lock of it:',
+        'bun install --save-text-lockfile --frozen-lockfile --lockfile-only',
+      ]
     : ['run this beside package.json, and keep what it writes there:', 'bun install --lockfile-only']
   fail(`there is no bun.lock that says which versions of ${wanted.join(', ')} are meant`, ...make)
 }
