@@ -1,6 +1,5 @@
 /** Programs and libraries in C, one for each build system: configure, CMake, make, Meson. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import type { TestProject } from '../support/project.ts'
@@ -15,6 +14,8 @@ autotools(
     name = "hello", version = "2.10", license = "GPL-3.0-or-later",
     ${release('https://ftp.gnu.org/gnu/hello/hello-2.10.tar.gz', 'h/hello/hello_2.10.orig.tar.gz', '31e066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0f516b')},
     keep_locale = True,
+    # Its own script, of 2014, has not heard of it.
+    tasks = [task("knows machines of today", run = "sh build-aux/config.sub riscv64-unknown-linux-gnu")],
     tests = [
         test("greets", run = "hello | grep -x 'Hello, world!'"),
         test("has its translations", run = "test -e $DESTDIR/usr/share/locale/de/LC_MESSAGES/hello.mo"),
@@ -79,11 +80,6 @@ test('autotools: GNU hello greets, with its translations and without its manual'
     paths.join(' '),
   )
   await passes(project, 'hello', 2)
-})
-
-test('autotools: what a release of 2014 knows of machines is replaced', () => {
-  const guess = readFileSync(join(project.root, 'build/debian/hello.x86_64/src/build-aux/config.sub'), 'utf8')
-  assert.ok(Number(/timestamp='(\d{4})-/.exec(guess)?.[1]) >= 2024)
 })
 
 test('cmake and make: a library with its headers apart, and a program that finds it', async (t) => {
