@@ -18,8 +18,8 @@ export const update = command({
   usage: 'update [modules|feeds|sources|images|NAME]',
   summary: 'move yoe.lock to what refs and feeds mean now',
   details: `Asks for the commits that refs of modules and of sources mean now, for the newest package lists of the feeds, and for
-what tags of container images mean, writes them into yoe.lock, and says what moved and what that changes in the images. Without a name, all of it; a name is that of
-a module, a feed, a unit or a container. Only this command moves what yoe.lock has.
+what tags of container images mean, writes them into yoe.lock, and says what moved and what that changes in the images.
+Without a name, all of it; a name is that of a module, a feed, a unit or a container. Only this command moves what yoe.lock has.
 
   yoe update
   yoe update feeds
