@@ -15,7 +15,7 @@ autotools(
     ${release('https://ftp.gnu.org/gnu/hello/hello-2.10.tar.gz', 'h/hello/hello_2.10.orig.tar.gz', '31e066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0f516b')},
     keep_locale = True,
     # Its own script, of 2014, has not heard of this one.
-    tasks = [task("knows machines of today", run = "sh build-aux/config.sub loongarch64-unknown-linux-gnu")],
+    tasks = [task("knows machines of today", run = "sh build-aux/config.sub loongarch64-linux-gnu")],
     tests = [
         test("greets", run = "hello | grep -x 'Hello, world!'"),
         test("has its translations", run = "test -e $DESTDIR/usr/share/locale/de/LC_MESSAGES/hello.mo"),
