@@ -23,6 +23,8 @@ interface Template {
   /** Arguments of the class beside the usual ones. */
   readonly arguments?: (name: string) => readonly string[]
   readonly sources: (name: string) => Readonly<Record<string, string>>
+  /** How a test starts it out of its destdir, where the command in /usr/bin can't. */
+  readonly run?: (name: string) => string
 }
 
 const says = (name: string): string => `Hello from ${name}`
@@ -97,6 +99,7 @@ pub fn main() !void {
     file: 'python',
     class: 'python_venv',
     arguments: (name) => [`entry_points = {"${name}": "${word(name)}:main"},`],
+    run: (name) => `$DESTDIR/usr/lib/python-venvs/${name}/bin/python -c 'import ${word(name)}; ${word(name)}.main()'`,
     sources: (name) => ({
       'pyproject.toml': `[build-system]
 requires = ["setuptools"]
@@ -116,12 +119,14 @@ py-modules = ["${word(name)}"]
     file: 'nodejs',
     class: 'nodejs_app',
     arguments: (name) => [`entry_points = {"${name}": "main.js"},`],
+    run: (name) => `node $DESTDIR/usr/lib/node-apps/${name}/main.js`,
     sources: (name) => ({ 'package.json': packageJson(name), 'main.js': `console.log('${says(name)}')\n` }),
   },
   bun: {
     file: 'bun',
     class: 'bun_app',
     arguments: (name) => [`entry_points = {"${name}": "main.ts"},`],
+    run: (name) => `bun $DESTDIR/usr/lib/bun-apps/${name}/main.ts`,
     sources: (name) => ({
       'package.json': packageJson(name),
       'main.ts': `const greeting: string = '${says(name)}'\nconsole.log(greeting)\n`,
@@ -161,7 +166,7 @@ ${template.class}(
     description = "Greets when the system is up",
     license = "MIT",
     source = path("//${name}"),
-${(template.arguments?.(name) ?? []).map((line) => `    ${line}\n`).join('')}    tests = [test("greets", run = "${name} | grep -x '${says(name)}'")],
+${(template.arguments?.(name) ?? []).map((line) => `    ${line}\n`).join('')}    tests = [test("greets", run = "${template.run?.(name) ?? name} | grep -x '${says(name)}'")],
 )
 
 systemd_service(name = "${name}", unit = "${name}.service")
