@@ -244,6 +244,17 @@ test('help: for all, for each, exit 0', async (t) => {
   })
 })
 
+test('a current folder that is gone is told as such', (t) => {
+  const { root } = testProject(t, { 'PROJECT.star': bareProject })
+  const script = `mkdir gone && cd gone && rmdir "$PWD" && "${process.execPath}" --disable-warning=ExperimentalWarning "${join(checkout, 'src/cli/main.mjs')}" list`
+  const ran = spawnSync('bash', ['-c', script], { cwd: root, encoding: 'utf8' })
+  assert.deepEqual([ran.status, ran.stdout], [2, ''])
+  assert.equal(
+    ran.stderr,
+    'error[PROJECT_NOT_FOUND]: the current folder was removed\n  hint: cd to one that is there\n',
+  )
+})
+
 test('a reader that has seen enough closes its pipe: no stack trace', (t) => {
   const { root } = testProject(t, {
     'PROJECT.star': bareProject,

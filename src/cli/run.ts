@@ -32,6 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     })
   }
   try {
+    requireFolder()
     return await dispatch(argv, output)
   } catch (failure) {
     const errors = userErrors(failure) ?? userErrors(await systemFailure(failure))
@@ -40,6 +41,18 @@ export async function main(argv: readonly string[]): Promise<number> {
     for (const error of errors) showError(error, output)
     if (errors.length > 1) output.tell(`${errors.length} errors`)
     return exitCodes[worst(errors)]
+  }
+}
+
+/** @throws {YoeError} PROJECT_NOT_FOUND when the folder that this shell is in was removed */
+function requireFolder(): void {
+  try {
+    process.cwd()
+  } catch (cause) {
+    throw new YoeError('PROJECT_NOT_FOUND', 'the current folder was removed', {
+      hint: 'cd to one that is there',
+      cause,
+    })
   }
 }
 
