@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { YoeError } from '../errors.ts'
 import { readTar, type TarEntry } from '../image/tar-read.ts'
 import { tarEnd, tarHeader, tarPadding } from '../image/tar-write.ts'
 import { zstdFrames } from '../image/zstd.ts'
 import { shown as printable } from '../shown.ts'
+import { headOf, packingOf, unpackedByNode, wholeFile } from '../source/decompress.ts'
 import { writeFailure } from '../store/disk.ts'
 
 export interface Layer {
@@ -81,29 +80,10 @@ export async function mergeLayers(input: MergeInput): Promise<void> {
 
 /** The unpacked bytes of a layer, whichever way it is packed. @throws {YoeError} ARCHIVE_UNSAFE */
 export async function* readLayer(path: string, title: string): AsyncGenerator<Uint8Array> {
-  const handle = await open(path, 'r')
-  const { buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0).finally(() => handle.close())
-  const file = createReadStream(path, { highWaterMark: 2 ** 20 })
-  const magic = buffer.toString('hex')
-  const unpack = magic.startsWith('1f8b')
-    ? createGunzip({ chunkSize: 2 ** 20 })
-    : magic === '28b52ffd'
-      ? createZstdDecompress({ chunkSize: 2 ** 20 })
-      : undefined
-  try {
-    if (unpack === undefined) yield* file
-    else {
-      file.on('error', (failure) => unpack.destroy(failure))
-      yield* file.pipe(unpack)
-    }
-  } catch (failure) {
-    // What reads it may fail, too, and says why itself.
-    if (!(failure instanceof Error) || !('code' in failure) || !/^(Z_|ZSTD_)/.test(String(failure.code))) throw failure
-    throw new YoeError('ARCHIVE_UNSAFE', `a layer of ${title} is damaged (${String(failure.code)})`, { cause: failure })
-  } finally {
-    file.destroy()
-    unpack?.destroy()
-  }
+  const part = await wholeFile(path)
+  const packing = packingOf(await headOf(part, 8))
+  const known = packing === 'gzip' || packing === 'zstd' ? packing : undefined
+  yield* unpackedByNode(part, known, `a layer of ${title}`)
 }
 
 class Merged {

@@ -87,11 +87,9 @@ export async function* unpacked(
   function streamOf(): AsyncGenerator<Uint8Array> {
     switch (packing) {
       case undefined:
-        return plain(part)
       case 'gzip':
-        return byNode(part, createGunzip, title)
       case 'zstd':
-        return byNode(part, createZstdDecompress, title)
+        return unpackedByNode(part, packing, title)
       case 'xz':
       case 'bzip2':
       case 'lzip':
@@ -100,6 +98,19 @@ export async function* unpacked(
         return packing satisfies never
     }
   }
+}
+
+/**
+ * {@link unpacked} of what needs no program, and without a limit.
+ * @throws {YoeError} ARCHIVE_UNSAFE when it is damaged, cut off or has something behind it
+ */
+export function unpackedByNode(
+  part: Part,
+  packing: 'gzip' | 'zstd' | undefined,
+  title: string,
+): AsyncGenerator<Uint8Array> {
+  if (packing === undefined) return plain(part)
+  return byNode(part, packing === 'gzip' ? createGunzip : createZstdDecompress, title)
 }
 
 async function* plain({ path, start, size }: Part): AsyncGenerator<Uint8Array> {

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { createZstdDecompress } from 'node:zlib'
 import type { Difference } from '#engine/compare-tars.ts'
 import { compareTars } from '#engine/compare-tars.ts'
 import { YoeError } from '#engine/errors.ts'
-import type { ArMember } from './ar.ts'
+import { unpackedByNode } from '#engine/source/decompress.ts'
 import { arMembers } from './ar.ts'
 
 /**
@@ -44,23 +43,11 @@ async function tarsOf(path: string): Promise<{ readonly data: Reader; readonly c
         throw new YoeError('ARCHIVE_UNSAFE', `${path} has no ${name}: yoe did not make it`, {
           hint: 'yoe reproduce compares packages of units',
         })
-      return () => unpacked(path, member)
+      const part = { path, start: member.offset, size: member.size }
+      return () => unpackedByNode(part, 'zstd', path)
     }
     return { data: reader('data.tar.zst'), control: reader('control.tar.zst') }
   } finally {
     await file.close()
-  }
-}
-
-async function* unpacked(path: string, { offset, size }: ArMember): AsyncGenerator<Uint8Array> {
-  const file = createReadStream(path, { start: offset, end: offset + size - 1 })
-  const plain = createZstdDecompress()
-  file.on('error', (failure) => plain.destroy(failure))
-  file.pipe(plain)
-  try {
-    for await (const chunk of plain) yield chunk
-  } finally {
-    file.destroy()
-    plain.destroy()
   }
 }
