@@ -49,7 +49,11 @@ export async function writeDeb(
     await mkdir(folder, { recursive: true })
     await collectLitter(folder)
     const data = Readable.from(content.data, { objectMode: false, highWaterMark: 1 << 18 })
-    await pipeline(data, createZstdCompress(compression), createWriteStream(temp.data, { flags: 'wx' }))
+    await pipeline(
+      data,
+      createZstdCompress({ ...compression, chunkSize: 1 << 18 }),
+      createWriteStream(temp.data, { flags: 'wx' }),
+    )
     const control = zstdCompressSync(await content.control(), compression)
     const finished = await assemble(temp, control, content.mtime, path)
     await rename(temp.deb, path)
