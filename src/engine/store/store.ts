@@ -13,7 +13,7 @@ import {
   type UnitManifest,
 } from './manifest.ts'
 import { Objects, sync } from './objects.ts'
-import { collectLitter, tempName } from './temp.ts'
+import { collectLitter, processName, tempName } from './temp.ts'
 
 export interface StoreOptions {
   readonly report?: Reporter
@@ -55,6 +55,8 @@ export class Store {
         await requireOwn(join(real, folder))
       }
       await collectLitter(join(real, 'tmp'))
+      // Known from here on: what keeps it from being read is told like any other trouble with files.
+      processName()
       return new Store(real, options)
     } catch (failure) {
       throw await writeFailure(failure, root)
