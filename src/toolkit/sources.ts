@@ -11,6 +11,7 @@ import { readTree, repositoryOf, treePath } from '#engine/source/git.ts'
 import { GitRepository } from '#engine/source/git-repository.ts'
 import { archiveId, isAlive, markedSources, treeId, unmarkSource } from '#engine/source/marks.ts'
 import { shownUrl } from '#engine/source/url.ts'
+import { objectPath } from '#engine/store/object-path.ts'
 import { Store } from '#engine/store/store.ts'
 import { treeStatuses } from './dev/status.ts'
 import { fetcherOf } from './fetching.ts'
@@ -106,7 +107,7 @@ async function objectOf(cacheRoot: string, source: RemoteSource): Promise<string
 }
 
 async function sizeOf(cacheRoot: string, sha256: string): Promise<number | undefined> {
-  const info = await stat(join(cacheRoot, 'objects', sha256.slice(0, 2), sha256.slice(2))).catch(() => undefined)
+  const info = await stat(objectPath(cacheRoot, sha256)).catch(() => undefined)
   return info?.size
 }
 

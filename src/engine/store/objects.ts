@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { YoeError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { errorCode, makeFolder, writeFailure } from './disk.ts'
+import { objectPath } from './object-path.ts'
 import { tempName } from './temp.ts'
 
 export interface ObjectInfo {
@@ -35,7 +36,7 @@ export class Objects {
   }
 
   #place(sha256: string): string {
-    return join(this.#root, 'objects', sha256.slice(0, 2), sha256.slice(2))
+    return objectPath(this.#root, sha256)
   }
 
   /** Whether something lies there, unread: planning may rely on it, using may not. */

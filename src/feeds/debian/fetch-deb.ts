@@ -2,9 +2,10 @@ import type { PackageRecord } from '#engine/catalog/package.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { FeedEnvironment } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
+import { objectPath } from '#engine/store/object-path.ts'
 import { optionsOf, sitesOf } from './feed.ts'
 import { debianArch } from './names.ts'
-import { objectPath, verifiedFile } from './objects.ts'
+import { verifiedFile } from './objects.ts'
 
 /** Files that this process has hashed, or is fetching: each is looked at once. */
 const checked = new Map<string, Promise<string>>()

@@ -1,11 +1,5 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
-import { join } from 'node:path'
-
-/** Where the store keeps the blob of a digest. @see design.md, Store and cache */
-export function objectPath(cacheRoot: string, sha256: string): string {
-  return join(cacheRoot, 'objects', sha256.slice(0, 2), sha256.slice(2))
-}
 
 /** Whether `path` is a file of exactly these bytes. */
 export async function verifiedFile(path: string, sha256: string, size: number): Promise<boolean> {

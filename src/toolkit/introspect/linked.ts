@@ -8,6 +8,7 @@ import { userErrors } from '#engine/errors.ts'
 import { hashOfInputs } from '#engine/plan/hash.ts'
 import type { Json, PackageUnit } from '#engine/project/model.ts'
 import { decodeManifest } from '#engine/store/manifest.ts'
+import { objectPath } from '#engine/store/object-path.ts'
 import { replaceFile } from '#engine/store/replace-file.ts'
 import type { Catalog } from '../catalog-view.ts'
 import { openKept, sealKept } from '../kept.ts'
@@ -87,9 +88,7 @@ async function linkedOf({ workspace, format }: Catalog, unit: PackageUnit, last:
     const sealed = bytes === undefined ? 'missing' : decodeManifest(bytes, arch, hash)
     if (typeof sealed === 'string') continue
     const records = await Promise.all(
-      sealed.manifest.files.map(({ sha256 }) =>
-        describe(format, join(cacheRoot, 'objects', sha256.slice(0, 2), sha256.slice(2)), unit),
-      ),
+      sealed.manifest.files.map(({ sha256 }) => describe(format, objectPath(cacheRoot, sha256), unit)),
     )
     const linked = records.flatMap((record) =>
       record === undefined ? [] : [[record.name, beside(record.depends, declared, unit.name)] as const],
