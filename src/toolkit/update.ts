@@ -114,22 +114,12 @@ export async function updateLock(opened: Workspace, options: UpdateOptions): Pro
     ),
   )
   const feeds = await latestFeeds(loaded.workspace, project, before, options.machine, (id) => wants('feeds', id))
-  await editLock(workspace, (lock) =>
-    withFeeds(
-      withImages(
-        withSources(
-          lock,
-          sources,
-          units.map((one) => sourceEntry(one.source, '')),
-          options,
-        ),
-        images,
-        containers.map(({ image }) => imageEntry(image, '')),
-        options,
-      ),
-      feeds,
-    ),
-  )
+  const declaredSources = units.map(({ source }) => sourceEntry(source, ''))
+  const declaredImages = containers.map(({ image }) => imageEntry(image, ''))
+  await editLock(workspace, (lock) => {
+    const withSources = withRefs(entriesOf(lock), 'source', sources, declaredSources, options)
+    return withFeeds(withRefs(withSources, 'image', images, declaredImages, options), feeds)
+  })
 
   // Planning pins what no lock had yet, and fetches the lists that the next build needs anyway; who asks for a module alone,
   // of which nothing can be compared, need not wait for them.
@@ -182,37 +172,30 @@ function withModules(lock: Lock, used: readonly ModuleLock[], { prune }: UpdateO
   return [...kept, ...used]
 }
 
-function withSources(
-  lock: Lock,
-  moved: readonly SourceLock[],
-  declared: readonly SourceLock[],
-  { prune }: UpdateOptions,
-): readonly LockEntry[] {
-  const now = new Set(moved.map(keyOf))
-  const used = new Set(declared.map(keyOf))
-  const kept = entriesOf(lock).filter((entry) => {
-    if (entry.kind !== 'source') return true
-    const stale = !used.has(keyOf(entry)) && (prune || declared.some(({ url }) => url === entry.url))
-    return !now.has(keyOf(entry)) && !stale
-  })
-  return [...kept, ...moved]
-}
-
-function withImages(
+/** The entries with what refs of one kind mean now; one of the same origin that nothing names any more is lost. */
+function withRefs(
   entries: readonly LockEntry[],
-  moved: readonly ImageLock[],
-  declared: readonly ImageLock[],
+  kind: Ref['kind'],
+  moved: readonly Ref[],
+  declared: readonly Ref[],
   { prune }: UpdateOptions,
 ): readonly LockEntry[] {
   const now = new Set(moved.map(keyOf))
   const used = new Set(declared.map(keyOf))
   const kept = entries.filter((entry) => {
-    if (entry.kind !== 'image') return true
-    const stale = !used.has(keyOf(entry)) && (prune || declared.some(({ name }) => name === entry.name))
+    if (!isRef(entry) || entry.kind !== kind) return true
+    const stale = !used.has(keyOf(entry)) && (prune || declared.some((one) => originOf(one) === originOf(entry)))
     return !now.has(keyOf(entry)) && !stale
   })
   return [...kept, ...moved]
 }
+
+type Ref = SourceLock | ImageLock
+
+const isRef = (entry: LockEntry): entry is Ref => entry.kind === 'source' || entry.kind === 'image'
+
+/** The repository, or the image whatever its tag. */
+const originOf = (entry: Ref): string => (entry.kind === 'source' ? entry.url : entry.name)
 
 function withFeeds(entries: readonly LockEntry[], feeds: readonly FeedLock[]): readonly LockEntry[] {
   const now = new Set(feeds.map(({ id, arch }) => `${id} ${arch}`))
