@@ -232,10 +232,14 @@ class Execution implements Results {
     node: Node,
     rebuild: Rebuild | undefined,
   ): Promise<{ manifest: UnitManifest; outcome: 'cached' | 'restored' } | undefined> {
+    if (rebuild !== undefined) {
+      this.#progress.wanted(node)
+      return undefined
+    }
     // What is started first is chosen among all that turns out to be ready, not among what was looked at first.
     this.#places.hold()
     try {
-      const local = rebuild === undefined ? await this.#local(node) : undefined
+      const local = await this.#local(node)
       if (local !== undefined) {
         await rm(foldersOf(this.#context.buildRoot, node).failed, { force: true })
         return { manifest: local, outcome: 'cached' }
@@ -243,10 +247,7 @@ class Execution implements Results {
     } finally {
       this.#places.go()
     }
-    const restored =
-      rebuild === undefined
-        ? await this.#options.remotes?.restore(manifestArch(node), keyOf(this.#context, node).hash)
-        : undefined
+    const restored = await this.#options.remotes?.restore(manifestArch(node), keyOf(this.#context, node).hash)
     if (restored === undefined) {
       this.#progress.wanted(node)
       return undefined
