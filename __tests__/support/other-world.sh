@@ -1,6 +1,6 @@
 # Runs a program as somebody else, elsewhere: a plain user with subordinate ids, another host name, time zone, locale,
 # umask, home and one processor, with its project and temporary files in memory. Nothing of it stays: all of it is in
-# namespaces of its own. Started by other-world.ts through `unshare --mount --uts --propagation private`.
+# namespaces of its own. Started by e2e/reproducible.slow.test.ts through `unshare --mount --uts --propagation private`.
 set -eu
 node=$1 repo=$2 world=$3 id=$4; shift 4
 hostname elsewhere.example
