@@ -1,5 +1,6 @@
 import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
+import { inParallel } from '#engine/in-parallel.ts'
 import type { SourceLock } from '#engine/modules/lock.ts'
 import { keyOf, sourceEntry } from '#engine/modules/lock.ts'
 import type { Project } from '#engine/project/model.ts'
@@ -25,7 +26,6 @@ export async function askSources(
   const errors: YoeError[] = []
   const questions = new Map(asked.map((one) => [keyOf(sourceEntry(one.source, '')), one]))
   const found: SourceLock[] = []
-  const waiting = [...questions.values()]
   const ask = async ({ unit, source }: Unpinned): Promise<void> => {
     const { url, ref, refKind } = source
     const question = { url, candidates: fetcher.locate?.(url) ?? [url], offline, signal }
@@ -47,10 +47,7 @@ export async function askSources(
       }
     }
   }
-  const worker = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await ask(next)
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
+  await inParallel(atOnce, [...questions.values()], ask)
   if (errors.length > 0) throw new YoeErrors(errors)
   return found
 }

@@ -3,6 +3,7 @@ import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type Position, userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
+import { inParallel } from '#engine/in-parallel.ts'
 import { didYouMean } from '#engine/nearest.ts'
 import { inOrder } from '#engine/plan/graph.ts'
 import type { PackageUnit, Project, Source } from '#engine/project/model.ts'
@@ -127,21 +128,18 @@ export async function fetchSources(opened: Workspace, question: FetchQuestion): 
   await store.hold()
   const environment = { store, fetcher: fetcherOf(workspace, project), offline, report, signal, buildRoot }
   const errors: YoeError[] = []
-  const waiting = [...new Map(units.map((unit) => [JSON.stringify(unit.source), unit])).values()]
-  const worker = async (): Promise<void> => {
-    for (let unit = waiting.shift(); unit !== undefined; unit = waiting.shift()) {
-      if (unit.source.kind === 'path') continue
+  const remote = units.map(({ source }) => source).filter((source) => source.kind !== 'path')
+  const different = new Map(remote.map((source) => [JSON.stringify(source), source]))
+  try {
+    await inParallel(atOnce, [...different.values()], async (source) => {
       try {
-        await fetchSource(unit.source, environment)
+        await fetchSource(source, environment)
       } catch (failure) {
         const found = userErrors(failure)
         if (found === undefined || signal.aborted) throw failure
         errors.push(...found)
       }
-    }
-  }
-  try {
-    await Promise.all(Array.from({ length: atOnce }, worker))
+    })
     await store.objects.flush()
   } finally {
     await store.release()

@@ -3,6 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { step } from '../events.ts'
 import { unpackRoot } from '../image/unpack-root.ts'
+import { inParallel } from '../in-parallel.ts'
 import type { ToolchainNode } from '../plan/graph.ts'
 import type { UnitManifest } from '../store/manifest.ts'
 import { replaceFile } from '../store/replace-file.ts'
@@ -16,19 +17,10 @@ import type { UnitLog } from './unit-log.ts'
 const fetchesAtOnce = 6
 
 /** Fetched and verified files of packages, in their order. */
-export async function fetchAll(context: BuildContext, records: ToolchainNode['packages']): Promise<readonly string[]> {
-  const paths: string[] = new Array(records.length).fill('')
-  let next = 0
-  const fetcher = async (): Promise<void> => {
-    for (let index = next++; index < records.length; index = next++) {
-      const record = records[index]
-      if (record !== undefined) paths[index] = await context.fetchPackage(record)
-    }
-  }
-  await step(context.report, `fetch ${records.length} packages`, async () => {
-    await Promise.all(Array.from({ length: fetchesAtOnce }, fetcher))
-  })
-  return paths
+export function fetchAll(context: BuildContext, records: ToolchainNode['packages']): Promise<readonly string[]> {
+  return step(context.report, `fetch ${records.length} packages`, () =>
+    inParallel(fetchesAtOnce, records, context.fetchPackage),
+  )
 }
 
 /** Makes the root file system of a toolchain: its packages installed, as a rule. It is stored as one archive. */

@@ -2,6 +2,7 @@ import { readFile, rm } from 'node:fs/promises'
 import type { Arch } from '../arch.ts'
 import { YoeError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
+import { inParallel } from '../in-parallel.ts'
 import { DigestMismatch } from '../source/download.ts'
 import { type Fetched, type Fetcher, type FetchRequest, Unauthorized } from '../source/fetcher.ts'
 import type { Store } from '../store/store.ts'
@@ -72,15 +73,7 @@ export class Registry {
     const config = readConfig(await readFile(path, 'utf8'), image, arch)
     if (config.diffIds.length !== manifest.layers.length)
       throw new YoeError('ARCHIVE_UNSAFE', `the image ${imageText(image)} has other layers than its configuration says`)
-    const layers: string[] = new Array(manifest.layers.length).fill('')
-    let next = 0
-    const fetchLayers = async (): Promise<void> => {
-      for (let index = next++; index < layers.length; index = next++) {
-        const layer = manifest.layers[index]
-        if (layer !== undefined) layers[index] = await this.#layer(image, layer)
-      }
-    }
-    await Promise.all(Array.from({ length: layersAtOnce }, fetchLayers))
+    const layers = await inParallel(layersAtOnce, manifest.layers, (layer) => this.#layer(image, layer))
     return { manifest, config, layers }
   }
 

@@ -2,6 +2,7 @@ import { rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { PublishInput, RepositoryEntry, SigningKey } from '#engine/formats.ts'
+import { inParallel } from '#engine/in-parallel.ts'
 import { collectLitter } from '#engine/store/temp.ts'
 import { type KnownFile, makeFolder, placeFile } from '../publish/atomic.ts'
 import { withLock } from '../publish/lock.ts'
@@ -10,6 +11,9 @@ import { commitGeneration, type Generation, readGeneration, retire } from './gen
 import { debianArch, withoutEpoch } from './names.ts'
 import { controlFields, type IndexEntry } from './stanza.ts'
 import { compareVersions } from './version.ts'
+
+/** Packages that are read or placed at a time. */
+const filesAtOnce = 4
 
 /** The text of a package's control paragraph where one is at hand, such as in a feed's verified index. */
 export type StanzaSource = (entry: RepositoryEntry) => string | undefined
@@ -43,7 +47,7 @@ export async function publishRepository(input: DebianPublish): Promise<void> {
   await exclusively(input.root, input, async () => {
     const old = await readGeneration(input.root, input.suite, input.signingKey)
     const known = new Map(old?.indexes.get(arch)?.map((entry) => [entry.sha256, entry.fields]))
-    const additions = await inParallel(input.entries, (entry) =>
+    const additions = await inParallel(filesAtOnce, input.entries, (entry) =>
       addition(entry, arch, (each) => known.get(each.sha256) ?? input.stanza?.(each)),
     )
     warnOfSameVersions(input, old?.indexes.get(arch) ?? [], additions)
@@ -156,8 +160,10 @@ export async function closureRepository(input: DebianPublish): Promise<void> {
   const temp = tempFolder(input.root)
   await makeFolder(temp)
   await makeFolder(join(input.root, 'pool'))
-  const additions = await inParallel(input.entries, (entry) => addition(entry, arch, (each) => input.stanza?.(each)))
-  const entries = await inParallel(additions, async ({ entry, file }) => {
+  const additions = await inParallel(filesAtOnce, input.entries, (entry) =>
+    addition(entry, arch, (each) => input.stanza?.(each)),
+  )
+  const entries = await inParallel(filesAtOnce, additions, async ({ entry, file }) => {
     const filename = `pool/${entry.name}_${withoutEpoch(entry.version)}_${entry.arch}.deb`
     await placeFile(temp, file, join(input.root, filename), false)
     return { ...entry, filename }
@@ -208,15 +214,4 @@ function checkNames({ project, suite }: { readonly project: string; readonly sui
       hint: 'use letters, digits and . _ -',
     })
   }
-}
-
-/** Results in the order of the items. */
-async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
-  const results = new Map<number, R>()
-  const queue = items.entries()
-  const worker = async (): Promise<void> => {
-    for (const [index, item] of queue) results.set(index, await work(item))
-  }
-  await Promise.all(Array.from({ length: 4 }, worker))
-  return [...results].sort(([a], [b]) => a - b).map(([, result]) => result)
 }
