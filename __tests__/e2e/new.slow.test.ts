@@ -8,11 +8,21 @@ import { pathToFileURL } from 'node:url'
 import { languages } from '#toolkit/new/app.ts'
 import { mitLicense } from '#toolkit/new/mit.ts'
 import { TestRepository } from '../support/git.ts'
-import { debianProject, scratch, type Texts, testProject, writeTexts } from '../support/project.ts'
+import { debianProject, projectIn, scratch, type Texts, testProject, writeTexts } from '../support/project.ts'
 import { faultsOf } from '../support/schema.ts'
 import { sharedCache } from '../support/shared-cache.ts'
 
 const cache = sharedCache()
+
+test('the program of a new project', async (t) => {
+  const folder = scratch(t)
+  const fresh = projectIn(join(folder, 'fresh'), join(folder, 'home'), cache)
+  const made = await fresh.yoe(['init', 'fresh'], { cwd: folder })
+  assert.equal(made.code, 0, made.stderr)
+  const tested = await fresh.yoe(['test'])
+  assert.equal(tested.code, 0, tested.stdout + tested.stderr)
+  assert.match(tested.stdout, /ok 1 of 1 tests/)
+})
 
 test('an application in each language', async (t) => {
   const project = testProject(t, { 'PROJECT.star': debianProject }, cache)

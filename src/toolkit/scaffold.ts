@@ -67,28 +67,27 @@ const project = (name: string, machine: string): string => `project(
 
 const readme = (name: string): string => `# ${name}
 
-\`yoe build\` builds the image, \`yoe run\` boots it in QEMU, \`yoe run --boot-test\` runs its tests,
-\`yoe publish --to DIR\` writes the signed package feed. \`units/hello.star\` is the program to replace by your own.
+\`yoe build\` builds the image, \`yoe test\` runs the tests of units, \`yoe run\` boots the image in QEMU, \`yoe run
+--boot-test\` runs its tests, \`yoe publish --to DIR\` writes the signed package feed. \`units/hello.star\` is the program
+to replace by your own.
 `
 
-const unit = `unit(
+const unit = `load("@module-core//classes/make.star", "make")
+load("@module-core//classes/systemd.star", "systemd_service")
+
+make(
     name = "hello",
     version = "0.1.0",
     description = "Says hello when the system is up",
     license = "MIT",
     source = path("//hello"),
-    services = ["hello"],
     conffiles = ["/etc/hello.conf"],
     greeting = "Hello from yoe",
-    tasks = [
-        task("build", run = "make"),
-        task("install", steps = [
-            "make install DESTDIR=$DESTDIR PREFIX=$PREFIX",
-            install_template("hello.conf.tmpl", "$DESTDIR/etc/hello.conf"),
-            install_file("hello.service", "$DESTDIR/usr/lib/systemd/system/hello.service"),
-        ]),
-    ],
+    tasks = [task("configuration", steps = [install_template("hello.conf.tmpl", "$DESTDIR/etc/hello.conf")])],
+    tests = [test("greets", run = "hello $DESTDIR/etc/hello.conf | grep -x 'Hello from yoe'")],
 )
+
+systemd_service(name = "hello", unit = "hello.service")
 `
 
 const service = `[Unit]
