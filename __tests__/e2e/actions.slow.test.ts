@@ -85,7 +85,7 @@ async function run(
     project: project(files, boot),
     event: 'push',
     payload: push,
-    secrets: { YOE_CACHE_KEY: cacheKey },
+    secrets: { YOE_CACHE_SIGNING_KEY: cacheKey },
     run: `run-${++runs}`,
     ...options,
   })
@@ -227,7 +227,7 @@ test('a pull request from a fork reads the cache and can not write', async () =>
 
 test('the nightly run publishes what its build jobs made, signed with the secret', async () => {
   const { privateKey, fingerprint } = await generateOpenPgpKey('product')
-  const secrets = { YOE_CACHE_KEY: cacheKey, YOE_SIGNING_KEY: privateKey }
+  const secrets = { YOE_CACHE_SIGNING_KEY: cacheKey, YOE_SIGNING_KEY: privateKey }
   const result = await run({}, { event: 'schedule', secrets })
   assert.deepEqual(jobs(result), ['build success', 'ok success', 'plan success', 'publish success'], result.text)
   const named = service.artifacts.filter(({ run: of }) => of === `run-${runs}`).map(({ name }) => name)

@@ -53,7 +53,7 @@ function looking(project: TestProject, run: string): void {
 
 const environment = {
   YOE_SIGNING_KEY: secret,
-  YOE_CACHE_KEY: secret,
+  YOE_CACHE_SIGNING_KEY: secret,
   GITHUB_TOKEN: secret,
   ACTIONS_RUNTIME_TOKEN: secret,
   AWS_SECRET_ACCESS_KEY: secret,
@@ -69,7 +69,7 @@ test('H4: a task that looks everywhere finds no secret; nothing that is kept or 
   const home = join(project.root, '..', 'home')
   mkdirSync(home, { recursive: true })
   writeFileSync(join(home, '.netrc'), `machine x login y password ${secret}\n`)
-  const { YOE_CACHE_KEY: _, YOE_SIGNING_KEY: __, ...others } = environment
+  const { YOE_CACHE_SIGNING_KEY: _, YOE_SIGNING_KEY: __, ...others } = environment
   const running = project.start(['build', 'uu', '--force', '-v', '--events', join(project.root, 'events')], {
     env: others,
   })

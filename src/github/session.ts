@@ -26,7 +26,7 @@ export function session(env: Environment): Engine {
       return { cells: await planCells(open(request), request.cells) }
     },
     async runCell({ cell, trusted, through, remote, cacheKey, jobs, deadline, bootTimeout, feed, ...request }) {
-      const workspace = open(request, cacheKey === undefined ? {} : { YOE_CACHE_KEY: cacheKey })
+      const workspace = open(request, cacheKey === undefined ? {} : { YOE_CACHE_SIGNING_KEY: cacheKey })
       const found = await findCell(workspace, cell)
       return runCell(workspace, found, { trusted, through, remote, unsigned: true, jobs, deadline, bootTimeout, feed })
     },

@@ -18,7 +18,7 @@ export function workflowFile({ repository, ref, project = '.' }: WorkflowOptions
     `{ ${[...items, ...(given.length === 0 ? [] : [`with: { ${given.join(', ')} }`])].join(', ')} }`
   // Only what is published needs every package at hand.
   const upload = `upload: "\${{ github.event_name == 'schedule' && 'image, feed' || 'image' }}"`
-  const cacheKey = `cache-key: "\${{ secrets.YOE_CACHE_KEY }}"`
+  const cacheKey = `cache-key: "\${{ secrets.YOE_CACHE_SIGNING_KEY }}"`
   return `# Builds every image that a change affects, boots it, and publishes the packages every night.
 name: images
 on:

@@ -49,7 +49,7 @@ describe('a project key', () => {
       const owner = await ownerIn(t)
       const file = join(owner.home, 'secret')
       await writeFile(file, made.key.privateKey, { mode: 0o600 })
-      const variable = use === 'feed' ? 'YOE_SIGNING_KEY' : 'YOE_CACHE_KEY'
+      const variable = use === 'feed' ? 'YOE_SIGNING_KEY' : 'YOE_CACHE_SIGNING_KEY'
       for (const value of [made.key.privateKey, file]) {
         const loaded = await loadKey({ ...owner, env: { ...owner.env, [variable]: value } }, use)
         assert.equal(loaded?.fingerprint, made.key.fingerprint)

@@ -10,7 +10,7 @@ export const key = command({
   usage: 'key generate|show|export [feed|cache]',
   summary: 'make and show the keys of a project',
   details: `A project has two keys: "feed" signs package feeds (OpenPGP), "cache" signs cached results (Ed25519). They lie in
-$XDG_CONFIG_HOME/yoe/keys, never in the project; in CI they come from YOE_SIGNING_KEY and YOE_CACHE_KEY.
+$XDG_CONFIG_HOME/yoe/keys, never in the project; in CI they come from YOE_SIGNING_KEY and YOE_CACHE_SIGNING_KEY.
 
   yoe key generate        makes what is missing
   yoe key show            fingerprints, and where the keys are

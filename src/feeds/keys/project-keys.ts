@@ -11,7 +11,7 @@ export interface KeyOwner {
   readonly project: string
   /** Absolute folder of PROJECT.star. */
   readonly projectRoot: string
-  /** Looked up: XDG_CONFIG_HOME, HOME, YOE_SIGNING_KEY, YOE_CACHE_KEY. The last two hold a key's text or its path. */
+  /** Looked up: XDG_CONFIG_HOME, HOME, and each key's variable, which holds its text or its path. */
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
@@ -39,7 +39,7 @@ const kinds: Readonly<Record<KeyUse, Kind>> = {
     read: readOpenPgpKey,
   },
   cache: {
-    variable: 'YOE_CACHE_KEY',
+    variable: 'YOE_CACHE_SIGNING_KEY',
     marker: 'ed25519-private:',
     extension: '.cache.key',
     generate: async () => cacheKey(generateCacheKey().privateKey),
