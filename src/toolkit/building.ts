@@ -2,12 +2,13 @@ import { availableParallelism, hostname } from 'node:os'
 import type { Arch } from '#engine/arch.ts'
 import { requireEmulation } from '#engine/build/binfmt.ts'
 import type { BuildContext } from '#engine/build/context.ts'
-import type { BuildNode, NodeReport, Results } from '#engine/build/executor.ts'
+import type { BuildNode, NodeReport } from '#engine/build/executor.ts'
 import { execute } from '#engine/build/executor.ts'
+import type { Finished } from '#engine/build/finished.ts'
+import { finishedOf } from '#engine/build/finished.ts'
 import { networkAccess } from '#engine/build/network-access.ts'
 import { buildPackage } from '#engine/build/package-build.ts'
 import { buildToolchain, Roots } from '#engine/build/roots.ts'
-import type { PackageFile } from '#engine/build/trees.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { inOrder, manifestArch, rootsOf } from '#engine/plan/graph.ts'
@@ -45,7 +46,7 @@ export interface BuildOptions extends RebuildWish {
   /** Nodes to make instead of the plan's targets. */
   readonly targets?: readonly Node[]
   /** What needs the results while the run is open. */
-  readonly finish?: (context: BuildContext, results: Results) => Promise<void>
+  readonly finish?: (context: BuildContext, results: Finished) => Promise<void>
 }
 
 export interface BuildOutcome {
@@ -63,22 +64,17 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
   const context = await openContext(plan, options.scope ?? 'trusted')
   await requireWorker(context, plan)
   const roots = new Roots(context)
-  const build: BuildNode = async (node, log, results, shared) => {
+  const build: BuildNode = async (node, log, others, shared) => {
+    const results = finishedOf(context, others, roots)
     switch (node.kind) {
       case 'toolchain':
-        return buildToolchain(shared, node, results, roots, log)
+        return buildToolchain(shared, node, results, log)
       case 'package': {
-        const packages = await buildPackage(
-          shared,
-          node,
-          (toolchain) => roots.folder(toolchain, results),
-          (dependency) => packagesOf(context, dependency, results),
-          log,
-        )
+        const packages = await buildPackage(shared, node, results, log)
         return packages.map(({ filename, path }) => ({ name: filename, path }))
       }
       case 'image':
-        return buildImageNode(plan, shared, node, results, roots, log)
+        return buildImageNode(plan, shared, node, results, log)
       default:
         return node satisfies never
     }
@@ -114,7 +110,7 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
     context,
     targets,
     execution,
-    finish === undefined ? undefined : (results) => finish(context, results),
+    finish === undefined ? undefined : (results) => finish(context, finishedOf(context, results, roots)),
   )
   await context.store.release()
   return { reports, context, errors: reports.flatMap((report) => report.errors) }
@@ -147,20 +143,6 @@ export function throwFailures({ errors, reports }: BuildOutcome): void {
   if (errors.length > 0) throw new YoeErrors(errors)
   const kept = reports.find((report) => report.outcome === 'skipped' || report.outcome === 'cancelled')
   if (kept !== undefined) throw new YoeError('CANCELLED', `${kept.node.unit.name} was not built: ${kept.why}`)
-}
-
-/** Package files of a finished unit. @throws {YoeError} STORE_DAMAGED */
-export async function packagesOf(context: BuildContext, node: Node, results: Results): Promise<readonly PackageFile[]> {
-  const { files } = await results.manifestOf(node)
-  return Promise.all(
-    files.map(async ({ name, sha256, size }) => {
-      const path = await context.store.objects.path(sha256)
-      if (path !== undefined) return { name, path, sha256, size }
-      throw new YoeError('STORE_DAMAGED', `a package of ${node.unit.name} in the cache is damaged`, {
-        hint: `yoe build --force ${node.unit.name} makes it anew`,
-      })
-    }),
-  )
 }
 
 async function openContext(plan: Plan, scope: Scope): Promise<BuildContext> {

@@ -2,9 +2,9 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BuildContext } from '#engine/build/context.ts'
 import { keyOf } from '#engine/build/context.ts'
-import type { Produced, Results } from '#engine/build/executor.ts'
+import type { Produced } from '#engine/build/executor.ts'
+import type { Finished } from '#engine/build/finished.ts'
 import { foldersOf } from '#engine/build/folders.ts'
-import type { Roots } from '#engine/build/roots.ts'
 import { fetchAll } from '#engine/build/roots.ts'
 import type { UnitLog } from '#engine/build/unit-log.ts'
 import type { PackageRecord } from '#engine/catalog/package.ts'
@@ -24,8 +24,7 @@ export async function buildImageNode(
   plan: Plan,
   context: BuildContext,
   node: ImageNode,
-  results: Results,
-  roots: Roots,
+  results: Finished,
   log: UnitLog,
 ): Promise<readonly Produced[]> {
   const { installed: packages } = await imageEntries(plan, context, node, results)
@@ -39,7 +38,7 @@ export async function buildImageNode(
     distro: node.distro,
     packages,
     format: context.format,
-    tools: { root: await roots.folder(node.installer ?? node.tools, results), hash: keyOf(context, node.tools).hash },
+    tools: { root: await results.rootOf(node.installer ?? node.tools), hash: keyOf(context, node.tools).hash },
     worker: context.worker,
     layers: layerStore(context.store),
     resolve: context.absolute,
@@ -79,7 +78,7 @@ export async function imageEntries(
   plan: Plan,
   context: BuildContext,
   node: ImageNode,
-  results: Results,
+  results: Finished,
 ): Promise<{ readonly installed: readonly RepositoryEntry[]; readonly beside: readonly RepositoryEntry[] }> {
   const entries = new Map<string, RepositoryEntry>()
   const records = new Map<string, PackageRecord>()
@@ -125,18 +124,16 @@ function planned(plan: Plan, node: PackageNode): PackageNode {
 export async function unitEntries(
   context: BuildContext,
   node: PackageNode,
-  results: Results,
+  results: Finished,
 ): Promise<readonly RepositoryEntry[]> {
-  const { files } = await results.manifestOf(node)
+  const files = await results.packagesOf(node)
   return Promise.all(
-    files.map(async ({ sha256, size }) => {
-      const path = await context.store.objects.path(sha256)
-      if (path !== undefined) return { record: await context.format.describe(path, node.unit), path, sha256, size }
-      throw new YoeError('STORE_DAMAGED', `a package of ${node.unit.name} in the cache is damaged`, {
-        unit: node.unit.name,
-        hint: `yoe build --force ${node.unit.name} makes it anew`,
-      })
-    }),
+    files.map(async ({ path, sha256, size }) => ({
+      record: await context.format.describe(path, node.unit),
+      path,
+      sha256,
+      size,
+    })),
   )
 }
 

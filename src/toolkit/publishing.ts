@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { BuildContext } from '#engine/build/context.ts'
-import type { Results } from '#engine/build/executor.ts'
+import type { Finished } from '#engine/build/finished.ts'
 import { step } from '#engine/events.ts'
 import type { PackageFormat, RepositoryEntry, SigningKey } from '#engine/formats.ts'
 import type { Node } from '#engine/plan/graph.ts'
@@ -89,7 +89,7 @@ export function publishEntries(
 export async function plannedEntries(
   plan: Plan,
   context: BuildContext,
-  results: Results,
+  results: Finished,
 ): Promise<readonly RepositoryEntry[]> {
   const entries = new Map<string, RepositoryEntry>()
   for (const node of plan.targets) {

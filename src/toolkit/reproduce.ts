@@ -2,16 +2,15 @@ import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hostArch } from '#engine/arch.ts'
 import type { BuildContext } from '#engine/build/context.ts'
-import type { Results } from '#engine/build/executor.ts'
+import type { Finished } from '#engine/build/finished.ts'
 import { foldersOf } from '#engine/build/folders.ts'
 import { buildPackage } from '#engine/build/package-build.ts'
-import { Roots } from '#engine/build/roots.ts'
 import { removeTree } from '#engine/build/tree.ts'
 import { openUnitLog } from '#engine/build/unit-log.ts'
 import type { Difference } from '#engine/compare-tars.ts'
 import type { Node, PackageNode } from '#engine/plan/graph.ts'
 import { inOrder } from '#engine/plan/graph.ts'
-import { buildPlan, packagesOf, throwFailures } from './building.ts'
+import { buildPlan, throwFailures } from './building.ts'
 import type { Circumstances } from './circumstances.ts'
 import { otherCircumstances } from './circumstances.ts'
 import type { Plan } from './planning.ts'
@@ -68,7 +67,7 @@ function packagesAmong(plan: Plan): readonly PackageNode[] {
 
 async function buildAgain(
   context: BuildContext,
-  results: Results,
+  results: Finished,
   nodes: readonly PackageNode[],
 ): Promise<ReproductionReport> {
   await mkdir(context.buildRoot, { recursive: true })
@@ -90,7 +89,7 @@ async function buildAgain(
 async function again(
   context: BuildContext,
   second: BuildContext,
-  results: Results,
+  results: Finished,
   node: PackageNode,
 ): Promise<Reproduction> {
   const start = performance.now()
@@ -102,18 +101,11 @@ async function again(
   const logPath = join(place, 'build.log')
   report({ type: 'unit-started', unit: node.id, title, why: 'to compare', log: logPath })
   const log = openUnitLog(logPath, node.id, report)
-  const roots = new Roots(context)
   const differing: Reproduction['differing'][number][] = []
   try {
-    const packages = await buildPackage(
-      second,
-      node,
-      (toolchain) => roots.folder(toolchain, results),
-      (dependency) => packagesOf(context, dependency, results),
-      log,
-    )
+    const packages = await buildPackage(second, node, results, log)
     const manifest = await results.manifestOf(node)
-    const firsts = await packagesOf(context, node, results)
+    const firsts = await results.packagesOf(node)
     for (const [index, { name }] of manifest.files.entries()) {
       const [made, known] = [packages.find(({ filename }) => filename === name), firsts[index]]
       if (made === undefined || known === undefined) throw new TypeError(`${node.id} made no ${name} the second time`)

@@ -1,11 +1,10 @@
-import { Roots } from '#engine/build/roots.ts'
 import type { UnitTestReport } from '#engine/build/unit-tests.ts'
 import { runUnitTests } from '#engine/build/unit-tests.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { PackageNode } from '#engine/plan/graph.ts'
 import { dependenciesOf } from '#engine/plan/graph.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
-import { buildPlan, packagesOf, throwFailures } from './building.ts'
+import { buildPlan, throwFailures } from './building.ts'
 import type { Catalog } from './catalog-view.ts'
 import { withProject } from './catalog-view.ts'
 import { findName } from './introspect/naming.ts'
@@ -38,12 +37,9 @@ export async function testUnits(
     force: false,
     targets: [...new Set(nodes.flatMap(dependenciesOf))],
     finish: async (context, results) => {
-      const roots = new Roots(context)
       for (const [index, node] of nodes.entries()) {
         const unit = underTest(node, units[index]?.name)
-        const rootOf = (toolchain: Parameters<Roots['folder']>[0]) => roots.folder(toolchain, results)
-        const packages = (dependency: PackageNode) => packagesOf(context, dependency, results)
-        reports.push(await runUnitTests(context, unit, node, rootOf, packages))
+        reports.push(await runUnitTests(context, unit, node, results))
       }
     },
   })

@@ -100,7 +100,7 @@ export async function runApp(t: TestContext, texts: Texts, options: RunOptions =
   const log = openUnitLog(folders.log, node.id, silent)
   let error = ''
   try {
-    await runTasks(context, node, async ({ unit }) => `/roots/${unit.name}`, folders, log)
+    await runTasks(context, node, { rootOf: async ({ unit }) => `/roots/${unit.name}` }, folders, log)
   } catch (failure) {
     const [first] = userErrors(failure) ?? []
     if (first === undefined) throw failure

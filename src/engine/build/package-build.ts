@@ -5,11 +5,10 @@ import { rootsOf } from '../plan/graph.ts'
 import type { LibraryOwner } from '../qa/links.ts'
 import { tracesOfThisMachine } from '../qa/traces.ts'
 import type { BuildContext } from './context.ts'
+import type { Finished } from './finished.ts'
 import { foldersOf } from './folders.ts'
-import type { RootOf } from './run-tasks.ts'
 import { runTasks } from './run-tasks.ts'
 import { prepareSource } from './source-step.ts'
-import type { BuiltPackages } from './sysroot.ts'
 import { fillSysroot } from './sysroot.ts'
 import { removeTree } from './tree.ts'
 import type { PackageFile } from './trees.ts'
@@ -25,12 +24,11 @@ import type { UnitLog } from './unit-log.ts'
 export async function buildPackage(
   context: BuildContext,
   node: PackageNode,
-  rootOf: RootOf,
-  builtPackages: BuiltPackages,
+  results: Finished,
   log: UnitLog,
 ): Promise<readonly PackedPackage[]> {
   // A unit without tasks needs none: nothing runs for it.
-  const toolchain = node.toolchain === undefined ? undefined : await rootOf(node.toolchain)
+  const toolchain = node.toolchain === undefined ? undefined : await results.rootOf(node.toolchain)
   const folders = foldersOf(context.buildRoot, node)
   // What developing has kept; the source itself is never lost.
   if (context.clean === true) await removeTree(folders.work)
@@ -41,16 +39,16 @@ export async function buildPackage(
     // Whatever the umask: tasks see the modes, and runs of root belong to somebody else.
     await chmod(folder, 0o755)
   }
-  const unpacker = node.unpacker === undefined ? toolchain : await rootOf(node.unpacker)
+  const unpacker = node.unpacker === undefined ? toolchain : await results.rootOf(node.unpacker)
   const sysrootPackages =
-    unpacker === undefined ? [] : await fillSysroot(context, node, unpacker, builtPackages, folders.sysroot, log)
+    unpacker === undefined ? [] : await fillSysroot(context, node, unpacker, results, folders.sysroot, log)
   if (toolchain !== undefined) {
     const source = await prepareSource(context, node, toolchain, folders, log)
-    await runTasks(context, node, rootOf, folders, log, source).finally(() => source.done())
+    await runTasks(context, node, results, folders, log, source).finally(() => source.done())
     // A task may have closed its own folders; what is packed must be readable.
     await context.worker.prepareReadable(folders.destdir)
   }
-  const roots = toolchain === undefined ? [] : await Promise.all(rootsOf(node).map(rootOf))
+  const roots = toolchain === undefined ? [] : await Promise.all(rootsOf(node).map(results.rootOf))
   const packages = sysrootPackages.map((file) => file.path)
   const libraries = await librariesOf(context, new Set(node.inRoots), roots, sysrootPackages)
   log.note('package')

@@ -10,6 +10,7 @@ import { replaceFile } from '../store/replace-file.ts'
 import type { BuildContext } from './context.ts'
 import { keyOf } from './context.ts'
 import type { Produced, Results } from './executor.ts'
+import type { Finished } from './finished.ts'
 import { archiveOf, dockerfileRoot, pullRoot, rootArchive, settingsOfRoot } from './made-roots.ts'
 import type { UnitLog } from './unit-log.ts'
 
@@ -27,8 +28,7 @@ export function fetchAll(context: BuildContext, records: ToolchainNode['packages
 export async function buildToolchain(
   context: BuildContext,
   node: ToolchainNode,
-  results: Results,
-  roots: Roots,
+  results: Finished,
   log: UnitLog,
 ): Promise<readonly Produced[]> {
   const { image, dockerfile } = node.unit
@@ -48,7 +48,7 @@ export async function buildToolchain(
       if (record.origin.kind !== 'feed') throw new TypeError(`${record.name} of a toolchain is no feed package`)
       return { record, path: paths[index] ?? '', sha256: record.origin.sha256, size: record.origin.size }
     }),
-    tools: tools === undefined ? undefined : await roots.folder(tools, results),
+    tools: tools === undefined ? undefined : await results.rootOf(tools),
     worker: context.worker,
     workdir: work,
     output,

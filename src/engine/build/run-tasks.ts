@@ -11,6 +11,7 @@ import { Capture } from './capture.ts'
 import type { BuildContext } from './context.ts'
 import { tasksOf } from './debug-info.ts'
 import { inImage, inside, taskEnvironment } from './environment.ts'
+import type { Finished } from './finished.ts'
 import type { NodeFolders } from './folders.ts'
 import { functionContext } from './function-context.ts'
 import { StagedSteps } from './install-steps.ts'
@@ -19,9 +20,6 @@ import { environmentOfRoot } from './roots.ts'
 import type { UnitLog } from './unit-log.ts'
 import type { Mount, Run, RunResult } from './worker.ts'
 import { defaultLimits } from './worker.ts'
-
-/** Absolute folder of the unpacked root of a toolchain, made where it is missing. */
-export type RootOf = (toolchain: ToolchainNode) => Promise<string>
 
 /** What the tasks of a unit find as its source. */
 export interface TaskSource {
@@ -41,7 +39,7 @@ export interface TaskSource {
 export async function runTasks(
   context: BuildContext,
   node: PackageNode,
-  rootOf: RootOf,
+  results: Pick<Finished, 'rootOf'>,
   folders: NodeFolders,
   log: UnitLog,
   source: TaskSource = { folder: folders.source, mounts: [], env: {} },
@@ -52,7 +50,7 @@ export async function runTasks(
   const functions = tasks.some(callsFunction) ? await context.functions(node) : undefined
   // Before anything is locked: a root may have to be built first.
   const roots = new Map<Task, string>()
-  for (const task of tasks) roots.set(task, await rootOf(toolchainOf(node, task)))
+  for (const task of tasks) roots.set(task, await results.rootOf(toolchainOf(node, task)))
   const home = join(folders.root, 'home')
   await rm(home, { recursive: true, force: true })
   await mkdir(home)

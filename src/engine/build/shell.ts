@@ -6,14 +6,13 @@ import { readPrepared, sourceId } from '../source/work-tree.ts'
 import type { BuildContext } from './context.ts'
 import { keyOf } from './context.ts'
 import { inImage, inside, taskEnvironment } from './environment.ts'
+import type { Finished } from './finished.ts'
 import { foldersOf } from './folders.ts'
 import { runProgram } from './host-program.ts'
 import { StagedSteps } from './install-steps.ts'
 import { environmentOfRoot } from './roots.ts'
-import type { RootOf } from './run-tasks.ts'
 import { shellOf } from './run-tasks.ts'
 import { prepareTree, reclaim, visible } from './source-step.ts'
-import type { BuiltPackages } from './sysroot.ts'
 import { fillSysroot } from './sysroot.ts'
 import { removeTree } from './tree.ts'
 import { openUnitLog } from './unit-log.ts'
@@ -44,8 +43,7 @@ const patience = 14 * 24 * 3600
 export async function runShell(
   context: BuildContext,
   node: PackageNode,
-  rootOf: RootOf,
-  builtPackages: BuiltPackages,
+  results: Finished,
   request: ShellRequest,
 ): Promise<RunResult> {
   if (node.toolchain === undefined) throw new TypeError(`${node.id} has no root`)
@@ -59,9 +57,9 @@ export async function runShell(
       await mkdir(at(name), { recursive: true })
       await chmod(at(name), 0o755)
     }
-    const root = await rootOf(node.toolchain)
-    const unpacker = node.unpacker === undefined ? root : await rootOf(node.unpacker)
-    await fillSysroot(context, node, unpacker, builtPackages, at('sysroot'), log)
+    const root = await results.rootOf(node.toolchain)
+    const unpacker = node.unpacker === undefined ? root : await results.rootOf(node.unpacker)
+    await fillSysroot(context, node, unpacker, results, at('sysroot'), log)
     const { source } = node.unit
     const remote = source === undefined || source.kind === 'path' ? undefined : source
     const dev = keyOf(context, node).dev !== undefined

@@ -1,11 +1,9 @@
 import type { PackageNode } from '../plan/graph.ts'
 import type { BuildContext } from './context.ts'
+import type { Finished } from './finished.ts'
 import type { PackageFile } from './trees.ts'
 import { linkTrees, packageTrees } from './trees.ts'
 import type { UnitLog } from './unit-log.ts'
-
-/** Packages that dependencies gave, by node. */
-export type BuiltPackages = (node: PackageNode) => Promise<readonly PackageFile[]>
 
 /**
  * Puts exactly the declared dependencies of a node into `dest`, as links to what each package holds; returns their files.
@@ -15,7 +13,7 @@ export async function fillSysroot(
   context: BuildContext,
   node: PackageNode,
   toolchain: string,
-  builtPackages: BuiltPackages,
+  results: Pick<Finished, 'packagesOf'>,
   dest: string,
   log: UnitLog,
 ): Promise<readonly PackageFile[]> {
@@ -27,7 +25,7 @@ export async function fillSysroot(
       return { name: `${name} ${version}`, path: await context.fetchPackage(record), sha256, size }
     }),
   )
-  const fromUnits = await Promise.all(node.sysroot.map((dependency) => builtPackages(dependency)))
+  const fromUnits = await Promise.all(node.sysroot.map(results.packagesOf))
   const packages = [...fromFeeds, ...fromUnits.flat()]
   if (packages.length === 0) return []
   log.note(`sysroot: ${packages.length} packages`)

@@ -4,10 +4,9 @@ import type { PackageNode } from '../plan/graph.ts'
 import type { Check } from '../project/model.ts'
 import type { BuildContext } from './context.ts'
 import { inside, taskEnvironment } from './environment.ts'
+import type { Finished } from './finished.ts'
 import { foldersOf } from './folders.ts'
-import type { RootOf } from './run-tasks.ts'
 import { shellOf } from './run-tasks.ts'
-import type { BuiltPackages } from './sysroot.ts'
 import { fillSysroot, linkPackages } from './sysroot.ts'
 import { removeTree } from './tree.ts'
 import type { UnitLog } from './unit-log.ts'
@@ -45,8 +44,7 @@ export async function runUnitTests(
   context: BuildContext,
   node: PackageNode,
   around: PackageNode,
-  rootOf: RootOf,
-  builtPackages: BuiltPackages,
+  results: Finished,
 ): Promise<UnitTestReport> {
   const { unit } = node
   const { root: home } = foldersOf(context.buildRoot, node)
@@ -58,10 +56,10 @@ export async function runUnitTests(
   const log = openUnitLog(path, node.id, context.report)
   try {
     if (around.toolchain === undefined) throw new TypeError(`${around.id} has no root to run tests in`)
-    const toolchain = await rootOf(around.toolchain)
-    const unpacker = around.unpacker === undefined ? toolchain : await rootOf(around.unpacker)
-    await fillSysroot(context, around, unpacker, builtPackages, sysroot, log)
-    await linkPackages(context, await builtPackages(node), unpacker, destdir, log)
+    const toolchain = await results.rootOf(around.toolchain)
+    const unpacker = around.unpacker === undefined ? toolchain : await results.rootOf(around.unpacker)
+    await fillSysroot(context, around, unpacker, results, sysroot, log)
+    await linkPackages(context, await results.packagesOf(node), unpacker, destdir, log)
     await context.worker.prepareWritable(work)
     const mounts: readonly Mount[] = [
       { source: destdir, target: inside.destdir, writable: false },

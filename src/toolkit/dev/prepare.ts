@@ -1,8 +1,7 @@
 import { join } from 'node:path'
 import type { BuildContext } from '#engine/build/context.ts'
-import type { Results } from '#engine/build/executor.ts'
+import type { Finished } from '#engine/build/finished.ts'
 import { foldersOf } from '#engine/build/folders.ts'
-import { Roots } from '#engine/build/roots.ts'
 import { prepareTree } from '#engine/build/source-step.ts'
 import type { UnitLog } from '#engine/build/unit-log.ts'
 import { openUnitLog } from '#engine/build/unit-log.ts'
@@ -32,8 +31,7 @@ export async function withToolchains(
   nodes: readonly PackageNode[],
   work: (node: PackageNode, at: SourceWork) => Promise<void>,
 ): Promise<void> {
-  const run = async (context: BuildContext, results: Results): Promise<void> => {
-    const roots = new Roots(context)
+  const run = async (context: BuildContext, results: Finished): Promise<void> => {
     for (const node of nodes) {
       const { source } = node.unit
       const root = node.unpacker ?? node.toolchain
@@ -41,7 +39,7 @@ export async function withToolchains(
       const folders = foldersOf(context.buildRoot, node)
       const log = openUnitLog(join(folders.root, 'source.log'), node.id, context.report)
       try {
-        await work(node, { context, source, toolchain: await roots.folder(root, results), log })
+        await work(node, { context, source, toolchain: await results.rootOf(root), log })
       } finally {
         log.close()
       }

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { Roots } from '#engine/build/roots.ts'
 import type { ShellRequest } from '#engine/build/shell.ts'
 import { runShell } from '#engine/build/shell.ts'
 import { removeTree } from '#engine/build/tree.ts'
@@ -8,7 +7,7 @@ import { YoeError } from '#engine/errors.ts'
 import type { PackageNode } from '#engine/plan/graph.ts'
 import { dependenciesOf } from '#engine/plan/graph.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
-import { buildPlan, packagesOf, throwFailures } from '../building.ts'
+import { buildPlan, throwFailures } from '../building.ts'
 import type { Catalog } from '../catalog-view.ts'
 import { withProject } from '../catalog-view.ts'
 import { defaultJobs, planCatalog } from '../planning.ts'
@@ -50,14 +49,7 @@ export async function shellOf(
           hint: `yoe shell ${name ?? ''} -c COMMAND, or use bubblewrap: YOE_WORKER=bwrap`,
         })
       }
-      const roots = new Roots(context)
-      result = await runShell(
-        context,
-        node,
-        (toolchain) => roots.folder(toolchain, results),
-        (dependency) => packagesOf(context, dependency, results),
-        { ...request, starting: (kept) => starting(node, kept) },
-      )
+      result = await runShell(context, node, results, { ...request, starting: (kept) => starting(node, kept) })
     },
   })
   if (name === undefined) await removeTree(join(plan.workspace.buildRoot, ...node.id.split('/')))
