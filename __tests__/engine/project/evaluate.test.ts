@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, realpathSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { digestOf } from '#engine/plan/canonical.ts'
+import { bareUnit } from '#engine/project/bare-unit.ts'
 import type { Json, Project } from '#engine/project/model.ts'
 import { checkout, scratch, writeTexts } from '../../support/project.ts'
 import { evaluate, evaluateAt, shown } from './evaluating.ts'
@@ -49,6 +50,14 @@ test('declarations belong to the file that a user would edit, and name the class
   assert.deepEqual([unit.at.file, unit.at.line, unit.builtVia], ['units/deep/u.star', 4, ['outer', 'inner']])
   const [step] = unit.tasks[0]?.steps ?? []
   assert.deepEqual(step?.kind === 'install' && step.source, { module: '', path: 'classes/outer/x' })
+})
+
+test('a unit of a name and a version is the bare unit', async () => {
+  const { evaluated, errors } = await evaluate({ 'units/u.star': 'unit(name = "app", version = "1.0")\n' })
+  assert.deepEqual(errors.map(shown), [])
+  const [unit] = evaluated?.project.units ?? []
+  assert.ok(unit !== undefined)
+  assert.deepEqual({ ...unit }, bareUnit('app', '1.0', unit.at))
 })
 
 test('modules come in their order, the project last; images after all units, by name', async (t) => {

@@ -6,6 +6,7 @@ import type { RunResult } from '#engine/build/worker.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { PackageNode } from '#engine/plan/graph.ts'
 import { dependenciesOf } from '#engine/plan/graph.ts'
+import { bareUnit } from '#engine/project/bare-unit.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
 import { buildPlan, throwFailures } from '../building.ts'
 import type { Catalog } from '../catalog-view.ts'
@@ -61,38 +62,6 @@ export async function shellOf(
 const at = { file: 'yoe shell', line: 1, column: 1 }
 
 const plainUnit: PackageUnit = {
-  kind: 'package',
-  name: nobody,
-  version: '0',
-  release: 0,
-  description: '',
-  license: '',
-  module: '',
-  at,
-  builtVia: [],
-  scope: 'arch',
-  patches: [],
-  deps: [],
-  distroDeps: {},
-  runtimeDeps: [],
-  distroRuntimeDeps: {},
-  provides: [],
-  replaces: [],
-  conflicts: [],
-  services: [],
-  conffiles: [],
-  permissions: {},
-  environment: {},
-  container: 'toolchain',
-  containerArch: 'target',
-  shell: 'bash',
-  cacheDirs: {},
+  ...bareUnit(nobody, '0', at),
   tasks: [{ name: 'shell', steps: [], network: false, at }],
-  subpackages: [],
-  extraSubpackages: {},
-  qaSkip: {},
-  tests: [],
-  upstreamTests: false,
-  extra: {},
-  extensions: [],
 }
