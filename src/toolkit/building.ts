@@ -161,6 +161,7 @@ async function openContext(plan: Plan, scope: Scope): Promise<BuildContext> {
     fetcher: fetcherOf(workspace, project),
     network: networkAccess(project.sources, workspace.env),
     offline,
+    ...(workspace.local.settings.limits === undefined ? {} : { limits: workspace.local.settings.limits }),
     processors: availableParallelism(),
     maintainer: `${project.name} <${project.name}@localhost>`,
     sourceDateEpoch: epoch,

@@ -1,5 +1,6 @@
 import { mergePorts } from '#bsp/qemu/ports.ts'
 import { defaultMemory } from '#bsp/qemu/tables.ts'
+import { limitTexts } from '#engine/build/limits.ts'
 import { userErrors } from '#engine/errors.ts'
 import type { Json } from '#engine/project/model.ts'
 import { distroChoice, imageChoice, localChoice } from './choices.ts'
@@ -66,6 +67,7 @@ export function configuration(loaded: Loaded, given: Given): readonly Setting[] 
     layered('YOE_CACHE', () => workspace.cacheRoot, 'cache', set('cache', workspace.cacheRoot, cacheFrom(loaded))),
     layered('YOE_JOBS', Number, 'parallel_builds', set('parallel-builds', defaultJobs, 'default')),
     layered('YOE_WORKER', String, 'worker', set('worker', 'bwrap', 'default')),
+    ofLocal('limits', settings.limits === undefined ? undefined : limitTexts(settings.limits)),
     settings.qemu_memory === undefined
       ? set('qemu-memory', sizeText(memory ?? defaultMemory), memory === undefined ? 'default' : ofMachine(loaded))
       : ofLocal('qemu_memory', sizeText(settings.qemu_memory)),

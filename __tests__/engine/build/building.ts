@@ -5,10 +5,11 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { BuildContext } from '#engine/build/context.ts'
 import { foldersOf } from '#engine/build/folders.ts'
+import type { LimitName } from '#engine/build/limits.ts'
 import { networkAccess } from '#engine/build/network-access.ts'
 import { runTasks } from '#engine/build/run-tasks.ts'
 import { openUnitLog } from '#engine/build/unit-log.ts'
-import type { Run, RunResult } from '#engine/build/worker.ts'
+import type { Limits, Run, RunResult } from '#engine/build/worker.ts'
 import { userErrors } from '#engine/errors.ts'
 import { silent } from '#engine/events.ts'
 import type { PackageNode } from '#engine/plan/graph.ts'
@@ -28,6 +29,8 @@ export interface Said {
   readonly output?: string
   readonly status?: number
   readonly ended?: string
+  /** That it crossed, when it was ended for that. */
+  readonly limit?: LimitName
 }
 
 export interface Ran {
@@ -47,6 +50,8 @@ export interface RunOptions {
   readonly planned?: (root: string) => void
   readonly says?: (command: string, run: Run) => Said | Promise<Said>
   readonly signal?: AbortSignal
+  /** This machine's. */
+  readonly limits?: Partial<Limits>
 }
 
 /** Runs the tasks of the unit `app`. */
@@ -66,9 +71,10 @@ export async function runApp(t: TestContext, texts: Texts, options: RunOptions =
       probe: never,
       run: async (run): Promise<RunResult> => {
         runs.push(run)
-        const { output = '', status = 0, ended } = (await options.says?.(commandOf(run), run)) ?? {}
+        const { output = '', status = 0, ended, limit } = (await options.says?.(commandOf(run), run)) ?? {}
         run.output(Buffer.from(output))
-        return ended === undefined ? { kind: 'exited', code: status } : { kind: 'killed', why: ended }
+        if (ended === undefined) return { kind: 'exited', code: status }
+        return { kind: 'killed', why: ended, ...(limit === undefined ? {} : { limit }) }
       },
       prepareWritable: async () => {},
       prepareReadable: async () => {},
@@ -85,6 +91,7 @@ export async function runApp(t: TestContext, texts: Texts, options: RunOptions =
     fetcher: { fetch: never },
     network: networkAccess(project.sources, {}),
     offline: false,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
     processors: 3,
     maintainer: '',
     sourceDateEpoch: 0,

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { before, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { rootRange } from '#engine/build/identity.ts'
+import type { LimitName } from '#engine/build/limits.ts'
 import { removeTree } from '#engine/build/tree.ts'
 import { defaultLimits, type Limits } from '#engine/build/worker.ts'
 import { bash, entryPrograms, freshWorker, scratch, smallRoot, unusable, worker, writableFolder } from './helpers.ts'
@@ -153,42 +154,66 @@ sandboxed('a run that was cancelled before it began does not begin', async () =>
   await assert.rejects(bash('true', { signal: AbortSignal.abort() }), { code: 'CANCELLED' })
 })
 
-const crossings: { name: string; script: string; some: Partial<Limits>; why: RegExp }[] = [
-  { name: 'time', script: 'while :; do echo .; sleep 0.1; done', some: { wallSeconds: 1 }, why: /longer than 1 s/ },
-  { name: 'silence', script: 'sleep 60', some: { silenceSeconds: 1 }, why: /nothing for 1 s/ },
+const crossings: {
+  name: string
+  script: string
+  some: Partial<Limits>
+  why: RegExp
+  limit: LimitName | readonly LimitName[]
+}[] = [
+  {
+    name: 'time',
+    script: 'while :; do echo .; sleep 0.1; done',
+    some: { wallSeconds: 1 },
+    why: /longer than 1 s/,
+    limit: 'time',
+  },
+  { name: 'silence', script: 'sleep 60', some: { silenceSeconds: 1 }, why: /nothing for 1 s/, limit: 'silence' },
   {
     name: 'processes',
     script: 'bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 60',
     some: { processes: 100 },
     why: /100 processes/,
+    limit: 'processes',
   },
   {
     name: 'memory of several processes',
     script: `for i in 1 2 3 4; do perl -e 'my @a = map { "x" x 1e6 } 1..60; sleep 60' & done; wait`,
     some: { memoryBytes: 150 * 2 ** 20 },
     why: /150 MiB of memory/,
+    limit: 'memory',
   },
   {
     name: 'file size',
     script: 'exec head -c 3M /dev/zero >/tmp/file',
     some: { fileBytes: 2 ** 20 },
     why: /file of more than 1 MiB/,
+    limit: 'file',
   },
   {
     name: 'one process that allocates all there is',
     script: `perl -e 'my @all; push @all, "x" x 1e7 while 1'; sleep 60`,
     some: { memoryBytes: 150 * 2 ** 20, silenceSeconds: 10 },
     why: /150 MiB of memory|nothing for 10 s/,
+    limit: ['memory', 'silence'],
   },
   {
     name: 'a file of a terabyte without content',
     script: 'exec truncate -s 1T /tmp/sparse',
     some: { fileBytes: 2 ** 30 },
     why: /file of more than 1024 MiB/,
+    limit: 'file',
   },
-  { name: 'output', script: 'yes', some: { outputBytes: 2 ** 20 }, why: /more than 1 MiB/ },
+  { name: 'output', script: 'yes', some: { outputBytes: 2 ** 20 }, why: /more than 1 MiB/, limit: 'output' },
+  ...['/tmp', '/dev/shm'].map((folder) => ({
+    name: `F6: files without end in ${folder}`,
+    script: `cd ${folder}; n=0; while :; do : >$n || break; n=$((n + 1)); done 2>/dev/null; sleep 60`,
+    some: { scratchEntries: 2000 },
+    why: /more than 2000 files in \/tmp or \/dev\/shm/,
+    limit: 'tmp_files' as const,
+  })),
 ]
-for (const { name, script, some, why } of crossings)
+for (const { name, script, some, why, limit } of crossings)
   sandboxed(`a run that crosses its limit is ended, and told which: ${name}`, async () => {
     let lastBeat = performance.now()
     let longest = 0
@@ -199,6 +224,8 @@ for (const { name, script, some, why } of crossings)
     const { result } = await bash(script, { limits: limits(some) }).finally(() => clearInterval(heart))
     assert.equal(result.kind, 'killed')
     assert.match(result.kind === 'killed' ? result.why : '', why)
+    const crossed = result.kind === 'killed' ? result.limit : undefined
+    assert.ok(crossed !== undefined && [limit].flat().includes(crossed), `it is told of ${crossed}`)
     assert.ok(longest < 1000, `nothing else ran for ${longest} ms`)
   })
 

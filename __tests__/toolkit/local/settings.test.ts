@@ -48,6 +48,11 @@ const given: readonly (readonly [string, string, string | null])[] = [
   ['cache', '../cache', '"../cache"'],
   ['worker', 'docker', '"docker"'],
   ['worker', 'podman', null],
+  ['limits', 'memory=8G, time=8h,processes=1024', '{"memory": "8G", "time": "8h", "processes": 1024}'],
+  ['limits', 'memory=8', null],
+  ['limits', 'memory=8 GB', null],
+  ['limits', 'memorie=8G', null],
+  ['limits', 'memory', null],
 ]
 
 describe('config set', () => {

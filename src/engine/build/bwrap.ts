@@ -77,6 +77,7 @@ const probeLimits = {
   processes: 64,
   memoryBytes: 2 ** 30,
   fileBytes: 2 ** 20,
+  scratchEntries: 1000,
   logBytes: 2 ** 20,
   outputBytes: 2 ** 20,
 }

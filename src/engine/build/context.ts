@@ -3,12 +3,12 @@ import type { Reporter } from '../events.ts'
 import type { PackageFormat } from '../formats.ts'
 import type { Node, PackageNode } from '../plan/graph.ts'
 import type { NodeKey } from '../plan/hash.ts'
-import type { Place } from '../project/model.ts'
+import type { PackageUnit, Place } from '../project/model.ts'
 import type { TaskFunctions } from '../project/task-functions.ts'
 import type { Fetcher } from '../source/fetcher.ts'
 import type { Store } from '../store/store.ts'
 import type { NetworkAccess } from './network-access.ts'
-import type { Worker } from './worker.ts'
+import { defaultLimits, type Limits, type Worker } from './worker.ts'
 
 /** What building needs from the outside. */
 export interface BuildContext {
@@ -29,6 +29,8 @@ export interface BuildContext {
   /** What tasks that may reach the network see beside everything else. */
   readonly network: NetworkAccess
   readonly offline: boolean
+  /** This machine's limits of tasks, over what units say. */
+  readonly limits?: Partial<Limits>
   /** Parallel jobs of one unit's tasks: `$NPROC`. */
   readonly processors: number
   /** Nothing that earlier builds of the node left is used: no cache folders, nothing of developing. */
@@ -42,6 +44,11 @@ export interface BuildContext {
   readonly builder: string
   readonly report: Reporter
   readonly signal: AbortSignal
+}
+
+/** What bounds the tasks and tests of a unit here. */
+export function limitsOf({ limits }: Pick<BuildContext, 'limits'>, unit: Pick<PackageUnit, 'limits'>): Limits {
+  return { ...defaultLimits, ...unit.limits, ...limits }
 }
 
 /** The key of a node that was planned. */

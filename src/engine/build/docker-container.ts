@@ -36,7 +36,8 @@ export async function containerOptions(
   const { limits, identity } = run
   const installing = identity === 'install'
   const owned = `uid=${uid},gid=${gid}`
-  const memory = (size: number, mode: string): string => `rw,exec,nosuid,nodev,size=${size},mode=${mode},${owned}`
+  const memory = (size: number, mode: string): string =>
+    `rw,exec,nosuid,nodev,size=${size},nr_inodes=${limits.scratchEntries},mode=${mode},${owned}`
   const scratch = memory(Math.floor(limits.memoryBytes / 2), '1777')
   const bound = (Name: string, value: number): Docker.Ulimit => ({ Name, Soft: value, Hard: value })
   const host: readonly Mount[] =

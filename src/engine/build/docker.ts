@@ -154,6 +154,7 @@ const probeLimits = {
   processes: 64,
   memoryBytes: 2 ** 30,
   fileBytes: 2 ** 20,
+  scratchEntries: 1000,
   logBytes: 2 ** 20,
   outputBytes: 2 ** 20,
 }
@@ -184,7 +185,7 @@ async function runInDocker(run: Run, daemon: Daemon): Promise<RunResult> {
   try {
     const code = await answering(() => start(run, container, token, supervision, lead))
     const { OOMKilled } = (await answering(() => container.inspect())).State
-    if (OOMKilled) supervision.crossed(tooMuchMemory(run.limits))
+    if (OOMKilled) supervision.crossed(tooMuchMemory(run.limits), 'memory')
     const result = supervision.result(
       code === entryFailed && /^unshare: |^mount: |^sh: /m.test(supervision.tail) ? undefined : code,
     )

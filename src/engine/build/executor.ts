@@ -11,8 +11,9 @@ import type { SealedManifest, UnitFile, UnitManifest } from '../store/manifest.t
 import { seal } from '../store/manifest.ts'
 import { replaceFile } from '../store/replace-file.ts'
 import type { CacheSigner } from '../store/signing.ts'
+import type { Claim, Claims } from './claims.ts'
 import type { BuildContext } from './context.ts'
-import { keyOf } from './context.ts'
+import { keyOf, limitsOf } from './context.ts'
 import { foldersOf } from './folders.ts'
 import { readLast } from './last.ts'
 import { Progress } from './progress.ts'
@@ -72,6 +73,8 @@ export interface ExecuteOptions {
   /** Milliseconds since 1970 after which no unit is started. */
   readonly deadline?: number | undefined
   readonly remotes?: Remotes | undefined
+  /** What machines that build the same agree on; undefined: this one builds whatever it lacks. */
+  readonly claims?: Claims | undefined
   readonly signer?: CacheSigner | undefined
   readonly build: BuildNode
   /** Bytes that what runs together is expected to use at most; default: most of what is available. */
@@ -159,7 +162,7 @@ class Execution implements Results {
   manifestOf(node: Node): Promise<UnitManifest> {
     const known = this.#wanted.get(node)
     if (known !== undefined) return known
-    const wanted = this.#make(node)
+    const wanted = this.#obtain(node)
     this.#wanted.set(node, wanted)
     wanted.catch(() => {})
     return wanted
@@ -171,7 +174,7 @@ class Execution implements Results {
     await this.#remembered.save()
   }
 
-  async #make(node: Node): Promise<UnitManifest> {
+  async #obtain(node: Node): Promise<UnitManifest> {
     const start = performance.now()
     const end = (outcome: UnitOutcome, why: string, more: Partial<NodeReport> = {}): void => {
       const ms = outcome === 'built' ? (more.manifest?.facts.ms ?? 0) : performance.now() - start
@@ -197,8 +200,10 @@ class Execution implements Results {
       }
       const work: Work = { path: this.#paths.get(node) ?? 0, memoryBytes: this.#expected(node).memoryBytes }
       await this.#dependencies(node)
-      const { manifest, why } = await this.#places.use(work, (share) => this.#build(node, rebuild, work, share))
-      end('built', why, { manifest })
+      const { manifest, why, outcome } = await this.#places.use(work, (share) =>
+        this.#build(node, rebuild, work, share),
+      )
+      end(outcome, why, { manifest })
       return manifest
     } catch (failure) {
       if (failure instanceof Blocked) {
@@ -247,13 +252,34 @@ class Execution implements Results {
     } finally {
       this.#places.go()
     }
+    const manifest = await this.#restore(node)
+    if (manifest !== undefined) return { manifest, outcome: 'restored' }
+    this.#progress.wanted(node)
+    return undefined
+  }
+
+  async #restore(node: Node): Promise<UnitManifest | undefined> {
     const restored = await this.#options.remotes?.restore(manifestArch(node), keyOf(this.#context, node).hash)
-    if (restored === undefined) {
-      this.#progress.wanted(node)
-      return undefined
-    }
-    await this.#remember(node)
-    return { manifest: restored.manifest, outcome: 'restored' }
+    if (restored !== undefined) await this.#remember(node)
+    return restored?.manifest
+  }
+
+  /** The right to build a node, among all machines that share a store; or its result, when another one had the right. */
+  async #claim(
+    node: Node,
+    wait: (waiting: () => Promise<void>) => Promise<void>,
+  ): Promise<{ readonly found: UnitManifest } | { readonly claim: Claim } | undefined> {
+    const { claims, deadline } = this.#options
+    const { ms, guessed } = this.#expected(node)
+    if (claims?.worth(guessed === true ? undefined : ms) !== true) return undefined
+    return claims.acquire({
+      name: `claims/${manifestArch(node)}/${keyOf(this.#context, node).hash}`,
+      title: node.unit.name,
+      look: () => this.#restore(node),
+      wait,
+      signal: this.#context.signal,
+      until: deadline,
+    })
   }
 
   async #local(node: Node): Promise<UnitManifest | undefined> {
@@ -269,23 +295,52 @@ class Execution implements Results {
     rebuild: Rebuild | undefined,
     work: Work,
     share: Share,
-  ): Promise<{ manifest: UnitManifest; why: string }> {
-    const { store, report, buildRoot, signal } = this.#context
+  ): Promise<{ manifest: UnitManifest; why: string; outcome: UnitOutcome }> {
+    const { store } = this.#context
     const key = keyOf(this.#context, node)
-    if (signal.aborted) this.#stopped ??= 'the build was stopped'
-    if (this.#options.deadline !== undefined && Date.now() > this.#options.deadline)
-      this.#stopped ??= 'the time for this job is over'
-    if (this.#stopped !== undefined) throw new Blocked(this.#stopped)
+    this.#checkTime()
     // While another process builds it, its place here is for others.
     const wait = <T>(freed: () => Promise<T>): Promise<T> => this.#places.pause(work, freed)
+    const { signal } = this.#context
     await using _alone = await store.lock(`unit-${key.hash}`, { signal, title: node.unit.name, wait })
     const meanwhile = rebuild === undefined ? await this.#local(node) : undefined
-    if (meanwhile !== undefined) return { manifest: meanwhile, why: 'another process built it just now' }
+    if (meanwhile !== undefined)
+      return { manifest: meanwhile, why: 'another process built it just now', outcome: 'built' }
+    const claimed = rebuild === undefined ? await this.#claim(node, wait) : undefined
+    if (claimed !== undefined && 'found' in claimed)
+      return { manifest: claimed.found, why: 'another machine built it just now', outcome: 'restored' }
+    try {
+      // Others may have been waited for.
+      this.#checkTime()
+      return await this.#make(node, rebuild, work, share, claimed?.claim)
+    } catch (failure) {
+      await claimed?.claim.giveUp()
+      throw failure
+    }
+  }
+
+  #checkTime(): void {
+    const { deadline } = this.#options
+    if (this.#context.signal.aborted) this.#stopped ??= 'the build was stopped'
+    if (deadline !== undefined && Date.now() > deadline) this.#stopped ??= 'the time for this job is over'
+    if (this.#stopped !== undefined) throw new Blocked(this.#stopped)
+  }
+
+  async #make(
+    node: Node,
+    rebuild: Rebuild | undefined,
+    work: Work,
+    share: Share,
+    claim: Claim | undefined,
+  ): Promise<{ manifest: UnitManifest; why: string; outcome: UnitOutcome }> {
+    const { store, report, buildRoot } = this.#context
+    const key = keyOf(this.#context, node)
     const folders = foldersOf(buildRoot, node)
     const why = rebuild?.why ?? whyChanged(await readLast(folders.last), key.inputs, listingsIn(store.root))
     this.#progress.started(node)
     report({ type: 'unit-started', unit: node.id, title: node.unit.name, why, log: folders.log })
-    const log = openUnitLog(folders.log, node.id, report)
+    const { logBytes } = limitsOf(this.#context, node.kind === 'package' ? node.unit : {})
+    const log = openUnitLog(folders.log, node.id, report, logBytes)
     const gone = announce(folders.running)
     const start = performance.now()
     try {
@@ -315,13 +370,18 @@ class Execution implements Results {
         facts: { builtAt: Date.now(), ms: Math.round(performance.now() - start), builder: this.#context.builder },
       }
       this.#remembered.note(node, { ms: manifest.facts.ms, memoryBytes })
+      // Who was taken for dead does not add a second result to one that is there.
+      const faster = claim?.doubtful === true ? await this.#restore(node) : undefined
+      if (faster !== undefined) {
+        await claim?.done()
+        return { manifest: faster, why: 'another machine was faster', outcome: 'restored' }
+      }
       const sealed = seal(manifest, store.scope, this.#options.signer)
       await store.record(sealed)
       await this.#remember(node)
-      const { remotes } = this.#options
       // Saved the moment it is done, so that a failure elsewhere loses nothing; nobody waits for it but the end.
-      if (remotes !== undefined) this.#saving.push(remotes.share(sealed))
-      return { manifest, why }
+      this.#saving.push(this.#share(sealed, claim))
+      return { manifest, why, outcome: 'built' }
     } finally {
       try {
         log.close()
@@ -329,6 +389,11 @@ class Execution implements Results {
         gone()
       }
     }
+  }
+
+  async #share(sealed: SealedManifest, claim: Claim | undefined): Promise<void> {
+    await this.#options.remotes?.share(sealed)
+    await claim?.done()
   }
 
   /** What the next `why` compares with. */

@@ -9,17 +9,18 @@ import type { TaskFunctions } from '../project/task-functions.ts'
 import { openCacheFolders } from './cache-folders.ts'
 import { Capture } from './capture.ts'
 import type { BuildContext } from './context.ts'
+import { limitsOf } from './context.ts'
 import { tasksOf } from './debug-info.ts'
 import { inImage, inside, taskEnvironment } from './environment.ts'
 import type { Finished } from './finished.ts'
 import type { NodeFolders } from './folders.ts'
 import { functionContext } from './function-context.ts'
 import { StagedSteps } from './install-steps.ts'
+import { raiseLimit } from './limits.ts'
 import type { Progress } from './resume.ts'
 import { environmentOfRoot } from './roots.ts'
 import type { UnitLog } from './unit-log.ts'
 import type { Mount, Run, RunResult } from './worker.ts'
-import { defaultLimits } from './worker.ts'
 
 /** What the tasks of a unit find as its source. */
 export interface TaskSource {
@@ -145,13 +146,16 @@ class TaskRun {
       run: async (command) => {
         const capture = new Capture()
         const result = await this.#command(command, command, capture)
-        if (result.kind === 'killed') throw new YoeError('TASK_FAILED', `a command was ended: ${result.why}`)
+        if (result.kind === 'killed')
+          throw new YoeError('TASK_FAILED', `a command was ended: ${result.why}`, { hint: this.#hint(result) })
         return { status: result.code, ...capture.end() }
       },
       install: async (install) => {
         const result = await this.#command(await staged.commandFor(install), `install ${install.dest}`)
         if (result.kind === 'exited' && result.code === 0) return
-        throw new YoeError('TASK_FAILED', `${install.dest} can't be installed: ${ended(result)}`)
+        throw new YoeError('TASK_FAILED', `${install.dest} can't be installed: ${ended(result)}`, {
+          hint: this.#hint(result),
+        })
       },
       log: (text) => log.line(text),
     }
@@ -182,7 +186,7 @@ class TaskRun {
       at: node.unit.at,
       unit: node.unit.name,
       log: log.excerpt(),
-      hint: this.#hint(),
+      hint: this.#hint(result),
     })
   }
 
@@ -200,7 +204,7 @@ class TaskRun {
       network: task.network && !context.offline,
       reach: context.network.reach,
       identity: 'user',
-      limits: defaultLimits,
+      limits: limitsOf(context, node.unit),
       memoryUsed: context.memoryUsed,
       output: (chunk) => {
         capture?.add(chunk)
@@ -210,8 +214,11 @@ class TaskRun {
     })
   }
 
-  #hint(): string {
-    const { name } = this.#options.node.unit
+  #hint(result?: RunResult): string {
+    const { context, node } = this.#options
+    const { name, limits = {} } = node.unit
+    if (result?.kind === 'killed' && result.limit !== undefined)
+      return raiseLimit(result.limit, limitsOf(context, node.unit), { unit: limits, local: context.limits ?? {} })
     return `yoe log ${name} shows all of it; yoe build ${name} tries again`
   }
 }

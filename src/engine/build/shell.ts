@@ -4,7 +4,7 @@ import type { PackageNode } from '../plan/graph.ts'
 import { copyTree } from '../source/tree.ts'
 import { readPrepared, sourceId } from '../source/work-tree.ts'
 import type { BuildContext } from './context.ts'
-import { keyOf } from './context.ts'
+import { keyOf, limitsOf } from './context.ts'
 import { inImage, inside, taskEnvironment } from './environment.ts'
 import type { Finished } from './finished.ts'
 import { foldersOf } from './folders.ts'
@@ -17,7 +17,6 @@ import { fillSysroot } from './sysroot.ts'
 import { removeTree } from './tree.ts'
 import { openUnitLog } from './unit-log.ts'
 import type { Mount, RunResult } from './worker.ts'
-import { defaultLimits } from './worker.ts'
 
 export interface ShellRequest {
   /** One command instead of a shell. */
@@ -51,7 +50,7 @@ export async function runShell(
   const base = join(own.root, 'shell')
   const at = (name: string): string => join(base, name)
   await removeTree(base)
-  const log = openUnitLog(join(own.root, 'shell.log'), node.id, context.report)
+  const log = openUnitLog(join(own.root, 'shell.log'), node.id, context.report, limitsOf(context, node.unit).logBytes)
   try {
     for (const name of ['src', 'destdir', 'sysroot', 'install', 'home']) {
       await mkdir(at(name), { recursive: true })
@@ -95,7 +94,7 @@ export async function runShell(
       mounts,
       network: false,
       identity: 'user',
-      limits: { ...defaultLimits, wallSeconds: patience, silenceSeconds: patience },
+      limits: { ...limitsOf(context, node.unit), wallSeconds: patience, silenceSeconds: patience },
       terminal: request.terminal,
       ...(request.stdin === undefined ? {} : { stdin: request.stdin }),
       output: request.output,

@@ -1,5 +1,6 @@
 import { YoeError } from '../errors.ts'
 import type { ControlGroup } from './cgroup.ts'
+import type { LimitName } from './limits.ts'
 import { descendants, tooMuchMemory, watch } from './watch.ts'
 import type { Run, RunResult } from './worker.ts'
 
@@ -20,7 +21,7 @@ export class Supervision {
   readonly #wall: NodeJS.Timeout
   readonly #silence: NodeJS.Timeout
   #printed = 0
-  #why: string | undefined
+  #killed: Extract<RunResult, { kind: 'killed' }> | undefined
   #first: number | undefined
   #group: ControlGroup | undefined
   #stopped = false
@@ -31,9 +32,12 @@ export class Supervision {
     const { limits, signal } = run
     this.#run = run
     this.#end = end
-    this.#wall = setTimeout(() => this.crossed(`it ran longer than ${limits.wallSeconds} s`), limits.wallSeconds * 1000)
+    this.#wall = setTimeout(
+      () => this.crossed(`it ran longer than ${limits.wallSeconds} s`, 'time'),
+      limits.wallSeconds * 1000,
+    )
     this.#silence = setTimeout(
-      () => this.crossed(`it printed nothing for ${limits.silenceSeconds} s`),
+      () => this.crossed(`it printed nothing for ${limits.silenceSeconds} s`, 'silence'),
       limits.silenceSeconds * 1000,
     )
     signal?.addEventListener('abort', this.#abort, { once: true })
@@ -44,14 +48,15 @@ export class Supervision {
     const { limits, output } = this.#run
     this.#silence.refresh()
     this.#printed += chunk.length
-    if (this.#printed > limits.outputBytes) this.crossed(`it printed more than ${mebibytes(limits.outputBytes)} MiB`)
+    if (this.#printed > limits.outputBytes)
+      this.crossed(`it printed more than ${mebibytes(limits.outputBytes)} MiB`, 'output')
     else output(chunk)
     this.tail = (this.tail + chunk.toString('latin1', Math.max(0, chunk.length - 2000))).slice(-2000)
   }
 
   /** Ends the run, for a reason that it is told. */
-  readonly crossed = (limit: string): void => {
-    this.#why ??= limit
+  readonly crossed = (why: string, limit?: LimitName): void => {
+    this.#killed ??= { kind: 'killed', why, ...(limit === undefined ? {} : { limit }) }
     this.#end()
   }
 
@@ -75,7 +80,7 @@ export class Supervision {
   }
 
   #checkGroup(): void {
-    if ((this.#group?.oomKills() ?? 0) > 0) this.crossed(tooMuchMemory(this.#run.limits))
+    if ((this.#group?.oomKills() ?? 0) > 0) this.crossed(tooMuchMemory(this.#run.limits), 'memory')
   }
 
   /** To be called when the run is over, however. */
@@ -97,9 +102,13 @@ export class Supervision {
    */
   result(code: number | undefined): RunResult | undefined {
     refuseCancelled(this.#run)
-    if (this.#why !== undefined) return { kind: 'killed', why: this.#why }
+    if (this.#killed !== undefined) return this.#killed
     if (code === fileTooLarge)
-      return { kind: 'killed', why: `it wrote a file of more than ${mebibytes(this.#run.limits.fileBytes)} MiB` }
+      return {
+        kind: 'killed',
+        why: `it wrote a file of more than ${mebibytes(this.#run.limits.fileBytes)} MiB`,
+        limit: 'file',
+      }
     return code === undefined ? undefined : { kind: 'exited', code }
   }
 

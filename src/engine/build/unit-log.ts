@@ -20,8 +20,14 @@ export interface UnitLog {
 /** Lines of the log that an error shows (ci.md: the last 40). */
 const shownLines = 40
 
-export function openUnitLog(path: string, unit: string, report: Reporter): UnitLog {
-  const file = new LogFile(path, defaultLimits.logBytes)
+/** @param keeps bytes of it that are kept */
+export function openUnitLog(
+  path: string,
+  unit: string,
+  report: Reporter,
+  keeps: number = defaultLimits.logBytes,
+): UnitLog {
+  const file = new LogFile(path, keeps)
   const emit = (text: string): void => {
     file.write(text)
     report({ type: 'unit-output', unit, text })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { PackageNode } from '../plan/graph.ts'
 import type { Check } from '../project/model.ts'
 import type { BuildContext } from './context.ts'
+import { limitsOf } from './context.ts'
 import { inside, taskEnvironment } from './environment.ts'
 import type { Finished } from './finished.ts'
 import { foldersOf } from './folders.ts'
@@ -12,7 +13,6 @@ import { removeTree } from './tree.ts'
 import type { UnitLog } from './unit-log.ts'
 import { openUnitLog } from './unit-log.ts'
 import type { Mount } from './worker.ts'
-import { defaultLimits } from './worker.ts'
 
 export interface TestResult {
   readonly name: string
@@ -53,7 +53,7 @@ export async function runUnitTests(
   await removeTree(root)
   for (const folder of [destdir, sysroot, work]) await mkdir(folder, { recursive: true })
   const path = join(home, 'test.log')
-  const log = openUnitLog(path, node.id, context.report)
+  const log = openUnitLog(path, node.id, context.report, limitsOf(context, unit).logBytes)
   try {
     if (around.toolchain === undefined) throw new TypeError(`${around.id} has no root to run tests in`)
     const toolchain = await results.rootOf(around.toolchain)
@@ -93,7 +93,7 @@ async function runTest(
     cwd: inside.home,
     network: false,
     identity: 'user',
-    limits: defaultLimits,
+    limits: limitsOf(context, node.unit),
     output: log.write,
     signal,
   })

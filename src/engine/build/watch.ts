@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statfsSync } from 'node:fs'
+import type { LimitName } from './limits.ts'
 import type { Limits } from './worker.ts'
 
 /** What a run's processes use together. */
@@ -6,6 +7,8 @@ export interface Usage {
   /** Threads count: they are what RLIMIT_NPROC counts. */
   readonly tasks: number
   readonly memoryBytes: number
+  /** The process that is the furthest below. */
+  readonly last: number
 }
 
 const read = (path: string): string => {
@@ -57,10 +60,32 @@ export function usageOf(pid: number, enoughBytes: number): Usage {
       memory += kibibytes(rollup, 'Pss_Anon') + kibibytes(rollup, 'Pss_Shmem')
     }
   }
-  return { tasks, memoryBytes: memory * 1024 }
+  return { tasks, memoryBytes: memory * 1024, last: pids.at(-1) ?? pid }
 }
 
 const every = 250 // ms
+
+/**
+ * Files and folders in the fuller one of the memory file systems that a run sees, which are memory that no size bounds; 0
+ * where these can't be seen.
+ *
+ * @param pid of one of its processes
+ */
+function scratchEntries(pid: number): number {
+  return Math.max(...['tmp', 'dev/shm'].map((folder) => entriesOf(`/proc/${pid}/root/${folder}`)))
+}
+
+function entriesOf(folder: string): number {
+  try {
+    const { type, files, ffree } = statfsSync(folder)
+    return type === tmpfs ? files - ffree : 0
+  } catch {
+    return 0 // gone between being listed and being looked at, or somebody else's
+  }
+}
+
+/** TMPFS_MAGIC. @see statfs(2) */
+const tmpfs = 0x01021994
 
 /** @param limits of a run that used too much memory */
 export const tooMuchMemory = (limits: Limits): string =>
@@ -76,17 +101,19 @@ export const tooMuchMemory = (limits: Limits): string =>
 export function watch(
   pid: number,
   limits: Limits,
-  crossed: (why: string) => void,
+  crossed: (why: string, limit: LimitName) => void,
   used: (memoryBytes: number) => void = () => {},
 ): () => void {
   let full = 0
   const timer = setInterval(() => {
-    const { tasks, memoryBytes } = usageOf(pid, limits.memoryBytes)
+    const { tasks, memoryBytes, last } = usageOf(pid, limits.memoryBytes)
     used(memoryBytes)
     // The kernel refuses the next one at the limit; one who stays just below makes no progress.
     full = tasks >= (limits.processes * 15) / 16 ? full + 1 : 0
-    if (memoryBytes > limits.memoryBytes) crossed(tooMuchMemory(limits))
-    else if (full >= 4) crossed(`it ran ${limits.processes} processes at once, the limit`)
+    if (memoryBytes > limits.memoryBytes) crossed(tooMuchMemory(limits), 'memory')
+    else if (full >= 4) crossed(`it ran ${limits.processes} processes at once, the limit`, 'processes')
+    else if (scratchEntries(last) >= limits.scratchEntries)
+      crossed(`it made more than ${limits.scratchEntries} files in /tmp or /dev/shm`, 'tmp_files')
   }, every)
   timer.unref()
   return () => clearInterval(timer)

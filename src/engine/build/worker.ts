@@ -1,3 +1,5 @@
+import type { LimitName } from './limits.ts'
+
 /** Whether something can be used here, and if not why and what to type. */
 export type Usability = { readonly ok: true } | { readonly ok: false; readonly reason: string; readonly hint: string }
 
@@ -15,19 +17,22 @@ export interface Limits {
   readonly processes: number
   readonly memoryBytes: number
   readonly fileBytes: number
+  /** Files and folders in each of its memory file systems: /tmp, /dev/shm. */
+  readonly scratchEntries: number
   /** What a log keeps (log.ts); a run that prints more goes on. */
   readonly logBytes: number
   /** What a run may print in all. */
   readonly outputBytes: number
 }
 
-/** faults.md, Limits: build task. Memory is bounded by the caller, who knows the machine. */
+/** What holds where nobody says otherwise (limits.ts). */
 export const defaultLimits: Limits = {
   wallSeconds: 4 * 3600,
   silenceSeconds: 30 * 60,
   processes: 512,
   memoryBytes: 16 * 2 ** 30,
   fileBytes: 16 * 2 ** 30,
+  scratchEntries: 1_000_000,
   logBytes: 100 * 2 ** 20,
   outputBytes: 16 * 2 ** 30,
 }
@@ -79,7 +84,8 @@ export interface Run {
 
 export type RunResult =
   | { readonly kind: 'exited'; readonly code: number }
-  | { readonly kind: 'killed'; readonly why: string }
+  /** `limit`: the one that it crossed, if it was ended for that. */
+  | { readonly kind: 'killed'; readonly why: string; readonly limit?: LimitName }
 
 /** A place where commands run, seeing only what they are given. */
 export interface Worker {

@@ -47,6 +47,7 @@ export const packageFields: FieldPolicy<PackageUnit> = {
   containerArch: 'out', // likewise
   shell: 'in',
   cacheDirs: 'out', // they make a build quicker, not different
+  limits: 'out', // a build within them makes the same as one within others
   tasks: 'in',
   subpackages: 'in',
   extraSubpackages: 'in',

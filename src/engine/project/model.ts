@@ -1,4 +1,5 @@
 import type { Arch } from '../arch.ts'
+import type { Limits } from '../build/worker.ts'
 import type { Alternatives, Dependency, Provided } from '../catalog/package.ts'
 import type { Base } from '../containers/dockerfile.ts'
 import type { ImageReference } from '../containers/reference.ts'
@@ -135,6 +136,8 @@ export interface PackageUnit extends UnitBase {
   readonly shell: 'bash' | 'sh'
   /** Absolute folder in the sandbox to the name of a cache that is kept between builds; never part of the result. */
   readonly cacheDirs: Readonly<Record<string, string>>
+  /** Bounds of each command of its tasks and tests, where they are not the usual ones. */
+  readonly limits?: Partial<Limits>
   readonly tasks: readonly Task[]
   /** Packages split off the main one by rule: headers and static libraries, debug information. */
   readonly subpackages: readonly ('dev' | 'dbg')[]

@@ -1,4 +1,6 @@
 import { isWorkerName, type WorkerName, workerNames } from '#engine/build/choose-worker.ts'
+import { isLimitName, limitNames, readLimit } from '#engine/build/limits.ts'
+import type { Limits } from '#engine/build/worker.ts'
 import type { Position } from '#engine/errors.ts'
 import { YoeError } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
@@ -29,6 +31,8 @@ export interface LocalSettings {
   readonly cache?: string
   /** Where tasks run. */
   readonly worker?: WorkerName
+  /** What bounds tasks on this machine, over what units say. */
+  readonly limits?: Partial<Limits>
 }
 
 export type LocalKey = keyof LocalSettings
@@ -61,6 +65,19 @@ function word(grammar: Grammar, example: string): Setting<string> {
     read: (value) => (typeof value === 'string' && grammar.pattern.test(value) ? { value } : `text: ${grammar.says}`),
     example,
   }
+}
+
+function readLimits(value: Literal): { readonly value: Partial<Limits> } | string {
+  const known = `a dict of limits (${limitNames.join(', ')}), such as {"memory": "8G"}`
+  if (!(value instanceof Map)) return known
+  const limits: Partial<Limits>[] = []
+  for (const [name, amount] of value) {
+    if (!isLimitName(name)) return known
+    const read = readLimit(name, amount)
+    if (typeof read === 'string') return `a dict in which ${JSON.stringify(name)} is ${read}`
+    limits.push(read)
+  }
+  return { value: Object.assign({}, ...limits) }
 }
 
 const fewestJobs = 1
@@ -133,6 +150,17 @@ export const localKeys: { readonly [K in LocalKey]-?: Setting<NonNullable<LocalS
         ? { value }
         : workerNames.map((name) => `"${name}"`).join(' or '),
     example: 'docker',
+  },
+  limits: {
+    read: readLimits,
+    fromText: (text) =>
+      new Map(
+        text.split(',').map((entry): [string, Literal] => {
+          const [name = '', value = ''] = entry.split('=').map((part) => part.trim())
+          return [name, /^[0-9]{1,15}$/.test(value) ? Number(value) : value]
+        }),
+      ),
+    example: 'memory=8G,time=8h',
   },
 }
 

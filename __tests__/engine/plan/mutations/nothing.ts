@@ -85,6 +85,11 @@ export const nothing: Readonly<Record<string, Change>> = {
     texts: units('/cache/app', '/cache/kept'),
     changes: [],
   },
+  'how much its tasks may use': {
+    of: ['package.limits'],
+    texts: units('cache_dirs = ', 'limits = {"time": "8h", "memory": "32G"}, cache_dirs = '),
+    changes: [],
+  },
   'that a unit was extended, where nothing is added': {
     of: ['package.extensions'],
     texts: (before) => ({ ...before, 'units/v.star': 'extend("app", environment = {"MODE": "fast"})\n' }),

@@ -43,6 +43,7 @@ import {
 import type { Builtin, Context, Invocation } from './builtin.ts'
 import { declaring } from './builtin.ts'
 import { cacheDirs } from './cache-dirs.ts'
+import { limits } from './limits.ts'
 import { permission } from './permission.ts'
 import { publicConfig } from './public-config.ts'
 import { existing, filesKind, pathKind, pathPattern, taskKind, testKind } from './task.ts'
@@ -147,6 +148,7 @@ export const unit: Builtin = declaring(
       shell: defaulting(oneOf('bash', 'sh'), 'bash'),
       sandbox: defaulting(sandboxed, true),
       cache_dirs: defaulting(cacheDirs, {}),
+      limits: optional(limits),
       tasks: defaulting(list(made(taskKind)), []),
       build: defaulting(list(text), []),
       subpackages: defaulting(set(oneOf('dev', 'dbg')), []),
@@ -219,6 +221,7 @@ export const unit: Builtin = declaring(
       containerArch: fields.container_arch,
       shell: fields.shell,
       cacheDirs: fields.cache_dirs,
+      ...(fields.limits === undefined ? {} : { limits: fields.limits }),
       tasks,
       subpackages: fields.subpackages,
       extraSubpackages: fields.extra_subpackages,
