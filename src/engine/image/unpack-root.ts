@@ -1,14 +1,4 @@
-import {
-  closeSync,
-  fchmodSync,
-  futimesSync,
-  linkSync,
-  lutimesSync,
-  mkdirSync,
-  openSync,
-  symlinkSync,
-  writeSync,
-} from 'node:fs'
+import { linkSync, lutimesSync, mkdirSync, symlinkSync } from 'node:fs'
 import { access, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { YoeError } from '../errors.ts'
@@ -16,6 +6,7 @@ import { requireSpace, writeFailure } from '../store/disk.ts'
 import { collectLitter, tempName } from '../store/temp.ts'
 import { shown } from './archive-path.ts'
 import { readTar, type TarItem, type TarType } from './tar-read.ts'
+import { unpackFile } from './unpack-file.ts'
 import { readZstd } from './zstd.ts'
 
 export interface UnpackRoot {
@@ -83,19 +74,8 @@ async function unpackItem(
       kinds.set(path, 'file')
       linkSync(at(entry.link), at(path))
       return
-    case 'file': {
-      const file = openSync(at(path), 'wx', 0o600)
-      try {
-        for await (const chunk of body()) {
-          for (let done = 0; done < chunk.length; ) done += writeSync(file, chunk, done)
-        }
-        fchmodSync(file, (entry.mode & 0o111) === 0 ? 0o644 : 0o755)
-        futimesSync(file, entry.mtime, entry.mtime)
-      } finally {
-        closeSync(file)
-      }
-      return
-    }
+    case 'file':
+      return unpackFile(at(path), entry, body())
     case 'character':
     case 'block':
     case 'fifo':

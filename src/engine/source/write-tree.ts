@@ -8,11 +8,11 @@ import {
   mkdirSync,
   openSync,
   symlinkSync,
-  writeSync,
 } from 'node:fs'
 import { YoeError } from '../errors.ts'
 import { shown } from '../image/archive-path.ts'
 import type { TarEntry } from '../image/tar-read.ts'
+import { unpackFile } from '../image/unpack-file.ts'
 
 /** How large an unpacked tree may get (faults.md, Limits). */
 export interface TreeLimits {
@@ -27,7 +27,6 @@ export const defaultTreeLimits: TreeLimits = { entries: 1_000_000, depth: 64, by
 export type NewFile = Pick<TarEntry, 'path' | 'type' | 'mode' | 'mtime' | 'size' | 'link'>
 
 const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
-const fileFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 /**
  * Writes what an archive holds into an empty folder. Every file is made in the open folder above it, so that no link is
@@ -83,26 +82,13 @@ export class TreeWriter implements Disposable {
         return
       }
       case 'file':
-        return this.#file(entry, body)
+        return unpackFile(this.#new(entry, 'file'), entry, body())
       case 'character':
       case 'block':
       case 'fifo':
         throw this.#unsafe(`${shown(path)} is no file, folder or link`)
       default:
         return type satisfies never
-    }
-  }
-
-  async #file(entry: NewFile, body: () => AsyncIterable<Uint8Array>): Promise<void> {
-    const file = openSync(this.#new(entry, 'file'), fileFlags, 0o600)
-    try {
-      for await (const chunk of body()) {
-        for (let done = 0; done < chunk.length; ) done += writeSync(file, chunk, done)
-      }
-      fchmodSync(file, (entry.mode & 0o111) === 0 ? 0o644 : 0o755)
-      futimesSync(file, entry.mtime, entry.mtime)
-    } finally {
-      closeSync(file)
     }
   }
 
