@@ -3,7 +3,7 @@ import { mkdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
-import type { RemoteStore } from '#engine/store/remote.ts'
+import { type RemoteStore, sharedStart } from '#engine/store/remote.ts'
 import { type Clock, systemClock, TokenBucket } from './actions-cache/bucket.ts'
 import { CacheClient } from './actions-cache/process.ts'
 import { type CacheEntry, CacheRest, type Repository } from './actions-cache/rest.ts'
@@ -172,6 +172,14 @@ export class ActionsCache implements RemoteStore {
           verdict satisfies never
       }
     }
+  }
+
+  /** @throws {YoeError} FETCH_FAILED */
+  async has(names: readonly string[]): Promise<ReadonlySet<string>> {
+    const wanted = new Set(names)
+    const found = new Set<string>()
+    for await (const name of this.list(sharedStart(names))) if (wanted.has(name)) found.add(name)
+    return found
   }
 
   /** The names that start so, on any branch that this run can see or not: a hint, not a promise. @throws {YoeError} FETCH_FAILED */

@@ -5,9 +5,9 @@ import test from 'node:test'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { YoeError } from '../../../src/engine/errors.ts'
 import { entryName, UnitCache } from '../../../src/engine/store/cache.ts'
-import { DirectoryStore } from '../../../src/engine/store/dir.ts'
 import { encodeManifest, seal, type Trust } from '../../../src/engine/store/manifest.ts'
 import type { RemoteStore } from '../../../src/engine/store/remote.ts'
+import { DirectoryStore } from '../../../src/engine/store/remotes/dir.ts'
 import { generateCacheKey, parseCacheKey, parseCacheSigner } from '../../../src/engine/store/signing.ts'
 import type { Store } from '../../../src/engine/store/store.ts'
 import { bytes, litter, manifestOf, Scratch, sha, someHash } from './fixture.ts'
@@ -230,7 +230,8 @@ function faulty(counts: { asked: number }, failure: () => Error): RemoteStore {
     counts.asked++
     throw failure()
   }
-  return { get: fail, put: fail, list: async function* () {}, delete: fail, toString: () => 'the far store' }
+  const nothing = async function* () {}
+  return { get: fail, put: fail, has: fail, list: nothing, delete: fail, toString: () => 'the far store' }
 }
 
 test('G7 cache: a store that is down costs one warning and is then left alone; the next one serves', async () => {

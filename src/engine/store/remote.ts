@@ -18,10 +18,53 @@ export interface RemoteStore {
    * @throws {YoeError} FETCH_FAILED when the store failed: the caller loses this entry, not the build
    */
   put(name: string, fill: (path: string) => Promise<void>): Promise<'saved' | 'exists' | 'read-only'>
+  /**
+   * Which of these names it has, found out without downloading them: a hint, not a promise, and cheaper by the batch.
+   *
+   * @throws {YoeError} FETCH_FAILED
+   */
+  has(names: readonly string[]): Promise<ReadonlySet<string>>
   /** The names that start so; a hint, not a promise. @throws {YoeError} FETCH_FAILED */
   list(prefix: string): AsyncIterable<string>
   /** That it is gone already is fine. @throws {YoeError} FETCH_FAILED */
   delete(name: string): Promise<void>
+  /** Small texts that several machines change together; absent where the storage can't tell who came first. */
+  readonly documents?: Documents
+  /** Sends what waits and frees what is held; nothing is asked afterwards. @throws {YoeError} FETCH_FAILED */
+  close?(): Promise<void>
   /** Names the store in messages: `the Actions cache`. */
   toString(): string
+}
+
+/**
+ * Small texts beside the entries, each changed by one machine at a time: whoever read an older version is told that
+ * somebody else was faster. Equal texts may be one version. Nothing that is read here is trusted.
+ */
+export interface Documents {
+  /**
+   * Of all machines that try it at once, one succeeds.
+   *
+   * @param name as of entries, and none of theirs: `claims/x86_64/<hash>`
+   * @returns its version; undefined: there is one already
+   * @throws {YoeError} FETCH_FAILED
+   */
+  create(name: string, text: string): Promise<string | undefined>
+  /** @throws {YoeError} FETCH_FAILED */
+  read(name: string): Promise<{ readonly text: string; readonly version: string } | undefined>
+  /**
+   * @param version of {@link create}, {@link read} or this
+   * @returns the new version; undefined: it is another one by now, or gone
+   * @throws {YoeError} FETCH_FAILED
+   */
+  replace(name: string, version: string, text: string): Promise<string | undefined>
+  /** Removes that version; that it is another one by now, or gone, is fine. @throws {YoeError} FETCH_FAILED */
+  remove(name: string, version: string): Promise<void>
+}
+
+/** How all of these names start: what a listing that finds them is asked for. */
+export function sharedStart(names: readonly string[]): string {
+  const [first = ''] = names
+  let length = first.length
+  for (const name of names) while (!name.startsWith(first.slice(0, length))) length--
+  return first.slice(0, length)
 }
