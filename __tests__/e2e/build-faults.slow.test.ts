@@ -316,6 +316,24 @@ test('a machine without bubblewrap: exit 3, with the package to install', {
   )
 })
 
+test('a worker that is asked for and can not be used: exit 3, who asked for it and why, of every command that builds', async (t) => {
+  const fields = `license = "MIT", tests = [test("one", run = "true")], tasks = [${task('true; exit 5')}]`
+  const project = testProject(t, units(`unit(name = "uu", version = "1", ${fields})\n`), cache)
+  const env = { DOCKER_HOST: `unix://${join(project.root, 'none.sock')}` }
+  for (const command of [
+    ['build', 'uu'],
+    ['shell', 'uu', '-c', 'true'],
+    ['test', 'uu'],
+  ]) {
+    const ran = await project.yoe([...command, '--worker', 'docker'], { env })
+    assert.equal(ran.code, 3, ran.stderr)
+    assert.match(
+      ran.stderr,
+      /error\[SANDBOX_UNAVAILABLE\]: builds can't be isolated here with docker \(--worker\): .*\n {2}hint: /,
+    )
+  }
+})
+
 const box = (size: string): Texts => ({
   'PROJECT.star': debianProject.replace('qemu-x86_64', 'box'),
   'machines/m.star': `machine(\n    name = "box",\n    arch = "x86_64",\n    partitions = [\n        partition(label = "root", type = "ext4", size = "${size}", root = True),\n    ],\n)\n`,

@@ -110,6 +110,16 @@ export const projectOptions = {
   'no-locked': { type: 'boolean', help: 'not so' },
 } as const satisfies Options
 
+/** Of commands that build. */
+export const workerOption = {
+  worker: {
+    type: 'string',
+    value: 'NAME',
+    completes: ['bwrap', 'docker'],
+    help: 'where tasks run: bwrap or docker (default: as configured, or what works)',
+  },
+} as const satisfies Options
+
 /** Indices of feeds are kept until they expire, and many never do. */
 export const refreshOption = {
   refresh: { type: 'boolean', help: 'ask the feeds for newer package lists first' },

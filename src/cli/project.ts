@@ -11,14 +11,15 @@ interface ProjectInvocation extends Pick<Invocation<Options>, 'cwd' | 'env' | 'r
     readonly offline?: boolean
     readonly locked?: boolean
     readonly 'no-locked'?: boolean
+    readonly worker?: string | undefined
   }
 }
 
 /** The workspace that a command's project options name. */
 export function workspaceOf(invocation: ProjectInvocation): Workspace {
   const { values, cwd, env, report, signal } = invocation
-  const locked = lockedOf(values)
-  return openWorkspace({ cwd, project: values.project, env, offline: values.offline === true, locked, report, signal })
+  const { project, offline = false, worker } = values
+  return openWorkspace({ cwd, project, env, offline, locked: lockedOf(values), worker, report, signal })
 }
 
 /** The project evaluated for the machine that the options name. */

@@ -27,7 +27,7 @@ import { placeOutputs } from './outputs.ts'
 import type { Plan } from './planning.ts'
 import type { RebuildWish } from './rebuilding.ts'
 import { rebuilds } from './rebuilding.ts'
-import { workerOf } from './worker-choice.ts'
+import { unusableWorker, workerOf } from './worker-choice.ts'
 
 export interface BuildOptions extends RebuildWish {
   readonly jobs: number
@@ -195,6 +195,5 @@ async function requireWorker(context: BuildContext, plan: Plan): Promise<void> {
   if (work.length === 0) return
   await requireEmulation(work.flatMap(archesOf))
   const usable = await context.worker.probe()
-  if (!usable.ok)
-    throw new YoeError('SANDBOX_UNAVAILABLE', `builds can't be isolated here: ${usable.reason}`, { hint: usable.hint })
+  if (!usable.ok) throw unusableWorker(plan.workspace, usable)
 }

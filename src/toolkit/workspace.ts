@@ -27,6 +27,8 @@ export interface WorkspaceOptions {
   readonly offline: boolean
   /** Take only what `yoe.lock` has; undefined: what the environment says. */
   readonly locked?: boolean | undefined
+  /** `--worker`: where tasks run; undefined: what the environment and local.star say. */
+  readonly worker?: string | undefined
   readonly report: Reporter
   readonly signal: AbortSignal
 }

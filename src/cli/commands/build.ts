@@ -7,7 +7,7 @@ import { rebuilds, withDependencies } from '#toolkit/rebuilding.ts'
 import type { Workspace } from '#toolkit/workspace.ts'
 import { catalogOf, shadowOption, showShadows } from '../catalog.ts'
 import type { Invocation } from '../command.ts'
-import { command, projectOptions, refreshOption } from '../command.ts'
+import { command, projectOptions, refreshOption, workerOption } from '../command.ts'
 import type { Output } from '../output.ts'
 import { duration, table } from '../output.ts'
 import { projectOf, workspaceOf } from '../project.ts'
@@ -20,6 +20,7 @@ export const buildOptions = {
   ...refreshOption,
   jobs: { type: 'string', short: 'j', value: 'N', help: 'units built at the same time (default: as configured, or 5)' },
   'keep-going': { type: 'boolean', short: 'k', help: 'after a failure, go on with what does not depend on it' },
+  ...workerOption,
 } as const
 
 export const build = command({
@@ -163,7 +164,18 @@ async function targetsNamed(invocation: Targeted): Promise<readonly string[]> {
 
 /** `--list-targets` builds nothing, so options about building mean something else. @throws {YoeError} USAGE */
 function refuseBeside({ values, positionals }: BuildInvocation): void {
-  const about = ['force', 'clean', 'no-cache', 'with-deps', 'all', 'dry-run', 'keep-going', 'class', 'jobs'] as const
+  const about = [
+    'force',
+    'clean',
+    'no-cache',
+    'with-deps',
+    'all',
+    'dry-run',
+    'keep-going',
+    'class',
+    'jobs',
+    'worker',
+  ] as const
   const given = about.find((name) => values[name] !== undefined && values[name] !== false)
   const beside = given === undefined ? positionals[0] : `--${given}`
   if (beside === undefined) return

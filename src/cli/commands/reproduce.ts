@@ -1,7 +1,7 @@
 import { neutralise } from '#engine/build/log.ts'
 import { makePlans } from '#toolkit/planning.ts'
 import type { Reproduction, ReproductionReport } from '#toolkit/reproduce.ts'
-import { command, projectOptions } from '../command.ts'
+import { command, projectOptions, workerOption } from '../command.ts'
 import type { Output } from '../output.ts'
 import { duration } from '../output.ts'
 import { workspaceOf } from '../project.ts'
@@ -19,7 +19,7 @@ packages are kept in the unit's folder below build/ for a closer look (diffoscop
 
   yoe reproduce sensord
   yoe reproduce gateway-image --json`,
-  options: { ...projectOptions, jobs: buildOptions.jobs },
+  options: { ...projectOptions, jobs: buildOptions.jobs, ...workerOption },
   positionals: [0, Number.POSITIVE_INFINITY],
   completes: ['target'],
   async run(invocation) {

@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { catalogOf } from '../catalog.ts'
-import { command, projectOptions } from '../command.ts'
+import { command, projectOptions, workerOption } from '../command.ts'
 import { workspaceOf } from '../project.ts'
 import { shown } from '../shown.ts'
 
@@ -17,6 +17,7 @@ mode.
   yoe shell --machine qemu-arm64`,
   options: {
     ...projectOptions,
+    ...workerOption,
     command: { type: 'string', short: 'c', value: 'COMMAND', help: 'run this instead of a shell, and exit as it does' },
   },
   positionals: [0, 1],

@@ -1,7 +1,7 @@
 import { neutralise } from '#engine/build/log.ts'
 import type { UnitTestReport } from '#engine/build/unit-tests.ts'
 import { catalogOf } from '../catalog.ts'
-import { command, projectOptions } from '../command.ts'
+import { command, projectOptions, workerOption } from '../command.ts'
 import type { Output } from '../output.ts'
 import { duration, table } from '../output.ts'
 import { buildOptions, jobCount } from './build.ts'
@@ -15,7 +15,7 @@ Exit 1 when a test fails. Tests of images run in a guest: yoe run IMAGE --boot-t
 
   yoe test
   yoe test sensord --json`,
-  options: { ...projectOptions, jobs: buildOptions.jobs },
+  options: { ...projectOptions, jobs: buildOptions.jobs, ...workerOption },
   positionals: [0, Number.POSITIVE_INFINITY],
   completes: ['unit'],
   async run(invocation) {

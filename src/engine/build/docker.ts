@@ -162,7 +162,7 @@ const probeLimits = {
 async function runInDocker(run: Run, daemon: Daemon): Promise<RunResult> {
   refuseCancelled(run)
   if (run.terminal === true)
-    throw new YoeError('SANDBOX_UNAVAILABLE', 'a container has no terminal', { hint: 'YOE_WORKER=bwrap gives it one' })
+    throw new YoeError('SANDBOX_UNAVAILABLE', 'a container has no terminal', { hint: '--worker bwrap gives it one' })
   for (const { source } of run.mounts) await refuseLink(source)
   const { docker, images } = daemon
   const who = await self()

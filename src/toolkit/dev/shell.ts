@@ -47,7 +47,7 @@ export async function shellOf(
     finish: async (context, results) => {
       if (request.terminal && context.worker.name !== 'bwrap') {
         throw new YoeError('SANDBOX_UNAVAILABLE', `${context.worker.name} runs commands, but no shell on a terminal`, {
-          hint: `yoe shell ${name ?? ''} -c COMMAND, or use bubblewrap: YOE_WORKER=bwrap`,
+          hint: `yoe shell ${name ?? ''} -c COMMAND, or use bubblewrap: --worker bwrap`,
         })
       }
       result = await runShell(context, node, results, { ...request, starting: (kept) => starting(node, kept) })
