@@ -268,8 +268,11 @@ go_binary(name = "myapp", version = "1.2.3", source = "https://github.com/exampl
   },
   'a key of the cache in the project': {
     section: 'Project Configuration',
-    texts: { 'PROJECT.star': 'project(name = "demo", cache = cache(path = "c", signing = "keys/cache.pub"))\n' },
-    said: 'PROJECT.star:1: UNKNOWN_FIELD cache() has no field "signing"',
+    texts: {
+      'PROJECT.star': 'project(name = "demo", cache = cache(path = "c", signing = "keys/cache.pub"))\n',
+      'keys/cache.pub': 'ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n',
+    },
+    units: [],
   },
   'two classes on one unit': {
     section: 'Class Composition',

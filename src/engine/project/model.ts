@@ -5,6 +5,7 @@ import type { Base } from '../containers/dockerfile.ts'
 import type { ImageReference } from '../containers/reference.ts'
 import type { Position } from '../errors.ts'
 import type { GitModule } from '../modules/reference.ts'
+import type { NamedKey } from '../store/named-keys.ts'
 
 /** Plain data that survives JSON: what templates see and what hashes are made of. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
@@ -348,6 +349,8 @@ export interface CacheSettings {
   /** Absolute, or relative to the project's root. */
   readonly path?: string
   readonly retentionDays?: number
+  /** Whose signatures are believed, and nothing without one; absent: what this machine's own cache key signed. */
+  readonly signing?: readonly NamedKey[]
 }
 
 /** `sources(…)` of a project: where things are fetched from, never what, so no part of any key. */

@@ -55,7 +55,12 @@ export interface SealedManifest {
 /** What manifests of other machines must have to be used. */
 export interface Trust {
   readonly keys: readonly CacheKey[]
-  /** Take unsigned ones too: only where nothing but runs of the same untrusted scope can write. */
+  /** Keys that are believed no more, by their {@link CacheKey.id}, and what to say of what they signed. */
+  readonly refused?: ReadonlyMap<string, string>
+  /**
+   * Take unsigned ones too: only where nothing but runs of the same untrusted scope can write. Where there are keys, these
+   * are only the ones that their makers marked `untrusted`.
+   */
   readonly unsigned: boolean
 }
 
@@ -75,11 +80,13 @@ export function seal(manifest: UnitManifest, scope: Scope, signer: CacheSigner |
 }
 
 /** Why a manifest that came from elsewhere is not used; undefined when it may be. */
-export function distrust({ manifest, signature }: SealedManifest, trust: Trust): string | undefined {
-  if (signature === undefined) return trust.unsigned ? undefined : 'nobody signed it'
+export function distrust({ manifest, scope, signature }: SealedManifest, trust: Trust): string | undefined {
+  const open = trust.unsigned && (trust.keys.length === 0 || scope === 'untrusted')
+  if (signature === undefined) return open ? undefined : 'nobody signed it'
+  const refusal = trust.refused?.get(signature.key)
+  if (refusal !== undefined) return refusal
   const key = trust.keys.find(({ id }) => id === signature.key)
-  if (key === undefined)
-    return trust.unsigned ? undefined : `key ${signature.key} signed it, which the project does not name`
+  if (key === undefined) return open ? undefined : `key ${signature.key} signed it, which the project does not name`
   return key.verify(signedBytes(manifest), signature.value)
     ? undefined
     : `its signature by key ${signature.key} is wrong`

@@ -1,18 +1,29 @@
 import { defaulting, optional } from '../arguments.ts'
 import type { CacheSettings, Sources } from '../model.ts'
 import { folderText, goProxies, mirroredUrl, mirrorUrl, registryUrl } from '../names.ts'
-import { dict, handleKind, integer, named } from '../readers.ts'
+import { dict, handleKind, integer, named, oneOrMore, text } from '../readers.ts'
 import type { Builtin } from './builtin.ts'
 import { defined, making } from './builtin.ts'
+import { signingKeys } from './signing.ts'
 
 export const cacheKind = handleKind<CacheSettings>('cache')
 export const sourcesKind = handleKind<Sources>('sources')
 
-/** `cache(path, retention_days)` of a project. */
+/** `cache(path, retention_days, signing)` of a project. */
 export const cache: Builtin = making(
   cacheKind,
-  { fields: { path: optional(named(folderText)), retention_days: optional(integer(1, 36_500)) } },
-  ({ path, retention_days: retentionDays }) => defined<CacheSettings>({ path, retentionDays }),
+  {
+    fields: {
+      path: optional(named(folderText)),
+      retention_days: optional(integer(1, 36_500)),
+      signing: optional(oneOrMore(text)),
+    },
+  },
+  ({ path, retention_days: retentionDays, signing }, invocation, context) => {
+    const keys = signing === undefined ? undefined : signingKeys(signing, invocation, context)
+    if (signing !== undefined && keys === undefined) return undefined
+    return defined<CacheSettings>({ path, retentionDays, signing: keys })
+  },
   () => ({ label: '' }),
 )
 
