@@ -111,6 +111,25 @@ test('a unit that replaces a package is built with the package where it needs it
   assert.deepEqual([names(node.sysroot), called(node.sysrootFeed)], [[], ['zlib1g', 'zlib1g-dev']])
 })
 
+test('a library of the toolchain comes along where a -dev package outside of it has the link to it', async () => {
+  // The compiler needs libffi8: without its files libffi.so in the sysroot leads nowhere, and libffi.a would be linked.
+  const feed = fakeFeed([
+    ...packages.filter((line) => !line.startsWith('gcc')),
+    'gcc 14: libc6 libffi8 libz2',
+    'libffi8 3.4: libc6',
+    'libz2 2: libc6',
+    'libffi-dev 3.4: libffi8(=3.4) libz2(>=1)',
+  ])
+  const node = await packageNode(built('app', 'deps = ["libffi-dev"]'), 'app', { feed })
+  assert.deepEqual(
+    [called(node.sysrootFeed), node.inRoots],
+    [
+      ['libffi-dev', 'libffi8'],
+      ['libc6', 'libz2'],
+    ],
+  )
+})
+
 test('a boot loader that the machine names is in its images', async () => {
   const texts = {
     ...image('[]'),

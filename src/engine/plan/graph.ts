@@ -39,7 +39,7 @@ export interface PackageNode extends NodeBase {
   readonly containers: ReadonlyMap<string, ToolchainNode>
   /** Units whose packages are in the sysroot: build dependencies and all they need, dependencies first. */
   readonly sysroot: readonly PackageNode[]
-  /** Feed packages in the sysroot beside those that every root of its tasks has. */
+  /** Feed packages in the sysroot, but for those that every root of its tasks has and that no link in it leads to. */
   readonly sysrootFeed: readonly PackageRecord[]
   /** Names of those others: they are declared, too. */
   readonly inRoots: readonly string[]

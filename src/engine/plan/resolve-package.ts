@@ -20,7 +20,7 @@ export function resolvePackage(resolving: Resolving, unit: PackageUnit): Package
   if (resolving.errors.length > before) return undefined
   const closure = sysroot.close()
   if (closure === undefined || resolving.errors.length > before) return undefined
-  const sysrootFeed = closure.filter(besides([toolchain, ...containers.values()]))
+  const sysrootFeed = outside([toolchain, ...containers.values()], closure)
   const unpacked = new Set(sysrootFeed)
   const made = toolchain !== undefined && toolchain.packages.length === 0
   const unpacks = sysrootFeed.length + sysroot.units.length > 0
@@ -68,10 +68,23 @@ function rootsFor(resolving: Resolving, unit: PackageUnit): Pick<PackageNode, 't
   return { toolchain, containers }
 }
 
-/** Whether a package is missing in some root that the unit's tasks run in: what all have is not unpacked again. */
-function besides(roots: readonly (ToolchainNode | undefined)[]): (record: PackageRecord) => boolean {
+/**
+ * What of a sysroot is unpacked: what is missing in some root that the unit's tasks run in, and what of the roots' that needs
+ * in just its own version. That is how a `-dev` package asks for its library: the link `libz.so` that it brings lies in the
+ * sysroot, and leads nowhere where the library does not. Linkers take `libz.a` then, without a word.
+ */
+function outside(
+  roots: readonly (ToolchainNode | undefined)[],
+  closure: readonly PackageRecord[],
+): readonly PackageRecord[] {
   const there = roots.map(packagesOf)
-  return (record) => !there.every((packages) => packages.has(identity(record)))
+  const missing = new Set(closure.filter((record) => !there.every((packages) => packages.has(identity(record)))))
+  const exact = new Set(
+    [...missing].flatMap(({ depends }) =>
+      depends.flat().flatMap(({ name, version }) => (version?.relation === '=' ? [`${name}=${version.version}`] : [])),
+    ),
+  )
+  return closure.filter((record) => missing.has(record) || exact.has(`${record.name}=${record.version}`))
 }
 
 /** Many units are built in one root. */
