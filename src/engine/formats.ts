@@ -190,6 +190,11 @@ export interface PackageFormat {
   /** @throws {YoeError} PACKAGE_INVALID when one can't be unpacked */
   extract(input: ExtractInput): Promise<void>
   /**
+   * Refuses packages of units that can't be installed together, since they bring the same files.
+   * @throws {YoeErrors} INSTALL_FAILED for each two, with the line that settles it
+   */
+  refuseClashes(entries: readonly RepositoryEntry[]): Promise<void>
+  /**
    * The shared libraries that a package file, or the packages installed in a root file system, bring: soname to package
    * and the oldest version that serves ('' for any).
    */

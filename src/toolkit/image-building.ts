@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BuildContext } from '#engine/build/context.ts'
 import { keyOf } from '#engine/build/context.ts'
@@ -8,14 +8,12 @@ import { foldersOf } from '#engine/build/folders.ts'
 import { fetchAll } from '#engine/build/roots.ts'
 import type { UnitLog } from '#engine/build/unit-log.ts'
 import type { PackageRecord } from '#engine/catalog/package.ts'
-import { YoeError } from '#engine/errors.ts'
 import type { RepositoryEntry } from '#engine/formats.ts'
 import { buildImage } from '#engine/image/build-image.ts'
 import type { LayerStore } from '#engine/image/layers.ts'
 import type { ImageNode, PackageNode } from '#engine/plan/graph.ts'
 import { resolveBuiltImage } from '#engine/plan/resolve.ts'
 import { replaceFile } from '#engine/store/replace-file.ts'
-import type { Store } from '#engine/store/store.ts'
 import { imageFiles } from './image-files.ts'
 import type { Plan } from './planning.ts'
 
@@ -25,9 +23,11 @@ export async function buildImageNode(
   context: BuildContext,
   node: ImageNode,
   results: Finished,
+  layers: LayerStore,
   log: UnitLog,
 ): Promise<readonly Produced[]> {
   const { installed: packages } = await imageEntries(plan, context, node, results)
+  await context.format.refuseClashes(packages)
   const { root } = foldersOf(context.buildRoot, node)
   const [workdir, outdir] = [context.store.temp(), join(root, 'image')]
   await mkdir(workdir, { recursive: true })
@@ -40,7 +40,7 @@ export async function buildImageNode(
     format: context.format,
     tools: { root: await results.rootOf(node.installer ?? node.tools), hash: keyOf(context, node.tools).hash },
     worker: context.worker,
-    layers: layerStore(context.store),
+    layers,
     resolve: context.absolute,
     extraFiles: [],
     workdir,
@@ -135,24 +135,4 @@ export async function unitEntries(
       size,
     })),
   )
-}
-
-/** Layers are objects like any other; a small file for each key says which. */
-function layerStore(store: Store): LayerStore {
-  const pointer = (key: string): string => join(store.root, 'layers', key)
-  return {
-    async find(key) {
-      const sha256 = await readFile(pointer(key), 'utf8').catch(() => '')
-      return /^[0-9a-f]{64}$/.test(sha256) ? store.objects.path(sha256) : undefined
-    },
-    async keep(key, path) {
-      const { sha256 } = await store.objects.adopt(path)
-      await store.objects.flush()
-      await replaceFile(pointer(key), sha256)
-      const kept = await store.objects.path(sha256)
-      if (kept === undefined)
-        throw new YoeError('STORE_DAMAGED', `${store.root} lost a layer that was just put into it`)
-      return kept
-    },
-  }
 }

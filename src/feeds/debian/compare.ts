@@ -5,7 +5,7 @@ import type { Difference } from '#engine/compare-tars.ts'
 import { compareTars } from '#engine/compare-tars.ts'
 import { YoeError } from '#engine/errors.ts'
 import { unpackedByNode } from '#engine/source/decompress.ts'
-import { arMembers } from './ar.ts'
+import { debMembers } from './ar.ts'
 
 /**
  * What two packages of ours that should be the same bytes disagree about: first the files that they install, then those
@@ -33,10 +33,11 @@ async function digestOf(path: string): Promise<string> {
 
 type Reader = () => AsyncIterable<Uint8Array>
 
-async function tarsOf(path: string): Promise<{ readonly data: Reader; readonly control: Reader }> {
+/** The two archives of a package of ours, unpacked as they are read. @throws {YoeError} ARCHIVE_UNSAFE */
+export async function tarsOf(path: string): Promise<{ readonly data: Reader; readonly control: Reader }> {
   const file = await open(path)
   try {
-    const members = await arMembers(file, path)
+    const members = await debMembers(file, path)
     const reader = (name: string): Reader => {
       const member = members.find((each) => each.name === name)
       if (member === undefined)

@@ -25,6 +25,7 @@ export const debianFormat: PackageFormat = {
   describe: async (path, unit) => (await import('./describe.ts')).describeDeb(path, unit),
   compare: async (first, second) => (await import('./compare.ts')).compareDebs(first, second),
   extract: async (input: ExtractInput) => (await import('./extract.ts')).extractDebs(input),
+  refuseClashes: async (entries) => (await import('./file-clashes.ts')).refuseClashes(entries),
   libraries: async (path) => (await import('./libraries.ts')).readLibraries(path),
   searchFolders: (arch) => ({
     libraries: ['usr/lib', `usr/lib/${triplets[arch]}`],

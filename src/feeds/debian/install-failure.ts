@@ -34,7 +34,7 @@ export function installFailure(tail: Tail, input: Pick<InstallInput, 'packages' 
     )
   if (clash !== null) {
     const [, comes = '', path = '', there = ''] = clash
-    return fileClash({ comes, path, there: there.replace(/:.*/, '') }, input.packages, log)
+    return fileClash({ comes, paths: [path], there: there.replace(/:.*/, '') }, input.packages, log)
   }
   const script = /(?:new|installed|old) (\S+) package (\S+) script/.exec(text)
   if (script !== null) {
@@ -57,13 +57,18 @@ export function installFailure(tail: Tail, input: Pick<InstallInput, 'packages' 
   return new YoeError('INSTALL_FAILED', `the packages can't be installed: ${said}`, log)
 }
 
-/** Two packages of an image with one file: only the project can say whose it is. */
-function fileClash(
-  { comes, path, there }: { readonly comes: string; readonly path: string; readonly there: string },
+/**
+ * Two packages of an image with the same files: only the project can say whose they are.
+ * @param paths one at least
+ */
+export function fileClash(
+  { comes, paths, there }: { readonly comes: string; readonly paths: readonly string[]; readonly there: string },
   packages: readonly RepositoryEntry[],
-  log: Pick<YoeErrorOptions, 'log'>,
+  log: Pick<YoeErrorOptions, 'log'> = {},
 ): YoeError {
-  const message = `${comes} and ${there} both install ${path}`
+  const more = paths.length - 1
+  const others = more === 0 ? '' : `, and ${more} more ${more === 1 ? 'file' : 'files'}`
+  const message = `${comes} and ${there} both install ${paths[0]}${others}`
   const declared = (name: string) => {
     const origin = packages.find(({ record }) => record.name === name)?.record.origin
     return origin?.kind === 'unit' ? origin : undefined
