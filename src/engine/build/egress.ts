@@ -7,6 +7,7 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream'
+import { proxyFor, reachProxy, tunnel, type Upstream } from './upstream-proxy.ts'
 import type { Reach, Run } from './worker.ts'
 
 /** Where the proxy is for a run, in its own loopback. */
@@ -27,6 +28,7 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/
 /**
  * Opens the way out for one run: an HTTP proxy to any address but this machine's own, link-local ones (where clouds answer with
  * credentials), and multicast. A registry that the user named is reached wherever it is, also on this machine's loopback.
+ * Where this machine's own traffic goes through a company's proxy, so does this; its credentials stay here.
  *
  * @param owner id on the host that may connect; undefined: this process's
  */
@@ -87,12 +89,16 @@ function splice(one: Duplex, other: Duplex): void {
 
 function proxyServer(reach: Reach, refused: (what: string) => void, follow: (socket: Duplex) => void): Server {
   const forbidden = forbiddenAddresses()
-  /** Connects, or says why not. */
-  const dial = async (host: string, port: number): Promise<Socket> => {
+  /** Connects, or says why not. A plain request goes to a proxy as it is, what is secret through it. */
+  const dial = async (scheme: 'http' | 'https', host: string, port: number): Promise<Line> => {
     const named = reach.services.some((service) => plainHost(service.host) === host && service.port === port)
-    const socket = await openSocket(host, port, named ? undefined : forbidden)
+    const proxy = proxyFor(reach.proxies, scheme, host, port)
+    if (proxy !== undefined && !named) await refuseForbidden(host, forbidden)
+    const first = proxy === undefined ? openSocket(host, port, named ? undefined : forbidden) : reachProxy(proxy)
+    const socket = await first
     follow(socket)
-    return socket
+    if (proxy !== undefined && scheme === 'https') await tunnel(proxy, socket, host, port)
+    return { socket, proxy }
   }
   const fail = (host: string, failure: unknown): { status: number; why: string } => {
     const why = failure instanceof Error ? failure.message : String(failure)
@@ -105,15 +111,20 @@ function proxyServer(reach: Reach, refused: (what: string) => void, follow: (soc
       answer.writeHead(400).end('this is a proxy\n')
       return
     }
+    // Whoever it reaches answers with what it was sent, credentials of a proxy among it.
+    if (asked.method === 'TRACE') {
+      answer.writeHead(405).end('yoe: TRACE leads nowhere\n')
+      return
+    }
     const host = plainHost(url.hostname)
-    dial(host, Number(url.port || 80))
-      .then((socket) => {
+    dial('http', host, Number(url.port || 80))
+      .then(({ socket, proxy }) => {
         const { 'proxy-connection': _, 'proxy-authorization': __, ...headers } = asked.headers
         const onward = request({
           createConnection: () => socket,
           method: asked.method,
-          path: `${url.pathname}${url.search}`,
-          headers: { ...headers, connection: 'close' },
+          path: proxy === undefined ? `${url.pathname}${url.search}` : `http://${url.host}${url.pathname}${url.search}`,
+          headers: { ...headers, ...proxy?.authorization, connection: 'close' },
         })
         onward.once('response', (response) => {
           answer.writeHead(response.statusCode ?? 502, response.headers)
@@ -134,8 +145,8 @@ function proxyServer(reach: Reach, refused: (what: string) => void, follow: (soc
     inside.on('error', () => {})
     const [, name = '', port = ''] = /^(.*):(\d{1,5})$/.exec(asked.url ?? '') ?? []
     const host = plainHost(name)
-    dial(host, Number(port))
-      .then((outside) => {
+    dial('https', host, Number(port))
+      .then(({ socket: outside }) => {
         inside.write('HTTP/1.1 200 OK\r\n\r\n')
         outside.write(head)
         splice(inside, outside)
@@ -146,6 +157,13 @@ function proxyServer(reach: Reach, refused: (what: string) => void, follow: (soc
       })
   })
   return server
+}
+
+/** A connection that a request can be sent over. */
+interface Line {
+  readonly socket: Socket
+  /** Whom it leads to, rather than where it was asked to. */
+  readonly proxy: Upstream | undefined
 }
 
 /** Without the brackets of an IPv6 address. */
@@ -179,6 +197,22 @@ export function forbiddenAddresses(interfaces = networkInterfaces()): BlockList 
   return list
 }
 
+/** How long a name that only the proxy may know is looked for (ms). */
+const patience = 2000
+
+/**
+ * Before a proxy is asked, which may be on this machine or have links of its own.
+ * @throws {Refused} when an address of the name is forbidden; a name that is not known here is the proxy's to judge
+ */
+async function refuseForbidden(host: string, forbidden: BlockList): Promise<void> {
+  const unknown = new Promise<readonly LookupAddress[]>((resolve) => setTimeout(resolve, patience, []).unref())
+  const found = isIP(host) ? [{ address: host, family: isIP(host) }] : lookup(host, { all: true }).catch(() => [])
+  for (const { address, family } of await Promise.race([found, unknown]))
+    if (forbidden.check(address, family === 6 ? 'ipv6' : 'ipv4')) throw new Refused(forbiddenAddress)
+}
+
+const forbiddenAddress = 'this is an address of this machine or its own links, which tasks do not reach'
+
 /** @throws {Refused} when every address of the name is forbidden; other errors of the network */
 async function openSocket(host: string, port: number, forbidden: BlockList | undefined): Promise<Socket> {
   const found: LookupAddress[] = isIP(host)
@@ -187,8 +221,7 @@ async function openSocket(host: string, port: number, forbidden: BlockList | und
   const allowed = found.filter(
     ({ address, family }) => forbidden?.check(address, family === 6 ? 'ipv6' : 'ipv4') !== true,
   )
-  if (allowed.length === 0)
-    throw new Refused('this is an address of this machine or its own links, which tasks do not reach')
+  if (allowed.length === 0) throw new Refused(forbiddenAddress)
   // The addresses that were looked at, not what the name means a moment later.
   const same: LookupFunction = (_name, options, done) => {
     const [first] = allowed

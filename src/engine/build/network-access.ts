@@ -1,5 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs'
 import type { Sources } from '../project/model.ts'
+import { upstreamProxies } from './upstream-proxy.ts'
 import type { Mount, Reach } from './worker.ts'
 
 /** What tasks that may reach the network get beside everything else. It says where from, never what: it is in no key. */
@@ -36,12 +37,13 @@ const bundleVariables = [
  * The registries that `sources(…)` of a project names, and the certificate authorities that this machine trusts: many
  * companies have one of their own, and a toolchain's root knows none.
  *
- * @param env of yoe itself: its SSL_CERT_FILE comes before the machine's bundle
+ * @param env of yoe itself: its SSL_CERT_FILE comes before the machine's bundle, and its proxies are those of tasks
  */
 export function networkAccess(sources: Sources, env: Readonly<Record<string, string | undefined>>): NetworkAccess {
   const bundle = [env['SSL_CERT_FILE'] ?? '', ...bundles].find((path) => path.startsWith('/') && existsSync(path))
   const registries = registryEnvironment(sources)
-  const reach = { services: servicesIn(Object.values(registries)) }
+  const proxies = upstreamProxies(env)
+  const reach = { services: servicesIn(Object.values(registries)), ...(proxies === undefined ? {} : { proxies }) }
   if (bundle === undefined) return { environment: registries, mounts: [], reach }
   return {
     environment: { ...Object.fromEntries(bundleVariables.map((name) => [name, bundleInside])), ...registries },

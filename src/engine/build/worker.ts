@@ -1,4 +1,5 @@
 import type { LimitName } from './limits.ts'
+import type { UpstreamProxies } from './upstream-proxy.ts'
 
 /** Whether something can be used here, and if not why and what to type. */
 export type Usability = { readonly ok: true } | { readonly ok: false; readonly reason: string; readonly hint: string }
@@ -40,6 +41,8 @@ export const defaultLimits: Limits = {
 /** Services that the user named, which a network leads to wherever they are. */
 export interface Reach {
   readonly services: readonly { readonly host: string; readonly port: number }[]
+  /** What this machine's own traffic goes through. */
+  readonly proxies?: UpstreamProxies
 }
 
 export interface Run {
