@@ -22,11 +22,13 @@ import { warnOfDev } from './dev/warn.ts'
 import { fetcherOf } from './fetching.ts'
 import { openFunctions } from './functions.ts'
 import { buildImageNode } from './image-building.ts'
+import { ImageLayers } from './image-layers.ts'
 import type { Output } from './outputs.ts'
 import { placeOutputs } from './outputs.ts'
 import type { Plan } from './planning.ts'
 import type { RebuildWish } from './rebuilding.ts'
 import { rebuilds } from './rebuilding.ts'
+import { openRemotes, remoteCachesOf } from './remotes.ts'
 import { unusableWorker, workerOf } from './worker-choice.ts'
 
 export interface BuildOptions extends RebuildWish {
@@ -34,15 +36,10 @@ export interface BuildOptions extends RebuildWish {
   readonly keepGoing: boolean
   /** Milliseconds since 1970 after which no unit is started. */
   readonly deadline?: number | undefined
-  /** Caches shared with other machines, nearest first. */
+  /** Caches shared with other machines, nearest first, beside those that the project declares: these are nearer. */
   readonly remotes?: readonly RemoteStore[]
   /** `untrusted`: what this run makes is never read by a run with a key (pull requests of forks). */
   readonly scope?: Scope
-  /**
-   * Take what nobody signed as long as the project has no cache key: only for remotes whose host keeps those who may not
-   * write from writing. Default: no.
-   */
-  readonly unsigned?: boolean
   /** Nodes to make instead of the plan's targets. */
   readonly targets?: readonly Node[]
   /** What needs the results while the run is open. */
@@ -74,7 +71,7 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
         return packages.map(({ filename, path }) => ({ name: filename, path }))
       }
       case 'image':
-        return buildImageNode(plan, shared, node, results, log)
+        return buildImageNode(plan, shared, node, results, layers.of(node), log)
       default:
         return node satisfies never
     }
@@ -84,17 +81,23 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
     'cache',
   )
   const signer = keyText === undefined ? undefined : parseCacheSigner(keyText.privateKey)
-  const remotes = options.remotes ?? []
+  const { project, workspace } = plan
+  const { scope, remotes: given = [] } = options
+  const writing = { trusted: scope !== 'untrusted', signs: signer !== undefined, report: context.report }
+  const declared = await openRemotes(remoteCachesOf(workspace, project), workspace, writing)
+  const remotes = [...given, ...declared]
   const cache = new UnitCache({
     store: context.store,
     remotes,
     trust: {
       keys: keyText === undefined ? [] : [parseCacheKey(keyText.publicKey)],
-      unsigned: options.scope === 'untrusted' || (options.unsigned === true && keyText === undefined),
+      unsigned: scope === 'untrusted' || keyText === undefined,
     },
     signer,
     report: context.report,
+    signal: context.signal,
   })
+  const layers = new ImageLayers(context, remotes.length === 0 ? undefined : cache, signer)
   const { finish } = options
   const targets = options.targets ?? plan.targets
   const execution = {
@@ -112,6 +115,8 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
     execution,
     finish === undefined ? undefined : (results) => finish(context, finishedOf(context, results, roots)),
   )
+  await layers.settled()
+  await cache.close(declared)
   await context.store.release()
   return { reports, context, errors: reports.flatMap((report) => report.errors) }
 }

@@ -7,7 +7,7 @@ import type { PackageFormat, RepositoryEntry } from '../formats.ts'
 import type { ImageUnit, Json, Machine, Partition, Place } from '../project/model.ts'
 import { configure, heldFiles, wantedFile } from './configuration.ts'
 import { buildDisk, type Disk } from './disk.ts'
-import { type LayerStore, layerKey, packageInputs, partClosure } from './layers.ts'
+import { type LayerName, type LayerStore, layerKey, packageInputs, partClosure } from './layers.ts'
 import { type Addition, overlayDigest, readOverlays } from './overlay.ts'
 import { editRoot } from './rootfs-edit.ts'
 
@@ -37,8 +37,6 @@ export interface BuildImageInput {
   readonly logPath: string
   readonly signal?: AbortSignal
 }
-
-export type LayerName = 'feed packages' | 'project packages' | 'configuration' | 'disk'
 
 export interface BuiltLayer {
   readonly name: LayerName
@@ -78,13 +76,13 @@ export async function buildImage(input: BuildImageInput): Promise<BuiltImage> {
     })
   const built: BuiltLayer[] = []
   const layer = async (name: LayerName, key: string, make: (output: string) => Promise<void>): Promise<string> => {
-    const known = await input.layers.find(key)
+    const known = await input.layers.find(key, name)
     built.push({ name, key, reused: known !== undefined })
     if (known !== undefined) return known
     const output = join(input.workdir, `${key.slice(0, 16)}.tar.zst`)
     try {
       await step(input.report, `layer: ${name}`, () => make(output), image.name)
-      return await input.layers.keep(key, output)
+      return await input.layers.keep(key, output, name)
     } finally {
       await rm(output, { force: true })
     }

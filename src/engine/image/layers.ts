@@ -3,12 +3,15 @@ import type { RepositoryEntry } from '../formats.ts'
 import { digestOf } from '../plan/canonical.ts'
 import type { Json } from '../project/model.ts'
 
+/** From the bottom up; each is made from the one before. */
+export type LayerName = 'feed packages' | 'project packages' | 'configuration' | 'disk'
+
 /** Where finished layers are kept between builds; the engine's store, behind two verbs. */
 export interface LayerStore {
   /** The layer's file, verified; undefined when there is none. */
-  find(key: string): Promise<string | undefined>
+  find(key: string, name: LayerName): Promise<string | undefined>
   /** Takes the file, which the caller made and gives away; returns where it is now. */
-  keep(key: string, path: string): Promise<string>
+  keep(key: string, path: string, name: LayerName): Promise<string>
 }
 
 /** The key of one layer: everything that can change its bytes, and the scheme that made it. */
