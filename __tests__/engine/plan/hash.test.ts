@@ -6,18 +6,18 @@ import { targets, texts } from './everything.ts'
 import { plan, planAt } from './fake-world.ts'
 
 const golden = {
-  'debian/app.x86_64': 'd156c53e14cf48e8eb7652336fc5dca77935749a9aa0cf10a9e181bf9b32bc59',
-  'debian/board.box': '0cc36bdcfb07857c9e80ae06b02e2ed4a39f62082f34dffa5c31eac65b60f70f',
-  'debian/cloned.x86_64': 'b6085ce48520e0b503d3d98fbc626287401a5d564a38179e4c8a8254b8881370',
-  'debian/got.x86_64': '974254f563a6921debe6ed0c6a20b3112103356f766e955ec0d9204297258ea8',
-  'debian/im.box': '4c724ad086c4f21557acb3b7da8f100797788654b65dd2287148a757d95ef362',
-  'debian/lib.x86_64': '9e5ef9d382c8cb9e7f9a6229884bc82ef3240e089df8a6f248fcdbba1c4a6787',
-  'debian/loader.x86_64': '5e4dce4d32f2adb29556577ee04dacb24907475f8d7c608c6383fd2f4dc86f01',
-  'debian/modular.x86_64': '18eee57a38e36d306bb935c91554fa25622f5a22d1f6e2e21e848990a375d566',
-  'debian/scripted.x86_64': '52b36a693e0e90147cebb5381f52bf28f40e0b7b9abf6244bbac659fd47211f7',
-  'debian/shell.x86_64': '8869d85f372ec66e7ff9a5b4a1747b8e263577c4d673a960f00460b3afb684a1',
-  'debian/toolchain-fake.x86_64': 'bde35bb676df8fbaf965d76c841f2d177fc60aeced9a7ad4606dff8465f18430',
-  'debian/tools-fake.x86_64': '1474acc00acdd250015105fc4c985101e1c7113875e9cca2e3203b0f8e87734d',
+  'debian/app.x86_64': 'f2987a1068ad3a8cfdc8202fcd109fb7bf5500d60acdbeaff6adca11d0f30d5e',
+  'debian/board.box': 'f76efa7c192f836da8dc1df71eab490262f2e39102f722232af30196eff814f9',
+  'debian/cloned.x86_64': '2783c2cca36fc8eb5c31e324c5fa1d1ae35f1b2ce04a118dd2623a83c6d8e8cf',
+  'debian/got.x86_64': '97d39103ba2f05af014e694919042fece59eb60e14c50bba8481f1e70ae83a88',
+  'debian/im.box': 'c3b993a0b9028725b90b613923836a4c5f32bc22f02df6e7ff1380fe5c5978ca',
+  'debian/lib.x86_64': '747967e45e75b5e4743afa0cb42861c0e84ba5ef1ed5da35249e7efb06f6a422',
+  'debian/loader.x86_64': '289380a8fcac47b20f4a1a62501a6c088bc038971a6616f462f207aee0b05e86',
+  'debian/modular.x86_64': '0081c9db61cf686fa61e3062c3701e504ac116d5827199a562e9fb6a7a16eec9',
+  'debian/scripted.x86_64': '21d72bcb8674385635215a68ff3fda1771b1131fd924c5370675c552ed50b046',
+  'debian/shell.x86_64': '81172be7db44533b9ec225e87ea0cab80ef5a22f01c055e68362a0691b1553fe',
+  'debian/toolchain-fake.x86_64': '5b34ab64fb9dadf258a6dccd2aeb61eed94087ce0b09013adb39c620f5b5a03e',
+  'debian/tools-fake.x86_64': 'a026bd623ad569d10836de51d7a7ccd9e33aba4889f7c7850202fc4cc76df5ff',
 }
 
 const unchanged = plan(texts, targets)

@@ -61,6 +61,17 @@ const debs: readonly { name: string; archive: Buffer; want: RegExp }[] = [
     want: /no plain path/,
   },
 ]
+test('a Debian package whose names end in a slash, as ar leaves them, is one', async () => {
+  await using scratch = new Scratch()
+  const archive = deb(['debian-binary/', '2.0\n'], ['control.tar/', data], ['data.tar/', data])
+  const { error, dest } = await unpack(scratch, archive, { title: 'x.deb' })
+  assert.equal(error, undefined)
+  assert.deepEqual(
+    listing(dest).map((line) => line.split(' ')[0]),
+    ['usr/', 'usr/x'],
+  )
+})
+
 for (const { name, archive, want } of debs) {
   test(`a Debian package ${name} is refused`, async () => {
     await using scratch = new Scratch()

@@ -3,6 +3,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import type { SigningKey } from '#engine/formats.ts'
+import { arMagic } from '#engine/source/ar.ts'
+import { arHeader } from '../../../src/feeds/debian/ar.ts'
 import { readControlFile } from '../../../src/feeds/debian/deb-control.ts'
 import { parseShlibs, readLibraries } from '../../../src/feeds/debian/libraries.ts'
 import { publishRepository } from '../../../src/feeds/debian/repository.ts'
@@ -88,7 +90,6 @@ describe('packages that dpkg-deb made', () => {
       await writeFile(join(folder, 'debian-binary'), '2.0\n')
       const script = `cd "$0" && head -c 20971520 /dev/zero | ${compressor} >control.tar.${name} && cp control.tar.${name} data.tar.${name}`
       assert.equal((await run('sh', ['-c', script, folder])).code, 0)
-      const { arHeader, arMagic } = await import('../../../src/feeds/debian/ar.ts')
       const parts: Buffer[] = [Buffer.from(arMagic)]
       for (const member of ['debian-binary', `control.tar.${name}`]) {
         const content = await readFile(join(folder, member))

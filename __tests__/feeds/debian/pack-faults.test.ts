@@ -77,6 +77,7 @@ test('what a plain user may not read is named', async (t) => {
 })
 
 describe('what changes after it was listed is not packed', () => {
+  const listed = 'same'.repeat(50_000)
   const rows: readonly { readonly name: string; readonly change: (dest: string) => Promise<void> }[] = [
     { name: 'content', change: (dest) => appendFile(join(dest, 'sub/x'), 'more') },
     {
@@ -91,7 +92,7 @@ describe('what changes after it was listed is not packed', () => {
       change: async (dest) => {
         await rename(join(dest, 'sub'), join(dest, 'old'))
         await mkdir(`${dest}.evil`)
-        await writeFile(join(`${dest}.evil`, 'x'), 'same')
+        await writeFile(join(`${dest}.evil`, 'x'), listed)
         await symlink(`${dest}.evil`, join(dest, 'sub'))
       },
     },
@@ -100,20 +101,49 @@ describe('what changes after it was listed is not packed', () => {
     test(name, async (t) => {
       const dest = join(await scratch(t), 'dest')
       await mkdir(join(dest, 'sub'), { recursive: true })
-      await writeFile(join(dest, 'sub/x'), 'same')
+      await writeFile(join(dest, 'sub/x'), listed)
+      // One that is small was read when it was listed.
+      await writeFile(join(dest, 'sub/small'), 'as it was')
       const tree = await scanDestdir(dest)
       t.after(() => tree.close())
-      const entry = tree.entries.find((each) => each.kind === 'file')
-      assert.ok(entry !== undefined)
+      const [small, large] = tree.entries.filter((each) => each.kind === 'file')
+      assert.ok(small !== undefined && large !== undefined)
       await change(dest)
-      assert.throws(() => tree.open(entry))
+      await writeFile(join(dest, 'sub/small'), 'other').catch(() => {})
+      assert.throws(() => tree.open(large))
+      using file = tree.open(small)
+      const text = Buffer.alloc(10)
+      assert.equal(text.toString('utf8', 0, file.read(text, 0)), 'as it was')
     })
   }
+
+  test('small files that are more than memory is to hold are still those that were listed', async (t) => {
+    const dest = join(await scratch(t), 'dest')
+    await mkdir(dest)
+    const names = Array.from({ length: 1100 }, (_, n) => String(n).padStart(4, '0'))
+    for (const name of names) await writeFile(join(dest, name), Buffer.alloc(64 << 10, name))
+    const tree = await scanDestdir(dest)
+    t.after(() => tree.close())
+    const files = tree.entries.filter((each) => each.kind === 'file')
+    const bytes = Buffer.alloc(64 << 10)
+    const changed = (): readonly (typeof files)[number][] =>
+      files.filter((entry) => {
+        try {
+          using file = tree.open(entry)
+          return file.read(bytes, 0) !== bytes.length || !bytes.equals(Buffer.alloc(64 << 10, entry.path.toString()))
+        } catch {
+          return true
+        }
+      })
+    assert.deepEqual(changed(), [])
+    for (const name of names) await writeFile(join(dest, name), Buffer.alloc(64 << 10, 'other'))
+    assert.equal(changed().length, 1100 - 1024)
+  })
 
   test('a destdir replaced after it was opened is still the one that was opened', async (t) => {
     const dest = join(await scratch(t), 'dest')
     await mkdir(dest)
-    await writeFile(join(dest, 'x'), 'same')
+    await writeFile(join(dest, 'x'), listed)
     const tree = await scanDestdir(dest)
     t.after(() => tree.close())
     const entry = tree.entries.find((each) => each.kind === 'file')
@@ -121,7 +151,7 @@ describe('what changes after it was listed is not packed', () => {
     await rename(dest, `${dest}.old`)
     await symlink('/etc', dest)
     using file = tree.open(entry)
-    const text = Buffer.alloc(10)
-    assert.equal(text.toString('utf8', 0, file.read(text, 0)), 'same')
+    const text = Buffer.alloc(300_000)
+    assert.equal(text.toString('utf8', 0, file.read(text, 0)), listed)
   })
 })

@@ -2,6 +2,7 @@ import {
   type BigIntStats,
   closeSync,
   constants,
+  type Dirent,
   fstatSync,
   lstatSync,
   openSync,
@@ -14,6 +15,7 @@ import type { Permission } from '../project/model.ts'
 import type { ReadAt } from '../qa/elf.ts'
 import { shown } from '../shown.ts'
 import { errorCode } from '../store/disk.ts'
+import { SmallFiles } from './small-files.ts'
 
 /** One thing that a package installs. */
 export interface DestEntry {
@@ -45,7 +47,11 @@ export interface ScannedTree {
   /** The root first, then depth first, children in byte order. */
   readonly entries: readonly DestEntry[]
   readonly problems: readonly Problem[]
-  /** Opens a scanned file's content. @throws {Error} when it is no longer the file that was scanned */
+  /**
+   * Opens a scanned file's content, which is the same for all who ask.
+   *
+   * @throws {Error} when it is no longer the file that was scanned
+   */
   open(entry: DestEntry): TreeFile
   close(): void
 }
@@ -67,8 +73,9 @@ const noFollow = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOC
 
 /**
  * Lists what a build left in its destdir. A build is hostile: every folder is entered through a descriptor of its
- * parent without following links, and a file is read only while it is still the one that was listed. Tasks run under a
- * umask of their own, so that whose yoe it is shows in no mode.
+ * parent without following links, and a file is read only while it is still the one that was listed; many small ones
+ * are read at once, and are what they were then. Tasks run under a umask of their own, so that whose yoe it is shows in
+ * no mode.
  *
  * @param root absolute; a symbolic link here is a problem, not a way in
  * @param permissions what is declared, by absolute path in the package
@@ -80,12 +87,12 @@ export async function scanDestdir(
   const entries: DestEntry[] = []
   const problems: Problem[] = []
   const identities = new Map<DestEntry, string>()
+  const small = new SmallFiles<DestEntry>()
   const firstOfInode = new Map<string, DestEntry>()
   const refuse = (path: Buffer, what: string, hint: string): void => {
     problems.push({ message: `${shown(Buffer.concat([Buffer.from('/'), path]))} ${what}`, hint })
   }
 
-  const own = BigInt(process.geteuid?.() ?? -1)
   const declared = new Map(Object.entries(permissions))
   /** What is the same of files and folders; a folder inherits setgid from where the build happens to run. */
   const factsOf = (
@@ -116,40 +123,44 @@ export async function scanDestdir(
   }
 
   /** @returns the folder to enter, opened, when it is one */
-  const visit = (parent: number, path: Buffer, name: Buffer, depth: number): number | undefined => {
+  const visit = (parent: number, path: Buffer, listed: Dirent<Buffer>, depth: number): number | undefined => {
     if (entries.length > limits.entries) return undefined
-    if (name.some((byte) => byte < 0x20 || byte === 0x7f)) {
+    if (hasControls(listed.name)) {
       refuse(path, 'has control characters in its name', 'rename it in the task that installs it')
       return undefined
     }
-    const real = child(parent, name)
-    const stat = lstatSync(real, { bigint: true })
-    const identity = identityOf(stat)
+    const real = child(parent, listed.name)
+    // Only what is listed as a file is opened before a look at it: opening a device may do something.
+    const file = listed.isFile() ? opened(path, real, 0) : undefined
+    try {
+      return look(path, real, file, depth)
+    } finally {
+      if (file !== undefined) closeSync(file)
+    }
+  }
+
+  const look = (path: Buffer, real: Buffer, file: number | undefined, depth: number): number | undefined => {
+    const stat = file === undefined ? lstatSync(real, { bigint: true }) : fstatSync(file, { bigint: true })
     if (stat.isDirectory()) {
       entries.push({ kind: 'directory', path, ...factsOf(path, stat, true), size: 0 })
       if (depth < limits.depth) return opened(path, real, constants.O_DIRECTORY)
       refuse(path, `is more than ${limits.depth} folders deep`, 'install less deeply')
     } else if (stat.isSymbolicLink()) {
       const target = readlinkSync(real, { encoding: 'buffer' })
-      if (target.some((byte) => byte < 0x20 || byte === 0x7f)) {
-        refuse(path, 'points to a name with control characters', 'link to another name')
-      }
+      if (hasControls(target)) refuse(path, 'points to a name with control characters', 'link to another name')
       entries.push({ kind: 'symlink', path, mode: 0o777, size: 0, target })
     } else if (stat.isFile()) {
-      const first = stat.nlink > 1n ? firstOfInode.get(identity) : undefined
+      const linked = stat.nlink > 1n ? identityOf(stat) : undefined
+      const first = linked === undefined ? undefined : firstOfInode.get(linked)
       if (first !== undefined) {
         declared.delete(`/${path.toString('utf8')}`)
         entries.push({ kind: 'hardlink', path, mode: first.mode, size: 0, target: first.path })
         return undefined
       }
       const entry: DestEntry = { kind: 'file', path, ...factsOf(path, stat, false), size: Number(stat.size) }
-      // Opened to see that it can be, where modes don't tell: what is wrong is told together.
-      const mayRead = stat.uid === own && (stat.mode & 0o400n) !== 0n
-      const readable = mayRead ? undefined : opened(path, real, 0)
-      if (readable !== undefined) closeSync(readable)
       entries.push(entry)
-      identities.set(entry, identity)
-      if (stat.nlink > 1n) firstOfInode.set(identity, entry)
+      if (file === undefined || !small.keep(entry, file, entry.size)) identities.set(entry, identityOf(stat))
+      if (linked !== undefined) firstOfInode.set(linked, entry)
     } else {
       const what = stat.isFIFO() ? 'a named pipe' : stat.isSocket() ? 'a socket' : 'a device node'
       refuse(path, `is ${what}`, 'packages hold files, folders and links; make it when the service starts (tmpfiles.d)')
@@ -160,10 +171,11 @@ export async function scanDestdir(
   let seen = 0
   const enter = async (folder: number, path: Buffer, depth: number): Promise<void> => {
     try {
-      const names = readdirSync(Buffer.from(`/proc/self/fd/${folder}`), { encoding: 'buffer' })
-      for (const name of names.sort(Buffer.compare)) {
+      const all = readdirSync(`/proc/self/fd/${folder}`, { encoding: 'buffer', withFileTypes: true })
+      for (const listed of all.sort((one, other) => Buffer.compare(one.name, other.name))) {
+        const { name } = listed
         const whole = path.length === 0 ? name : Buffer.concat([path, Buffer.from('/'), name])
-        const inside = visit(folder, whole, name, depth + 1)
+        const inside = visit(folder, whole, listed, depth + 1)
         if (inside !== undefined) await enter(inside, whole, depth + 1)
         if (++seen % breath === 0) await setImmediate()
       }
@@ -212,12 +224,17 @@ export async function scanDestdir(
     entries,
     problems,
     open: (entry) => {
+      const kept = small.open(entry)
+      if (kept !== undefined) return kept
       const file = openSync(child(top, entry.path), noFollow)
       if (identityOf(fstatSync(file, { bigint: true })) === identities.get(entry)) return treeFile(file)
       closeSync(file)
       throw new Error(`/${shown(entry.path)} changed while it was being packed`)
     },
-    close: () => closeSync(top),
+    close: () => {
+      small.clear()
+      closeSync(top)
+    },
   }
 }
 
@@ -268,6 +285,8 @@ export function readerOf(file: TreeFile, size: number): ReadAt {
     return buffer.subarray(0, file.read(buffer, offset))
   }
 }
+
+const hasControls = (name: Uint8Array): boolean => name.some((byte) => byte < 0x20 || byte === 0x7f)
 
 /** What openat(2) would say: a name inside an open folder. */
 const child = (folder: number, name: Buffer): Buffer => Buffer.concat([Buffer.from(`/proc/self/fd/${folder}/`), name])

@@ -33,7 +33,7 @@ import type { ImageNode, Node, PackageNode, ToolchainNode } from './graph.ts'
 import { inOrder, keyedBy } from './graph.ts'
 
 /** Raised when equal declarations start to give other bytes: a change of the packer, the sandbox or the layers. */
-const engineRevision = 3
+const engineRevision = 4
 
 /** SHA-256 of the content of a file or folder that the project names, by place; asked only for places that `placesOf` lists. */
 export type ContentDigests = (place: Place) => Json

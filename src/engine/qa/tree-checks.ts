@@ -85,6 +85,7 @@ function nothing({ unit, parts }: CheckedUnit): readonly Finding[] {
 }
 
 function conffiles({ unit, parts }: CheckedUnit): readonly Finding[] {
+  if (unit.conffiles.length === 0) return []
   const kinds = new Map(
     parts.flatMap(({ tree }) => tree.entries).map((entry) => [`/${entry.path.toString('utf8')}`, entry.kind]),
   )

@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
+import { shown } from '../shown.ts'
 
 /** A part of an ar archive. */
 export interface ArMember {
@@ -11,7 +12,8 @@ export interface ArMember {
 export const arMagic = '!<arch>\n'
 
 /**
- * The members of an ar archive, of which all headers lie where the sizes before them say.
+ * The members of an ar archive, of which all headers lie where the sizes before them say. Names are as dpkg takes them:
+ * without the slash that GNU ar puts behind them.
  *
  * @returns what is wrong with it in words, when something is
  * @see deb(5)
@@ -19,15 +21,19 @@ export const arMagic = '!<arch>\n'
 export async function arMembers(file: FileHandle, most = 8): Promise<readonly ArMember[] | string> {
   const { size: end } = await file.stat()
   const head = Buffer.alloc(60)
+  const read = async (length: number, at: number): Promise<string> => {
+    const { bytesRead } = await file.read(head, 0, length, at)
+    return head.toString('latin1', 0, bytesRead)
+  }
+  if ((await read(arMagic.length, 0)) !== arMagic) return 'it is no ar archive'
   const members: ArMember[] = []
   for (let at = arMagic.length; at < end; ) {
     if (members.length >= most) return `it has more than ${most} members`
-    const { bytesRead } = await file.read(head, 0, 60, at)
-    const text = head.toString('latin1', 0, bytesRead)
+    const text = await read(60, at)
     const size = Number(/^\d{1,10} *$/.exec(text.slice(48, 58))?.[0] ?? Number.NaN)
     if (text.slice(58) !== '`\n' || Number.isNaN(size)) return 'a header of a member is damaged'
     const name = text.slice(0, 16).trimEnd().replace(/\/$/, '')
-    if (at + 60 + size > end) return `its member ${JSON.stringify(name)} is cut short`
+    if (at + 60 + size > end) return `its member "${shown(name)}" is cut short`
     members.push({ name, offset: at + 60, size })
     at += 60 + size + (size % 2)
   }

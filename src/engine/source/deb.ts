@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { YoeError } from '../errors.ts'
-import { arMagic, arMembers } from './ar.ts'
+import { arMembers } from './ar.ts'
 import { headOf, type Part } from './decompress.ts'
 
 /**
@@ -11,7 +11,7 @@ import { headOf, type Part } from './decompress.ts'
  * @see deb(5)
  */
 export async function debData(whole: Part, head: Buffer, title: string): Promise<Part | undefined> {
-  if (head.toString('latin1', 0, 24) !== `${arMagic}debian-binary   `) return undefined
+  if (!/^!<arch>\ndebian-binary(\/ {2}| {3})$/.test(head.toString('latin1', 0, 24))) return undefined
   const refuse = (why: string): YoeError =>
     new YoeError('ARCHIVE_UNSAFE', `${title} can't be unpacked: it is no Debian package: ${why}`)
   await using file = await open(whole.path, 'r')

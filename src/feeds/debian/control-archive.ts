@@ -57,15 +57,19 @@ function controlFiles(input: ControlArchiveInput): ReadonlyMap<string, Buffer> {
   return files
 }
 
-/** Conffiles are left out, as dh_md5sums does: they are meant to change. */
+/** Conffiles are left out, as dh_md5sums does: they are meant to change. A hard link comes after what carries its content. */
 function renderMd5sums({ tree, sums }: ControlArchiveInput, conffiles: ReadonlySet<string>): Buffer {
-  const byPath = new Map([...sums].map(([entry, sum]) => [entry.path.toString('latin1'), sum]))
-  const lines = tree.entries.flatMap(({ kind, path, target }) => {
-    const sum = kind === 'hardlink' || kind === 'file' ? byPath.get((target ?? path).toString('latin1')) : undefined
-    if (sum === undefined || conffiles.has(`/${path.toString('utf8')}`)) return []
-    return [Buffer.from(`${sum}  `), path, Buffer.from('\n')]
-  })
-  return Buffer.concat(lines)
+  const byPath = new Map<string, string>()
+  const lines: string[] = []
+  for (const entry of tree.entries) {
+    if (entry.kind !== 'file' && entry.kind !== 'hardlink') continue
+    const path = entry.path.toString('latin1')
+    const sum = entry.target === undefined ? sums.get(entry) : byPath.get(entry.target.toString('latin1'))
+    if (sum === undefined) continue
+    byPath.set(path, sum)
+    if (conffiles.size === 0 || !conffiles.has(`/${entry.path.toString('utf8')}`)) lines.push(`${sum}  ${path}\n`)
+  }
+  return Buffer.from(lines.join(''), 'latin1')
 }
 
 /** KiB: files rounded up, one for everything else. @see deb-substvars(5), Installed-Size */

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { YoeError } from '#engine/errors.ts'
 import { errorCode } from '#engine/store/disk.ts'
-import { arMembers } from './ar.ts'
+import { debMembers } from './ar.ts'
 
 /** faults.md, Limits: a control member, decompressed. */
 const largestControl = 10 * 2 ** 20
@@ -24,7 +24,7 @@ export async function readControlFile(debPath: string, name: string): Promise<st
 async function controlTar(debPath: string): Promise<Buffer> {
   const file = await open(debPath)
   try {
-    const members = await arMembers(file, debPath)
+    const members = await debMembers(file, debPath)
     const member = members.find((each) => each.name.startsWith('control.tar'))
     if (members[0]?.name !== 'debian-binary' || member === undefined) throw damaged(debPath, 'no control archive')
     if (member.size > largestControl) throw damaged(debPath, 'its control archive is too large')

@@ -1,29 +1,16 @@
 import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { constants, createZstdCompress, type ZstdOptions, zstdCompressSync } from 'node:zlib'
+import { zstdCompressSync } from 'node:zlib'
 import { YoeError } from '#engine/errors.ts'
+import { arMagic } from '#engine/source/ar.ts'
 import { writeFailure } from '#engine/store/disk.ts'
 import { collectLitter, tempName } from '#engine/store/temp.ts'
-import { arHeader, arMagic, largestMember } from './ar.ts'
-
-/**
- * zstd: read by dpkg and apt since Debian 12 and Ubuntu 21.10 (Debian's own archive uses xz, which Node can't write),
- * several times as fast as gzip and smaller. And the same bytes on every machine: Node's zlib picks its matches by
- * what the CPU offers, so that gzip would differ between an x86 and an Arm host.
- */
-const compression: ZstdOptions = {
-  params: {
-    [constants.ZSTD_c_compressionLevel]: 6,
-    [constants.ZSTD_c_checksumFlag]: 1,
-  },
-}
+import { arHeader, largestMember } from './ar.ts'
+import { Compression, compression } from './compress.ts'
 
 export interface DebContent {
-  /** The tar of what gets installed, streamed. */
+  /** The tar of what gets installed, in chunks of `chunkSize` bytes, of which the last is shorter. */
   readonly data: Iterable<Buffer>
   /** The tar of the control files; asked for when `data` has ended, since it holds its checksums. What it throws ends all. */
   control(): Promise<Buffer>
@@ -48,13 +35,7 @@ export async function writeDeb(
   try {
     await mkdir(folder, { recursive: true })
     await collectLitter(folder)
-    const data = Readable.from(content.data, { objectMode: false, highWaterMark: 1 << 18 })
-    await pipeline(
-      data,
-      createZstdCompress({ ...compression, chunkSize: 1 << 18 }),
-      createWriteStream(temp.data, { flags: 'wx' }),
-    )
-    const control = zstdCompressSync(await content.control(), compression)
+    const control = await compress(temp.data, content)
     const finished = await assemble(temp, control, content.mtime, path)
     await rename(temp.deb, path)
     return finished
@@ -63,6 +44,20 @@ export async function writeDeb(
   } finally {
     await rm(temp.data, { force: true })
     await rm(temp.deb, { force: true })
+  }
+}
+
+/** Fills the data archive's file. @returns the control archive, compressed: made while the last of the data is */
+async function compress(path: string, content: DebContent): Promise<Buffer> {
+  const data = new Compression(path)
+  try {
+    for (const chunk of content.data) await data.add(chunk)
+    const control = content.control().then((tar) => zstdCompressSync(tar, { params: compression }))
+    await Promise.all([control, data.end()])
+    return await control
+  } catch (failure) {
+    await data.abandon()
+    throw failure
   }
 }
 

@@ -140,7 +140,8 @@ async function check(input: PackInput, whole: ScannedTree, cuts: readonly Cut[])
       const companion = companionSuffixes.has(suffix) && main !== undefined ? [main.name] : []
       const names = new Set([...companion, ...[...facts.siblings.keys()].sort()])
       const siblings = [...names].flatMap((each) => records.get(each) ?? [])
-      const paths = new Set(entries.flatMap(({ kind, path }) => (kind === 'file' ? [`/${path.toString('utf8')}`] : [])))
+      const files = unit.conffiles.length === 0 ? [] : entries.filter(({ kind }) => kind === 'file')
+      const paths = new Set(files.map(({ path }) => `/${path.toString('utf8')}`))
       return {
         record: {
           ...bare,

@@ -25,7 +25,8 @@ export interface NumberedOwner {
 const root: NumberedOwner = { user: 'root', group: 'root', uid: 0, gid: 0 }
 
 const typeFlags = { file: '0', hardlink: '1', symlink: '2', directory: '5' } as const
-const block = 512
+/** A tar is made of blocks of so many bytes. */
+export const tarBlock = 512
 /** Limit of path names in every reader (faults.md, Limits). */
 const longest = 4096
 
@@ -40,25 +41,26 @@ const longest = 4096
 export function tarHeader(entry: TarEntry, mtime: number): Buffer {
   const path = named(entry)
   const target =
-    entry.kind === 'hardlink' && entry.target !== undefined ? dotted(entry.target) : Buffer.from(entry.target ?? [])
+    entry.target === undefined ? none : entry.kind === 'hardlink' ? dotted(entry.target, false) : entry.target
+  const own = header(path, target, typeFlags[entry.kind], entry, mtime)
+  if (target.length <= 100 && path.length <= 100) return own
   const blocks: Buffer[] = []
   if (target.length > 100) blocks.push(longName('K', target))
   if (path.length > 100) blocks.push(longName('L', path))
-  blocks.push(header(path, target, typeFlags[entry.kind], entry, mtime))
-  return Buffer.concat(blocks)
+  return Buffer.concat([...blocks, own])
 }
 
 /** Zeros that bring `size` bytes of content to a whole number of blocks. */
 export function tarPadding(size: number): Buffer {
-  return Buffer.alloc((block - (size % block)) % block)
+  return Buffer.alloc((tarBlock - (size % tarBlock)) % tarBlock)
 }
 
 /** What ends a tar. */
-export const tarEnd: Buffer = Buffer.alloc(2 * block)
+export const tarEnd: Buffer = Buffer.alloc(2 * tarBlock)
 
 function named(entry: TarEntry): Buffer {
-  const path = dotted(entry.path)
-  if (path.length + 1 > longest || (entry.target?.length ?? 0) >= longest) {
+  const path = dotted(entry.path, entry.kind === 'directory' && entry.path.length > 0)
+  if (entry.path.length + 3 > longest || (entry.target?.length ?? 0) >= longest) {
     throw new YoeError(
       'PACKAGE_INVALID',
       `the name ${shown(entry.path).slice(0, 80)}… is longer than ${longest} bytes`,
@@ -67,40 +69,70 @@ function named(entry: TarEntry): Buffer {
       },
     )
   }
-  return entry.kind === 'directory' ? Buffer.concat([path, Buffer.from(path.at(-1) === 0x2f ? '' : '/')]) : path
+  return path
 }
 
-const dotted = (path: Uint8Array): Buffer => Buffer.concat([Buffer.from('./'), path])
+const none = Buffer.alloc(0)
 
-function longName(type: 'K' | 'L', name: Buffer): Buffer {
+/** @param folder a slash follows */
+function dotted(path: Uint8Array, folder: boolean): Buffer {
+  const name = Buffer.allocUnsafe(path.length + (folder ? 3 : 2))
+  name.set(path, 2)
+  name[0] = 0x2e
+  name[1] = 0x2f
+  if (folder) name[name.length - 1] = 0x2f
+  return name
+}
+
+function longName(type: 'K' | 'L', name: Uint8Array): Buffer {
   const body = Buffer.concat([name, Buffer.from([0])])
-  const head = header(Buffer.from('././@LongLink'), Buffer.alloc(0), type, { mode: 0o644, size: body.length }, 0)
+  const head = header(Buffer.from('././@LongLink'), none, type, { mode: 0o644, size: body.length }, 0)
   return Buffer.concat([head, body, tarPadding(body.length)])
 }
 
 function header(
   path: Buffer,
-  target: Buffer,
+  target: Uint8Array,
   type: string,
   { mode, size, owner = root }: Pick<TarEntry, 'mode' | 'size' | 'owner'>,
   mtime: number,
 ): Buffer {
-  const head = Buffer.alloc(block)
-  path.copy(head, 0, 0, 100)
+  // In Node's pool: trees have tens of thousands of these.
+  const head = Buffer.allocUnsafe(tarBlock)
+  head.set(blankOf(mtime))
+  head.set(path.length > 100 ? path.subarray(0, 100) : path)
   octal(head, mode, 100, 8)
-  octal(head, owner.uid, 108, 8)
-  octal(head, owner.gid, 116, 8)
-  octal(head, size, 124, 12)
-  octal(head, mtime, 136, 12)
-  head.write('        ', 148, 'latin1')
+  if (size > 0) octal(head, size, 124, 12)
   head.write(type, 156, 'latin1')
-  target.copy(head, 157, 0, 100)
-  head.write('ustar  \0', 257, 'latin1')
-  head.write(owner.user, 265, 31, 'latin1')
-  head.write(owner.group, 297, 31, 'latin1')
-  const sum = head.reduce((total, byte) => total + byte, 0)
+  head.set(target.length > 100 ? target.subarray(0, 100) : target, 157)
+  if (owner !== root) writeOwner(head, owner)
+  let sum = 0
+  for (let at = 0; at < tarBlock; at++) sum += head[at] ?? 0
   head.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
   return head
+}
+
+let blank: { readonly mtime: number; readonly head: Buffer } | undefined
+
+/** What most headers of one archive have in common: no name, nothing behind it, root's; spaces for the checksum. */
+function blankOf(mtime: number): Buffer {
+  if (blank?.mtime === mtime) return blank.head
+  const head = Buffer.alloc(tarBlock)
+  writeOwner(head, root)
+  octal(head, 0, 124, 12)
+  octal(head, mtime, 136, 12)
+  head.write('        ', 148, 'latin1')
+  head.write('ustar  \0', 257, 'latin1')
+  blank = { mtime, head }
+  return head
+}
+
+function writeOwner(head: Buffer, owner: NumberedOwner): void {
+  octal(head, owner.uid, 108, 8)
+  octal(head, owner.gid, 116, 8)
+  head.fill(0, 265, 329)
+  head.write(owner.user, 265, 31, 'latin1')
+  head.write(owner.group, 297, 31, 'latin1')
 }
 
 /** Numbers that outgrow the octal field are written in base 256, as GNU tar and dpkg do. */
