@@ -6,8 +6,12 @@ import { test } from 'node:test'
 import { userErrors } from '#engine/errors.ts'
 import { evaluateAt, shown } from '../engine/project/evaluating.ts'
 import { bareProject, writeTexts } from '../support/project.ts'
-import { type Sample, samples } from './samples.ts'
+import { formatSamples } from './samples/format.ts'
+import { namingSamples } from './samples/naming.ts'
+import type { Sample } from './samples/sample.ts'
 import { readPage, sectionStarting } from './tables.ts'
+
+const samples = { ...formatSamples, ...namingSamples }
 
 /** Names of units, or the errors. Modules of repositories lie in `.modules/` of the project. */
 async function outcome({

@@ -3,11 +3,11 @@
  * @actions/artifact: cache service v2, artifacts v4, the blob store behind both, and the REST calls for caches.
  * It keeps what GitHub keeps: entries are immutable, scoped by the token's `ac` claim, and limited per minute.
  */
-import { randomBytes, randomUUID } from 'node:crypto'
-import { createReadStream, createWriteStream, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+import { blobCall, text } from './blob-service.ts'
 
 const read = 1
 const write = 2
@@ -139,7 +139,11 @@ export async function startResultsService({ dir, limits = {} }: ResultsServiceOp
       send(response, (at.pathname.startsWith(cacheService) ? cacheCall : artifactCall)(verb, body, caller))
       return
     }
-    if (at.pathname.startsWith('/devstoreaccount1/')) return blobCall(request, response, at)
+    if (at.pathname.startsWith('/devstoreaccount1/')) {
+      const blob = at.pathname.split('/').slice(3).join('/')
+      const artifact = artifacts.find((row) => row.blob === blob)
+      return blobCall(request, response, at, blobPath(blob), artifact)
+    }
     send(response, restCall(request.method, at))
   }
 
@@ -276,59 +280,6 @@ export async function startResultsService({ dir, limits = {} }: ResultsServiceOp
     }
   }
 
-  /** What the Azure storage clients need: whole puts, blocks and their list, ranged gets. */
-  async function blobCall(request: IncomingMessage, response: ServerResponse, at: URL): Promise<void> {
-    const blob = at.pathname.split('/').slice(3).join('/')
-    const file = blobPath(blob)
-    const headers = {
-      'x-ms-request-id': randomUUID(),
-      'x-ms-version': String(request.headers['x-ms-version'] ?? '2026-04-06'),
-      'last-modified': new Date().toUTCString(),
-      etag: `"0x${Date.now().toString(16)}"`,
-    }
-    const part = (id: string): string => `${file}.part.${Buffer.from(id).toString('hex')}`
-    if (request.method === 'PUT') {
-      if (at.searchParams.get('sp') !== 'w') {
-        response.writeHead(403, headers).end()
-        return
-      }
-      const comp = at.searchParams.get('comp')
-      if (comp === 'block') await pipeline(request, createWriteStream(part(at.searchParams.get('blockid') ?? '')))
-      else if (comp === 'blocklist') {
-        const ids = (await text(request)).matchAll(/<(?:Latest|Uncommitted|Committed)>([^<]+)</g)
-        writeFileSync(file, '')
-        for (const [, id = ''] of ids) {
-          await pipeline(createReadStream(part(id)), createWriteStream(file, { flags: 'a' }))
-          rmSync(part(id))
-        }
-      } else await pipeline(request, createWriteStream(file))
-      response.writeHead(201, { ...headers, 'x-ms-request-server-encrypted': 'true', 'content-length': 0 }).end()
-      return
-    }
-    if (!existsSync(file)) {
-      response.writeHead(404, { ...headers, 'x-ms-error-code': 'BlobNotFound' }).end()
-      return
-    }
-    const { size } = statSync(file)
-    const artifact = artifacts.find((a) => a.blob === blob)
-    const [, from, to] =
-      /^bytes=(\d+)-(\d*)$/.exec(String(request.headers['x-ms-range'] ?? request.headers.range ?? '')) ?? []
-    const start = Number(from ?? 0)
-    const end = to === undefined || to === '' ? size - 1 : Math.min(Number(to), size - 1)
-    const ending = artifact?.mime === 'application/zip' ? '.zip' : ''
-    response.writeHead(from === undefined ? 200 : 206, {
-      ...headers,
-      'content-type': artifact?.mime ?? 'application/octet-stream',
-      'accept-ranges': 'bytes',
-      'x-ms-blob-type': 'BlockBlob',
-      'content-length': end - start + 1,
-      ...(from === undefined ? {} : { 'content-range': `bytes ${start}-${end}/${size}` }),
-      ...(artifact === undefined ? {} : { 'content-disposition': `attachment; filename="${artifact.name}${ending}"` }),
-    })
-    if (request.method === 'HEAD' || size === 0) response.end()
-    else await pipeline(createReadStream(file, { start, end }), response)
-  }
-
   /** GET and DELETE /repos/{owner}/{repo}/actions/caches[/{id}]. */
   function restCall(method: string | undefined, at: URL): Reply {
     const [, repos, , , actions, what, id] = at.pathname.replace(/^\/api\/v3/, '').split('/')
@@ -396,12 +347,6 @@ function overLimit(times: number[], limit: number | undefined): boolean {
   if (limit !== undefined && times.length >= limit) return true
   times.push(now)
   return false
-}
-
-async function text(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk)
-  return Buffer.concat(chunks).toString()
 }
 
 function string(body: Body, name: string): string {

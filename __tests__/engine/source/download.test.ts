@@ -1,96 +1,15 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { YoeError } from '../../../src/engine/errors.ts'
-import type { Event } from '../../../src/engine/events.ts'
 import { createFetcher } from '../../../src/engine/source/download.ts'
-import type { Fetched, FetchRequest } from '../../../src/engine/source/fetcher.ts'
-import type { FetchLimits } from '../../../src/engine/source/limits.ts'
-import { type Mirrors, noMirrors } from '../../../src/engine/source/mirrors.ts'
+import { noMirrors } from '../../../src/engine/source/mirrors.ts'
+import { broken, content, fetchIt, quick, sha256, size } from './downloading.ts'
 import { body, HostileServer, head, inTurn, redirect, type Script, status } from './hostile-server.ts'
-
-const content = 'the right content, all of it '.repeat(100)
-const sha256 = createHash('sha256').update(content).digest('hex')
-const size = content.length
-
-/** Thousandths of the product's. */
-const quick: FetchLimits = {
-  connect: 150,
-  header: 150,
-  stall: 150,
-  slowWindow: 300,
-  slowBytes: 100,
-  redirects: 10,
-  retries: 3,
-  backoff: 5,
-  longestPause: 200,
-  maxSize: 2 ** 20,
-  parallel: 8,
-}
-
-interface Outcome {
-  readonly result: Fetched | YoeError
-  readonly text: string
-  readonly events: readonly Event[]
-  /** What lies at the destination; undefined when nothing does. */
-  readonly there: string | undefined
-}
-
-/** Runs one fetch into a folder of its own and checks what must hold after every one of them. */
-async function fetchIt(
-  request: Partial<FetchRequest> & { urls: readonly string[] },
-  options: { mirrors?: Mirrors; offline?: boolean; limits?: Partial<FetchLimits> } = {},
-): Promise<Outcome> {
-  const folder = mkdtempSync(join(tmpdir(), 'yoe-fetch-'))
-  const dest = join(folder, 'deep', 'file')
-  const events: Event[] = []
-  const fetcher = createFetcher({
-    mirrors: noMirrors,
-    offline: false,
-    ...options,
-    limits: { ...quick, ...options.limits },
-  })
-  try {
-    const result = await fetcher
-      .fetch({ title: 'thing', report: (event) => events.push(event), dest, ...request })
-      .catch((failure: unknown) => {
-        if (failure instanceof YoeError) return failure
-        throw failure
-      })
-    const there = existsSync(dest) ? readFileSync(dest, 'latin1') : undefined
-    assert.equal(there !== undefined, !(result instanceof YoeError), 'a file is there if and only if it was fetched')
-    assert.deepEqual(readdirSync(join(folder, 'deep')), there === undefined ? [] : ['file'], 'nothing else is left')
-    const text = result instanceof YoeError ? result.message : `${result.sha256} ${result.size}`
-    return { result, text, events, there }
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-}
-
-const broken =
-  (at: number, headers: Record<string, string> = {}, bytes = content.slice(0, at)): Script =>
-  (socket) => {
-    socket.end(Buffer.concat([head(200, { 'Content-Length': `${size}`, ...headers }), Buffer.from(bytes)]))
-  }
-
-/** Honours Range like a good server. */
-const ranged =
-  (tag?: string): Script =>
-  (socket, { headers }) => {
-    const from = Number(/bytes=(\d+)-/.exec(headers['range'] ?? '')?.[1] ?? 0)
-    const etag: Record<string, string> = tag === undefined ? {} : { ETag: tag }
-    if (from === 0 || (headers['if-range'] !== undefined && headers['if-range'] !== tag)) {
-      body(content, etag)(socket, { path: '', headers, times: 1 })
-      return
-    }
-    const range = { 'Content-Length': `${size - from}`, 'Content-Range': `bytes ${from}-${size - 1}/${size}`, ...etag }
-    socket.write(Buffer.concat([head(206, range), Buffer.from(content.slice(from))]))
-  }
 
 const drip: Script = (socket) => {
   socket.write(head(200, { 'Content-Length': `${size}` }))
@@ -302,74 +221,6 @@ test('fetch B5: what is stored compressed stays compressed', async () => {
   const { there } = await fetchIt({ urls: [server.url('/x')], size: bomb.length })
   assert.deepEqual(Buffer.from(there ?? '', 'latin1'), bomb)
   assert.equal(server.asked[0]?.headers['accept-encoding'], 'identity')
-})
-
-const resumes: readonly { name: string; script: Script; knows: boolean; ranges: readonly (string | undefined)[] }[] = [
-  {
-    name: 'goes on where it broke',
-    script: inTurn(broken(1000), broken(0), ranged()),
-    knows: true,
-    ranges: [undefined, 'bytes=1000-', undefined],
-  },
-  {
-    name: 'goes on with a strong tag',
-    script: inTurn(broken(1000, { ETag: '"1"' }), ranged('"1"')),
-    knows: false,
-    ranges: [undefined, 'bytes=1000-'],
-  },
-  {
-    name: 'starts again when the tag is another',
-    script: inTurn(broken(1000, { ETag: '"0"' }), ranged('"1"')),
-    knows: false,
-    ranges: [undefined, 'bytes=1000-'],
-  },
-  {
-    name: 'starts again when nothing tells that the file is the same',
-    script: inTurn(broken(1000), ranged()),
-    knows: false,
-    ranges: [undefined, undefined],
-  },
-  {
-    name: 'starts again when the server sends another part',
-    script: inTurn(
-      broken(1000),
-      (s) => s.write(head(206, { 'Content-Length': '5', 'Content-Range': 'bytes 7-11/12' })),
-      body(content),
-    ),
-    knows: true,
-    ranges: [undefined, 'bytes=1000-', undefined],
-  },
-  {
-    name: 'starts again when there is no further part',
-    script: inTurn(broken(1000), status(416, 'Range'), body(content)),
-    knows: true,
-    ranges: [undefined, 'bytes=1000-', undefined],
-  },
-  {
-    name: 'starts again when the parts do not fit',
-    script: inTurn(broken(5, {}, 'wrong'), ranged(), body(content)),
-    knows: true,
-    ranges: [undefined, 'bytes=5-', undefined],
-  },
-]
-for (const { name, script, knows, ranges } of resumes) {
-  test(`resume: ${name}`, async () => {
-    await using server = await HostileServer.start({ '/x': script })
-    const { there, text } = await fetchIt({ urls: [server.url('/x')], ...(knows ? { sha256 } : {}) })
-    assert.ok(there === content, text)
-    assert.deepEqual(
-      server.asked.map((asked) => asked.headers['range']),
-      ranges,
-    )
-  })
-}
-
-test('resume: another server goes on where the first broke off for good', async () => {
-  await using bad = await HostileServer.start({ '/x': inTurn(broken(1000), status(404, 'Gone')) })
-  await using good = await HostileServer.start({ '/x': ranged() })
-  const { there, text } = await fetchIt({ urls: [bad.url('/x'), good.url('/x')], sha256 })
-  assert.ok(there === content, text)
-  assert.equal(good.asked[0]?.headers['range'], 'bytes=1000-')
 })
 
 test('alternates: each is tried in turn, and each reason is told', async () => {

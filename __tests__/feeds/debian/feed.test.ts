@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { YoeError } from '../../../src/engine/errors.ts'
+import type { YoeError } from '../../../src/engine/errors.ts'
 import type { Event } from '../../../src/engine/events.ts'
 import type { FeedEnvironment } from '../../../src/engine/formats.ts'
 import type { FeedDeclaration, Json } from '../../../src/engine/project/model.ts'
@@ -13,6 +13,7 @@ import { noMirrors, parseMirrors } from '../../../src/engine/source/mirrors.ts'
 import { openAptFeed } from '../../../src/feeds/debian/feed.ts'
 import { fetchDeb } from '../../../src/feeds/debian/fetch-deb.ts'
 import { clearSign, makeArchive, makeKey, releaseText, sha256, stanza, type TestKey } from './archive.ts'
+import { errorsOf } from './making.ts'
 
 const now = Date.UTC(2026, 0, 15)
 const day = 24 * 3600 * 1000
@@ -105,15 +106,8 @@ const environment = (changes: Partial<FeedEnvironment> = {}): FeedEnvironment =>
 const open = (changes: Partial<FeedEnvironment> = {}, options: Readonly<Record<string, Json>> = {}) =>
   openAptFeed(declaration(options), environment(changes))
 
-async function refusal(work: Promise<unknown>): Promise<YoeError> {
-  try {
-    await work
-  } catch (failure) {
-    assert.ok(failure instanceof YoeError, String(failure))
-    return failure
-  }
-  return assert.fail('it was accepted')
-}
+const refusal = async (work: Promise<unknown>): Promise<YoeError> =>
+  (await errorsOf(work))[0] ?? assert.fail('it was accepted')
 
 const prefixed = (folder: string, from: ReadonlyMap<string, Uint8Array>): readonly [string, Uint8Array][] =>
   [...from].map(([path, content]) => [`${folder}/${path}`, content])
