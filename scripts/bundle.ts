@@ -15,7 +15,7 @@ const output = resolve(process.argv[2] ?? join(root, 'dist'))
 const assets = new Map<string, string>()
 
 /** The entries of src/github/main.ts: each gets a file of its name that action.yml (or a fork) can start. */
-const entries = ['cell', 'plan', 'build', 'image', 'boot-test', 'publish-feed', 'cache-client']
+const entries = ['cell', 'plan', 'build', 'image', 'boot-test', 'publish-feed', 'setup', 'cache-client']
 
 mkdirSync(join(root, '.tools'), { recursive: true })
 // Inside the clone: then the way from the sources to node_modules is the same everywhere, and module numbers are too.

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { YoeError } from '#engine/errors.ts'
-import { cellInputs } from '#github/cell-action.ts'
+import { cellInputs } from '#github/cell-inputs.ts'
 import {
-  cellInput,
   cellPatterns,
+  cellsInput,
   choiceInput,
   flagInput,
   folderInput,
@@ -62,7 +62,7 @@ const payloads = [
 test('whatever is in an input, it is either what it must be or one clear refusal', () => {
   for (const payload of payloads) {
     for (const read of [
-      () => cellInput(of(payload)),
+      () => cellsInput(of(payload)),
       () => flagInput(of(payload), 'boot-test'),
       () => choiceInput(of(payload), 'only', ['auto', 'all']),
       () => numberInput(of(payload), 'jobs', { min: 1, max: 1024 }),
@@ -76,13 +76,13 @@ test('whatever is in an input, it is either what it must be or one clear refusal
         assert.ok(refused(failure), `${JSON.stringify(payload.slice(0, 40))}: ${failure}`)
       }
     }
-    assert.throws(() => cellInput(of(payload)), refused, JSON.stringify(payload.slice(0, 40)))
+    assert.throws(() => cellsInput(of(payload)), refused, JSON.stringify(payload.slice(0, 40)))
   }
 })
 
 test('cells', () => {
   for (const cell of ['qemu-x86_64/base-image', 'a/b/trixie', 'rpi4/x.y+z'])
-    assert.equal(cellInput(of(` ${cell} `)), cell)
+    assert.deepEqual(cellsInput(of(` ${cell} `)), [cell])
   assert.deepEqual(cellPatterns(of('qemu-*/*, rpi4\n*/base/trixie'), 'cells'), ['qemu-*/*', 'rpi4', '*/base/trixie'])
 })
 
@@ -116,7 +116,7 @@ test('an action without an input gets its default', () => {
   assert.deepEqual(
     cellInputs((name) => (name === 'cell' ? 'a/b' : '')),
     {
-      cell: 'a/b',
+      cells: ['a/b'],
       project: '.',
       token: '',
       jobs: undefined,

@@ -85,6 +85,25 @@ test('more than GitHub allows is refused with the number', () => {
   assert.equal(planMatrix({ cells: cells.slice(1), runners: none, changed: undefined }).include.length, 256)
 })
 
+test('with fewer jobs than cells, cells of one runner share jobs, neighbours together', () => {
+  const jobs = (cells: readonly PlannedCell[], maxJobs: number) =>
+    planMatrix({ cells, runners: none, changed: undefined, maxJobs }).include.map(
+      ({ runner, name, cell: list }) => `${runner.slice(12) || 'x64'} ${name} ${list.split(',').length}`,
+    )
+  const cells = [cell('a', 'x86_64'), cell('b', 'arm64'), cell('c', 'x86_64'), cell('d', 'x86_64'), cell('e', 'arm64')]
+  assert.deepEqual(jobs(cells, 9), ['x64 a/base 1', '-arm b/base 1', 'x64 c/base 1', 'x64 d/base 1', '-arm e/base 1'])
+  assert.deepEqual(jobs(cells, 3), ['x64 a/base 1', '-arm b/base and 1 more 2', 'x64 c/base and 1 more 2'])
+  assert.deepEqual(jobs(cells, 2), ['x64 a/base and 2 more 3', '-arm b/base and 1 more 2'])
+  assert.throws(() => jobs(cells, 1), /2 kinds of runners, and 1 jobs/)
+  const many = Array.from({ length: 1000 }, (_, i) => cell(`m${i}`, i % 5 === 0 ? 'arm64' : 'x86_64'))
+  const { include } = planMatrix({ cells: many, runners: none, changed: undefined, maxJobs: 256 })
+  assert.equal(include.length, 256)
+  assert.equal(new Set(include.flatMap((row) => row.cell.split(','))).size, 1000)
+  assert.ok(Math.max(...include.map((row) => row.cell.split(',').length)) <= 5)
+  const [first] = include
+  assert.equal(first?.machine.split(',').length, first?.cell.split(',').length)
+})
+
 test('patterns', () => {
   for (const [pattern, name, want] of [
     ['*', 'a/b', true],

@@ -39,7 +39,8 @@ function host(
   mkdirSync(join(workspace, 'units'))
   for (const [name, text] of Object.entries(units)) writeFileSync(join(workspace, 'units', `${name}.txt`), text)
   const inputs = { cell: 'box/base', 'github-token': 't', upload: 'image, feed, report', ...options.inputs }
-  return fakeHost({ dir, workspace, ...options, env: { ...service.env(), ...options.env }, inputs })
+  const env = { ...service.env(), YOE_SETUP: 'false', ...options.env }
+  return fakeHost({ dir, workspace, ...options, env, inputs })
 }
 const units = { libz: '', app: 'libz\nhello' }
 
@@ -140,7 +141,10 @@ test('a pull request sees what its packages are against the base commit', async 
   }
   const run = host({ ...units, app: 'libz\nhello, world' }, { event: 'pull_request', payload: { pull_request: pull } })
   await cellAction(run, 'image', openEngine)
-  assert.match(run.summaries.join(''), /### Packages against the base branch \(\+7 B\)\n\n[\s\S]*\| app \| 10 \| 17 \|/)
+  assert.match(
+    run.summaries.join(''),
+    /### Packages against the base branch \(\+7 B, image \+7 B\)\n\n[\s\S]*\| app \| 10 \| 17 \|/,
+  )
 })
 
 test('entries beyond the budget are deleted by who may write, and only then', async () => {
@@ -177,6 +181,61 @@ test('the cache key reaches the engine hidden, and never in a run that anybody c
   await failsTold(cellAction(host(units, { ...secret, event: 'pull_request_target' }), 'units', open))
   await failsTold(cellAction(host(units), 'units', open))
   assert.deepEqual(keys, ['ed25519-private:abc', undefined, undefined])
+})
+
+test('several cells in one job: one after the other, each with its page, their outputs a line each', async () => {
+  const run = host(
+    { ...units, app: 'libz\nHANG' },
+    { inputs: { cell: 'box/base,\nbox/other, box/base', upload: 'none' } },
+  )
+  assert.ok(await failsTold(cellAction(run, 'boot-test', openEngine)))
+  assert.deepEqual(
+    run.summaries.map((page) => /^## (.*)/.exec(page)?.[1] ?? ''),
+    ['❌ box/base', '❌ box/other', ''],
+  )
+  assert.match(run.summaries[2] ?? '', /^\n### Cache/)
+  assert.equal(run.outputs['report']?.split('\n').length, 2)
+  assert.equal(run.outputs['cache-hits'], '2', 'the second cell restored what the first one saved')
+  assert.match(run.log(), /On your machine: yoe ci --cell box\/other --at c{40}/)
+})
+
+test('annotations of a level are ten for the step, not for each cell', async () => {
+  const errors = Array.from(
+    { length: 7 },
+    (_, line) => new YoeError('UNKNOWN_FIELD', `field ${line}`, { at: { file: 'PROJECT.star', line, column: 1 } }),
+  )
+  const engine = async () => ({ ...(await openEngine()), runCell: () => Promise.reject(new YoeErrors(errors)) })
+  const run = host(units, { inputs: { cell: 'box/base, box/other', upload: 'none' } })
+  assert.ok(await failsTold(cellAction(run, 'units', engine)))
+  assert.equal(run.log().match(/^::error /gm)?.length, 10)
+  assert.match(run.summaries[1] ?? '', /### More errors and warnings[\s\S]*field 6/)
+  assert.doesNotMatch(run.summaries[0] ?? '', /More errors/)
+})
+
+test('a cell that is not there fails before anything is prepared, with a page that says so', async () => {
+  const run = host(units, { inputs: { cell: 'none/base' }, env: { YOE_SETUP_ROOT: '/nowhere' } })
+  assert.ok(await failsTold(cellAction(run, 'boot-test', openEngine)))
+  assert.match(run.log(), /^::error title=USAGE::no cell matches "none\/base"/m)
+  assert.match(run.summaries.join(''), /^## ❌ none\/base\n[\s\S]*no cell matches/)
+})
+
+test('a plan that fails is annotated at its lines, ten at most, and has a page', async () => {
+  const errors = Array.from(
+    { length: 12 },
+    (_, line) =>
+      new YoeError('UNIT_NOT_FOUND', `no unit ${line}`, {
+        at: { file: 'images/a.star', line, column: 1 },
+        hint: 'did you mean "zlib"?',
+      }),
+  )
+  const engine = async () => ({ ...(await openEngine()), plan: () => Promise.reject(new YoeErrors(errors)) })
+  const run = host(units)
+  assert.ok(await failsTold(planAction(run, engine)))
+  const shown = run
+    .log()
+    .match(/^::error title=UNIT_NOT_FOUND,file=images\/a\.star,line=\d+::.*did you mean "zlib"\?$/gm)
+  assert.equal(shown?.length, 10)
+  assert.match(run.summaries.join(''), /## ❌ plan[\s\S]*no unit 11/)
 })
 
 // faults.md G6, G7

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { BootReport } from '#bsp/boot-report.ts'
 import { YoeError } from '#engine/errors.ts'
+import { deltaOf } from '#github/delta.ts'
 import type { CellReport, UnitReport } from '#github/engine-port.ts'
-import { bytes, renderSummary, type SummaryInput } from '#github/summary.ts'
+import { bytes, renderCache, renderSummary, type SummaryInput } from '#github/summary.ts'
 import { renderPlan, renderPublish } from '#github/summary-plan.ts'
 
 /** Compares with golden/<name>.md; UPDATE_GOLDEN=1 writes it. */
@@ -50,11 +51,15 @@ const report: CellReport = {
     ms: 9000,
   },
 }
-const base = [
-  { name: 'app', version: '1.0-r0', size: 50_000 },
-  { name: 'libc6', version: '2.41', size: 3_000_000 },
-  { name: 'old', version: '3', size: 1000 },
-]
+const base = {
+  packages: [
+    { name: 'app', version: '1.0-r0', size: 50_000 },
+    { name: 'libc6', version: '2.41', size: 3_000_000 },
+    { name: 'old', version: '3', size: 1000 },
+  ],
+  imageBytes: 311_000_000,
+}
+const delta = deltaOf(base, { packages: report.packages ?? [], imageBytes: 312_000_000 })
 const cache = {
   hits: 1,
   misses: 1,
@@ -79,10 +84,9 @@ test('a good run', () => {
     renderSummary({
       ...plain,
       report,
-      base,
-      cache,
+      delta,
       artifacts: [{ name: 'image-base', url: 'https://github.com/octo/widgets/actions/runs/1/artifacts/2' }],
-    }),
+    }) + renderCache(cache),
   )
 })
 
@@ -99,9 +103,9 @@ test('a failed unit: its name, task, place, last lines and command come first', 
   const text = renderSummary({
     ...plain,
     units: failed,
-    cache: { ...cache, refused: 2, faults: 1 },
-    failure: { errors: [error], tail },
+    failure: { errors: [error], tails: [tail] },
   })
+  assert.match(renderCache({ ...cache, refused: 2, faults: 1 }), /2 not saved: this run may only read · ⚠️ 1 failed/)
   golden('failed', text)
   const first = text.split('\n').slice(0, 50).join('\n')
   for (const part of ['app', 'TASK&#95;FAILED', 'units/app.star', 'cc line 20', 'expected &lt;x&gt;', 'yoe ci --cell'])
@@ -125,7 +129,7 @@ test('a failed boot test', () => {
     renderSummary({
       ...plain,
       report: { ...report, boot },
-      failure: { errors: [new YoeError('BOOT_FAILED', 'base-image did not pass')], tail: [] },
+      failure: { errors: [new YoeError('BOOT_FAILED', 'base-image did not pass')], tails: [] },
     }),
   )
 })
@@ -168,8 +172,11 @@ test('names and logs are text, whatever they hold', () => {
     title: evil,
     localCommand: evil,
     units: [{ name: evil, outcome: 'failed', why: evil, ms: 1 }],
-    failure: { errors: [error], tail: ['</pre>', evil] },
-    annotations: Array.from({ length: 12 }, () => ({ level: 'warning', message: evil, file: evil, line: 1 }) as const),
+    failure: { errors: [error], tails: [['</pre>', evil]] },
+    annotations: Array.from(
+      { length: 12 },
+      () => ({ level: 'warning', shown: false, message: evil, file: evil, line: 1 }) as const,
+    ),
     notes: [evil],
     artifacts: [{ name: evil, url: `https://x/${evil}` }],
   })
@@ -195,7 +202,7 @@ test('a huge project stays below what GitHub drops, its verdict first', () => {
   const text = renderSummary({
     ...plain,
     units: many,
-    failure: { errors, tail: Array.from({ length: 1e5 }, () => 'l'.repeat(100)) },
+    failure: { errors, tails: errors.map(() => Array.from({ length: 50 }, () => 'l'.repeat(1000))) },
     annotations: [],
   })
   assert.ok(Buffer.byteLength(text) < 1_000_000)

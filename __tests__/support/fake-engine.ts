@@ -109,6 +109,12 @@ async function runCell(request: CellRequest): Promise<CellReport> {
 
 export async function openEngine(): Promise<Engine> {
   return {
+    find: async ({ cells }) =>
+      cells.map((cell) => {
+        const [machine = '', image = ''] = cell.split('/')
+        if (machine === 'none') throw new YoeError('USAGE', `no cell matches "${cell}"`)
+        return { cell, machine, image, distro: 'trixie', arch: 'x86_64' }
+      }),
     plan: async ({ projectDir }) => {
       const inputs = ['units']
       await unitsOf(projectDir)

@@ -1,37 +1,63 @@
 #!/bin/sh
-# Prepares a Debian or Ubuntu runner: only what is missing, then verified. Exit 3 with a diagnosis when it can't.
+# Prepares a Debian or Ubuntu runner: only what is missing, then verified. Started by src/github/prepare.ts, which shows
+# what is printed; on standard error stands the diagnosis when it can't (exit 3).
 # $YOE_SETUP_ROOT stands before every system path that is written or probed: for tests.
 set -eu
 root=${YOE_SETUP_ROOT:-}
+: "${YOE_SETUP_QEMU:=true}" "${YOE_SETUP_FREE_DISK:=auto}" "${YOE_SETUP_ARCHES:=}"
+# What a kernel, its toolchain and an image take, with room.
+enough_disk=20
 
 say() { printf '%s\n' "$*"; }
-fail() { printf '::error title=yoe setup::%s\n' "$*"; exit 3; }
+fail() { printf '%s\n' "$*" >&2; exit 3; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
-flag() { case $2 in true | false) ;; *) fail "the input $1 is \"$2\"; it must be \"true\" or \"false\"" ;; esac; }
-flag qemu "${YOE_SETUP_QEMU:=true}"
-flag free-disk "${YOE_SETUP_FREE_DISK:=false}"
+# Whole gigabytes that are free where builds write.
+free_gigabytes() { df --output=avail -B 1000000000 "${GITHUB_WORKSPACE:-/}" | tail -n 1 | tr -d ' '; }
 
-free_disk() {
-  [ "$YOE_SETUP_FREE_DISK" = true ] || return 0
-  for folder in /usr/share/dotnet /usr/local/lib/android /opt/ghc /usr/local/.ghcup /opt/hostedtoolcache/CodeQL; do
-    [ -d "$root$folder" ] || continue
-    say "removing $folder"
-    as_root rm -rf "$root$folder"
+# Toolchains that GitHub's images bring and nothing here uses. Only their machines are swept without being asked.
+disk() {
+  if [ "$YOE_SETUP_FREE_DISK" = true ] || { [ "$YOE_SETUP_FREE_DISK" = auto ] && [ "${RUNNER_ENVIRONMENT:-}" = github-hosted ] && [ "$(free_gigabytes)" -lt "$enough_disk" ]; }; then
+    for folder in /usr/share/dotnet /usr/local/lib/android /opt/ghc /usr/local/.ghcup /opt/hostedtoolcache/CodeQL /usr/share/swift; do
+      [ -d "$root$folder" ] || continue
+      say "removing $folder"
+      as_root rm -rf "$root$folder"
+    done
+  fi
+  left=$(free_gigabytes)
+  if [ "$left" -ge "$enough_disk" ]; then say "disk: $left GB free"
+  else say "disk: only $left GB free; a build that runs out of it says so, and keeps what is done"; fi
+}
+
+own=$(uname -m)
+uname_of() { case $1 in arm64) echo aarch64 ;; *) echo "$1" ;; esac; }
+
+# Those of $YOE_SETUP_ARCHES that this machine's processor is not.
+foreign() { for arch in $YOE_SETUP_ARCHES; do [ "$(uname_of "$arch")" = "$own" ] || uname_of "$arch"; done; }
+
+emulators() {
+  for machine in "$own" $(foreign); do
+    case $machine in
+      aarch64) echo qemu-system-aarch64:qemu-system-arm ;;
+      riscv64) echo qemu-system-riscv64:qemu-system-misc ;;
+      *) echo qemu-system-x86_64:qemu-system-x86 ;;
+    esac
   done
 }
 
 packages() {
   wanted="bwrap:bubblewrap newuidmap:uidmap mmdebstrap:mmdebstrap unshare:util-linux mount:mount git:git xz:xz-utils ssh:openssh-client"
-  if [ "$YOE_SETUP_QEMU" = true ]; then
-    case $(uname -m) in
-      aarch64) wanted="$wanted qemu-system-aarch64:qemu-system-arm" ;;
-      *) wanted="$wanted qemu-system-x86_64:qemu-system-x86" ;;
-    esac
-  fi
+  [ "$YOE_SETUP_QEMU" = false ] || wanted="$wanted $(emulators | tr '\n' ' ')"
   missing=
   for pair in $wanted; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+  done
+  # QEMU recommends its firmware, and recommendations are left out.
+  if [ "$YOE_SETUP_QEMU" = true ] && [ "$own" = x86_64 ]; then
+    [ -e "$root/usr/share/seabios/bios-256k.bin" ] || [ -e "$root/usr/share/qemu/bios-256k.bin" ] || missing="$missing seabios"
+  fi
+  for machine in $(foreign); do
+    [ -e "$root/proc/sys/fs/binfmt_misc/qemu-$machine" ] || { missing="$missing qemu-user-static binfmt-support"; break; }
   done
   [ -n "$missing" ] || { say "packages: all there"; return 0; }
   command -v apt-get >/dev/null 2>&1 || fail "this runner lacks$missing and has no apt-get to install them"
@@ -86,7 +112,6 @@ subordinate_ids() {
 }
 
 kvm() {
-  usable=false
   [ "$YOE_SETUP_QEMU" = true ] || return 0
   device=$root/dev/kvm
   if [ -e "$device" ] && ! { [ -r "$device" ] && [ -w "$device" ]; } && command -v udevadm >/dev/null 2>&1; then
@@ -95,15 +120,13 @@ kvm() {
     as_root udevadm trigger --name-match=kvm || true
     as_root udevadm settle --timeout=10 || true
   fi
-  if [ -r "$device" ] && [ -w "$device" ]; then usable=true; say "kvm: /dev/kvm can be opened"
+  if [ -r "$device" ] && [ -w "$device" ]; then say "kvm: /dev/kvm can be opened"
   elif [ -e "$device" ]; then say "kvm: /dev/kvm is there but not ours; boot tests are emulated and take longer"
   else say "kvm: this runner has no /dev/kvm; boot tests are emulated and take longer"; fi
 }
 
-free_disk
+disk
 packages
 subordinate_ids
 sandbox
 kvm
-[ -z "${GITHUB_OUTPUT:-}" ] || printf 'kvm=%s\n' "$usable" >>"$GITHUB_OUTPUT"
-say "disk: $(df -h --output=avail "${GITHUB_WORKSPACE:-/}" | tail -n 1 | tr -d ' ') free"

@@ -1,5 +1,6 @@
 import type { RunContext } from './context.ts'
 import type { ActionsReporter } from './reporter.ts'
+import { withRetries } from './rest-retry.ts'
 
 /** GitHub lists no more files of a comparison. */
 const mostFiles = 300
@@ -22,7 +23,7 @@ export async function changedFiles(
     const { getOctokit } = await import('@actions/github')
     const octokit = getOctokit(token, { baseUrl: apiUrl })
     const basehead = `${change.base}...${change.head}`
-    const { data } = await octokit.rest.repos.compareCommitsWithBasehead({ owner, repo, basehead })
+    const { data } = await withRetries(() => octokit.rest.repos.compareCommitsWithBasehead({ owner, repo, basehead }))
     const files = (data.files ?? []).flatMap(({ filename, previous_filename: old }) =>
       old === undefined ? [filename] : [filename, old],
     )

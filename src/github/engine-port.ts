@@ -1,5 +1,5 @@
 /**
- * The engine as the actions use it: three calls, each a request in and plain data out. The data is what the
+ * The engine as the actions use it: four calls, each a request in and plain data out. The data is what the
  * `report` file holds, so it survives JSON. engine.ts fulfils it over the toolkit.
  */
 import type { BootReport } from '#bsp/boot-report.ts'
@@ -105,6 +105,8 @@ export interface PublishReport {
 }
 
 export interface Engine {
+  /** The cells of these names, without working out what they depend on. @throws {YoeError} USAGE when there is none */
+  find(request: PlanRequest): Promise<readonly PlannedCell[]>
   /** @throws {YoeError} what is wrong with the project, all of it (YoeErrors) */
   plan(request: PlanRequest): Promise<PlanReport>
   /**

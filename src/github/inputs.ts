@@ -6,17 +6,27 @@ export type GetInput = (name: string) => string
 
 const partPattern = /^[a-z0-9][a-z0-9._+-]*$/i
 
-/** `<machine>/<image>[/<distro>]`. @throws {YoeError} USAGE */
-export function cellInput(get: GetInput): string {
-  const value = get('cell').trim()
-  const parts = value.split('/')
-  if (parts.length >= 2 && parts.length <= 3 && parts.every((part) => partPattern.test(part))) return value
-  throw refuse(
-    'cell',
-    value,
-    'a machine and an image, such as "qemu-x86_64/base-image"',
+/** A job has at most 500 artifacts, and a cell leaves up to five. */
+const mostCells = 100
+
+/** Cells, `<machine>/<image>[/<distro>]`, separated by commas or line ends: at least one. @throws {YoeError} USAGE */
+export function cellsInput(get: GetInput): readonly string[] {
+  const cells = listInput(get, 'cell')
+  const [hint, wanted] = [
     'give it `matrix.cell` of the matrix that actions/plan makes',
-  )
+    'a machine and an image, such as "qemu-x86_64/base-image"',
+  ]
+  if (cells.length === 0) throw refuse('cell', get('cell').trim(), wanted, hint)
+  for (const cell of cells) {
+    const parts = cell.split('/')
+    if (parts.length >= 2 && parts.length <= 3 && parts.every((part) => partPattern.test(part))) continue
+    throw refuse('cell', cell, wanted, hint)
+  }
+  if (cells.length > mostCells)
+    throw new YoeError('USAGE', `the input cell names ${cells.length} cells; one job takes at most ${mostCells}`, {
+      hint: 'let actions/plan make more jobs: a higher `max-jobs`',
+    })
+  return [...new Set(cells)]
 }
 
 /** One of a few words. @throws {YoeError} USAGE */

@@ -6,6 +6,7 @@ const entries = {
   image: () => import('../../actions/image/main.ts'),
   'boot-test': () => import('../../actions/boot-test/main.ts'),
   'publish-feed': () => import('../../actions/publish-feed/main.ts'),
+  setup: () => import('../../actions/setup/main.ts'),
   'cache-client': async () => (await import('./actions-cache/client.ts')).serveCacheClient(),
 } as const
 

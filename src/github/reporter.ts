@@ -18,12 +18,17 @@ export interface UnitRecord {
 
 export interface Annotation {
   readonly level: 'error' | 'warning'
+  /** Whether GitHub shows it; those beyond its limit are for the job's page. */
+  readonly shown: boolean
   readonly message: string
   readonly title?: string
   /** As in the checkout; undefined: not a file of it. */
   readonly file?: string
   readonly line?: number
 }
+
+/** How many annotations of each level a step has made. */
+export type AnnotationCount = Record<Annotation['level'], number>
 
 export interface ReporterOptions {
   /** Writes to the log of the step. */
@@ -34,6 +39,8 @@ export interface ReporterOptions {
   readonly localCommand: string
   /** A fresh secret for each use, so that no build can guess how to get the runner's attention back. */
   readonly token?: () => string
+  /** Shared by the reporters of one step: the limit is the step's. */
+  readonly count?: AnnotationCount
 }
 
 /** GitHub shows ten annotations of a level for each step and drops the rest without a word. */
@@ -52,10 +59,12 @@ export class ActionsReporter {
   readonly #logs = new Map<string, LogExcerpt>()
   readonly #steps = new Map<string, string>()
   readonly #annotations: Annotation[] = []
+  readonly #count: AnnotationCount
   #quiet = { restored: 0, cached: 0 }
 
   constructor(options: ReporterOptions) {
     this.#options = options
+    this.#count = options.count ?? { error: 0, warning: 0 }
   }
 
   readonly report = (event: Event): void => {
@@ -110,10 +119,10 @@ export class ActionsReporter {
     return this.#annotations
   }
 
-  annotate(annotation: Annotation): void {
+  annotate(annotation: Omit<Annotation, 'shown'>): void {
     const { level, message, title, file, line } = annotation
-    this.#annotations.push(annotation)
-    const shown = this.#annotations.filter((other) => other.level === level).length <= mostAnnotations
+    const shown = ++this.#count[level] <= mostAnnotations
+    this.#annotations.push({ ...annotation, shown })
     if (!shown) {
       this.#line(`${level}: ${message}`)
       return

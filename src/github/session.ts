@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { findCell, planCells, runCell } from '#toolkit/cells.ts'
+import { findCell, listCells, planCells, runCell } from '#toolkit/cells.ts'
 import { withHeartbeat } from '#toolkit/heartbeat.ts'
 import { makePlan } from '#toolkit/planning.ts'
 import { feedKey, installSnippet, republish } from '#toolkit/publishing.ts'
@@ -22,13 +22,14 @@ export function session(env: Environment): Engine {
       signal: request.signal ?? new AbortController().signal,
     })
   return {
+    find: (request) => listCells(open(request), request.cells),
     async plan(request) {
       return { cells: await planCells(open(request), request.cells) }
     },
     async runCell({ cell, trusted, through, remote, cacheKey, jobs, deadline, bootTimeout, feed, ...request }) {
       const workspace = open(request, cacheKey === undefined ? {} : { YOE_CACHE_SIGNING_KEY: cacheKey })
       const found = await findCell(workspace, cell)
-      return runCell(workspace, found, { trusted, through, remote, unsigned: true, jobs, deadline, bootTimeout, feed })
+      return runCell(workspace, found, { trusted, through, remote, jobs, deadline, bootTimeout, feed })
     },
     async publish({ feeds, to, signingKey, ...request }) {
       const workspace = open(request, signingKey === undefined ? {} : { YOE_SIGNING_KEY: signingKey })

@@ -5,7 +5,9 @@ import { html, link, literal, table } from './summary.ts'
 
 /** The plan on the job's page. */
 export function renderPlan({ include }: Matrix, dropped: readonly PlannedCell[]): string {
-  const verdict = include.length === 0 ? '## ✅ Nothing to build' : `## ${include.length} to build`
+  const count = include.reduce((sum, { cell }) => sum + cell.split(',').length, 0)
+  const jobs = count === include.length ? '' : ` in ${include.length} jobs`
+  const verdict = count === 0 ? '## ✅ Nothing to build' : `## ${count} to build${jobs}`
   const rows = include.map(({ cell, arch, runner }) => [cell, arch, runner])
   const rest =
     dropped.length === 0 ? [] : [`Not affected by this change: ${literal(dropped.map(({ cell }) => cell).join(', '))}`]

@@ -1,5 +1,6 @@
 import type { YoeError } from '#engine/errors.ts'
 import type { CacheNumbers } from './cache.ts'
+import type { Delta } from './delta.ts'
 import type { CellReport, UnitReport } from './engine-port.ts'
 import { type Annotation, seconds } from './reporter.ts'
 
@@ -11,37 +12,39 @@ export interface SummaryInput {
   readonly localCommand: string
   readonly units: readonly UnitReport[]
   readonly report?: CellReport | undefined
-  /** What is installed in the base branch's image, to compare with. */
-  readonly base?: CellReport['packages'] | undefined
-  readonly cache?: CacheNumbers | undefined
-  readonly failure?: { readonly errors: readonly YoeError[]; readonly tail: readonly string[] } | undefined
+  /** What is different from the base branch's image. */
+  readonly delta?: Delta | undefined
+  /** `tails` are the last lines of each error's log, in the order of the errors. */
+  readonly failure?:
+    | { readonly errors: readonly YoeError[]; readonly tails: readonly (readonly string[])[] }
+    | undefined
   readonly annotations: readonly Annotation[]
   readonly artifacts?: readonly { readonly name: string; readonly url: string }[]
   readonly notes?: readonly string[]
 }
 
-/** GitHub drops a summary of more than 1 MiB as a whole. */
-const mostBytes = 900_000
+/** GitHub drops the page of a step as a whole when it has more than 1 MiB. */
+export const mostPageBytes = 900_000
 const mostRows = 200
 const tailLines = 40
-/** GitHub shows these itself; only what is beyond is ours to show. */
-const shownAnnotations = 10
+/** Units whose logs are shown; the errors of the others are told without. */
+const mostTails = 5
 
-/** The summary as GitHub's Markdown. All text that is not ours is escaped. */
-export function renderSummary(input: SummaryInput): string {
-  const sections = [
+/** The summary as GitHub's Markdown, at most `mostBytes` long. All text that is not ours is escaped. */
+export function renderSummary(input: SummaryInput, mostBytes = mostPageBytes): string {
+  const sections: readonly (string | readonly string[])[] = [
     verdict(input),
-    failure(input),
+    // What went wrong is told in any case, in as many words as there is room for.
+    [failure(input, mostRows, mostTails), failure(input, 20, 1), failure(input, 3, 0)],
     artifacts(input),
     units(input),
     boot(input),
     packages(input),
-    cache(input),
     warnings(input),
     (input.notes ?? []).map((note) => `> ${literal(note)}`).join('\n>\n'),
     `<details><summary>The same on your machine</summary>\n\n<pre>${html(input.localCommand)}</pre>\n\n</details>`,
   ]
-  return bounded(sections.filter((section) => section !== ''))
+  return bounded(sections, mostBytes)
 }
 
 function verdict({ title, ms, units: all, report, failure: failed }: SummaryInput): string {
@@ -58,20 +61,26 @@ function verdict({ title, ms, units: all, report, failure: failed }: SummaryInpu
   return `## ${bad ? '❌' : '✅'} ${literal(title)}\n\n${parts.filter((part) => part !== '').join(' · ')}`
 }
 
-function failure({ failure: failed, localCommand, units: all }: SummaryInput): string {
+/** What went wrong, most telling first: unit and task, the last lines of its log, its place, the mend, what to type. */
+function failure(
+  { failure: failed, localCommand, units: all }: SummaryInput,
+  mostErrors: number,
+  mostLogs: number,
+): string {
   if (failed === undefined) return ''
-  const lines = failed.errors.slice(0, mostRows).map((error) => {
+  const shown = failed.errors.slice(0, mostErrors)
+  const items = shown.map((error, index) => {
     const at = error.at ?? all.find((unit) => unit.name === error.unit)?.at
     const where = at === undefined ? '' : ` at <code>${literal(`${at.file}:${at.line}`)}</code>`
     const unit = error.unit === undefined ? '' : `<b>${literal(error.unit)}</b>: `
     const hint = error.hint === undefined ? '' : `<br>→ ${literal(error.hint)}`
-    return `- ${unit}${literal(error.message)} (${error.code})${where}${hint}`
+    const tail = index < mostLogs ? (failed.tails[index] ?? []).slice(-tailLines) : []
+    const log = tail.length === 0 ? '' : `\n\n<pre>${html(tail.map(shortLine).join('\n'))}</pre>\n`
+    return `- ${unit}${literal(error.message)} (${error.code})${where}${hint}${log}`
   })
-  const more = failed.errors.length - lines.length
-  if (more > 0) lines.push(`- and ${more} more`)
-  const tail = failed.tail.slice(-tailLines)
-  const log = tail.length === 0 ? '' : `\n\n<pre>${html(withoutColour(tail.join('\n')))}</pre>`
-  return `${lines.join('\n')}${log}\n\nReproduce: <code>${literal(localCommand)}</code>`
+  const more = failed.errors.length - shown.length
+  if (more > 0) items.push(`- and ${more} more`)
+  return `${items.join('\n').trimEnd()}\n\nReproduce: <code>${literal(localCommand)}</code>`
 }
 
 function artifacts({ artifacts: list, report }: SummaryInput): string {
@@ -138,24 +147,22 @@ function boot({ report }: SummaryInput): string {
   return parts.filter((part) => part !== '').join('\n\n')
 }
 
-function packages({ report, base }: SummaryInput): string {
-  if (base === undefined || report?.packages === undefined) return ''
-  const before = new Map(base.map((one) => [one.name, one]))
-  const after = new Map(report.packages.map((one) => [one.name, one]))
-  const rows = [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((name) => {
-    const old = before.get(name)
-    const now = after.get(name)
-    if (old?.version === now?.version && old?.size === now?.size) return []
-    return [[name, old?.version ?? '', now?.version ?? '', signed((now?.size ?? 0) - (old?.size ?? 0))]]
-  })
-  const total = (list: NonNullable<CellReport['packages']>): number => list.reduce((sum, { size }) => sum + size, 0)
-  const delta = signed(total(report.packages) - total(base))
-  if (rows.length === 0) return '### Packages\n\nThe same as on the base branch.'
-  return `### Packages against the base branch (${delta})\n\n${table(['package', 'base', 'here', 'size'], rows)}`
+function packages({ delta }: SummaryInput): string {
+  if (delta === undefined) return ''
+  const image = delta.imageBytes === undefined ? '' : `, image ${signed(delta.imageBytes)}`
+  if (delta.packages.length === 0) return `### Packages\n\nThe same as on the base branch${image}.`
+  const rows = delta.packages.map(({ name, before, after, bytes: size }) => [
+    name,
+    before ?? '',
+    after ?? '',
+    signed(size),
+  ])
+  const sizes = `${signed(delta.packageBytes)}${image}`
+  return `### Packages against the base branch (${sizes})\n\n${table(['package', 'base', 'here', 'size'], rows)}`
 }
 
-function cache({ cache: numbers }: SummaryInput): string {
-  if (numbers === undefined) return ''
+/** What the job's use of the cache came to: one part of the page for all its cells. */
+export function renderCache(numbers: CacheNumbers): string {
   const { hits, misses, saved, existing, refused, faults, bytesRestored, bytesSaved } = numbers
   const parts = [
     `${hits} hits (${bytes(bytesRestored)})`,
@@ -165,13 +172,11 @@ function cache({ cache: numbers }: SummaryInput): string {
     refused === 0 ? '' : `${refused} not saved: this run may only read`,
     faults === 0 ? '' : `⚠️ ${faults} failed`,
   ]
-  return `### Cache\n\n${parts.filter((part) => part !== '').join(' · ')}`
+  return `\n### Cache\n\n${parts.filter((part) => part !== '').join(' · ')}\n`
 }
 
 function warnings({ annotations }: SummaryInput): string {
-  const hidden = (['error', 'warning'] as const).flatMap((level) =>
-    annotations.filter((one) => one.level === level).slice(shownAnnotations),
-  )
+  const hidden = annotations.filter(({ shown }) => !shown)
   if (hidden.length === 0) return ''
   const rows = hidden.map(({ level, message, file, line }) => [
     level,
@@ -189,18 +194,20 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return `| ${header.join(' | ')} |\n|${header.map(() => '---|').join('')}\n${shown.join('\n')}${note}`
 }
 
-/** Joins sections as long as they fit; the first ones matter most. */
-function bounded(sections: readonly string[]): string {
+/** Joins sections as long as they fit; the first ones matter most. Of alternatives the first that fits is taken. */
+function bounded(sections: readonly (string | readonly string[])[], mostBytes: number): string {
   const kept: string[] = []
-  let size = 0
+  let room = mostBytes - 100
   for (const section of sections) {
-    const length = Buffer.byteLength(section) + 2
-    if (size + length > mostBytes) {
+    const ways = typeof section === 'string' ? [section] : section
+    const way = ways.find((text) => Buffer.byteLength(text) + 2 <= room)
+    if (way === undefined) {
       kept.push('_More did not fit; the report has everything._')
       break
     }
-    kept.push(section)
-    size += length
+    if (way === '') continue
+    kept.push(way)
+    room -= Buffer.byteLength(way) + 2
   }
   return `${kept.join('\n\n')}\n`
 }
@@ -225,8 +232,10 @@ export function html(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }
 
-function withoutColour(text: string): string {
-  return text.replaceAll(/\x1b\[[0-9;]*m/g, '')
+/** A line of a log, without its colours. */
+function shortLine(text: string): string {
+  const plain = text.replaceAll(/\x1b\[[0-9;]*m/g, '')
+  return plain.length > 500 ? `${plain.slice(0, 500)}…` : plain
 }
 
 export function bytes(count: number): string {

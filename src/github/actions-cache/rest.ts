@@ -1,4 +1,5 @@
 import { YoeError } from '#engine/errors.ts'
+import { statusOf, withRetries } from '../rest-retry.ts'
 
 /** One entry of the repository's Actions cache, as the REST API lists it. */
 export interface CacheEntry {
@@ -63,7 +64,7 @@ export class CacheRest {
 
   async #told<T>(what: string, need: 'read' | 'write', call: () => Promise<T>): Promise<T> {
     try {
-      return await call()
+      return await withRetries(call)
     } catch (failure) {
       const status = statusOf(failure)
       const denied = status === 401 || status === 403 || status === 404
@@ -76,9 +77,3 @@ export class CacheRest {
 }
 
 const silentLog = { debug() {}, info() {}, warn() {}, error() {} }
-
-function statusOf(failure: unknown): number | undefined {
-  return failure instanceof Error && 'status' in failure && typeof failure.status === 'number'
-    ? failure.status
-    : undefined
-}
