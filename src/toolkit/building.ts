@@ -15,9 +15,9 @@ import { inOrder, manifestArch, rootsOf } from '#engine/plan/graph.ts'
 import { UnitCache } from '#engine/store/cache.ts'
 import type { Scope } from '#engine/store/manifest.ts'
 import type { RemoteStore } from '#engine/store/remote.ts'
-import { parseCacheKey, parseCacheSigner } from '#engine/store/signing.ts'
+import type { StoreOptions } from '#engine/store/store.ts'
 import { Store } from '#engine/store/store.ts'
-import { loadKey } from '#feeds/keys/project-keys.ts'
+import { cacheTrustOf } from './cache-trust.ts'
 import { warnOfDev } from './dev/warn.ts'
 import { fetcherOf } from './fetching.ts'
 import { openFunctions } from './functions.ts'
@@ -58,7 +58,9 @@ export interface BuildOutcome {
  * @throws {YoeError} SANDBOX_UNAVAILABLE when nothing can be run here; failures of units are in the outcome
  */
 export async function buildPlan(plan: Plan, options: BuildOptions): Promise<BuildOutcome> {
-  const context = await openContext(plan, options.scope ?? 'trusted')
+  const { scope = 'trusted', remotes: given = [] } = options
+  const { trust, signer, revoked } = await cacheTrustOf(plan, scope, plan.workspace.report)
+  const context = await openContext(plan, { scope, revoked })
   await requireWorker(context, plan)
   const roots = new Roots(context)
   const build: BuildNode = async (node, log, others, shared) => {
@@ -76,23 +78,14 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
         return node satisfies never
     }
   }
-  const keyText = await loadKey(
-    { project: plan.project.name, projectRoot: plan.workspace.root, env: plan.workspace.env },
-    'cache',
-  )
-  const signer = keyText === undefined ? undefined : parseCacheSigner(keyText.privateKey)
   const { project, workspace } = plan
-  const { scope, remotes: given = [] } = options
   const writing = { trusted: scope !== 'untrusted', signs: signer !== undefined, report: context.report }
   const declared = await openRemotes(remoteCachesOf(workspace, project), workspace, writing)
   const remotes = [...given, ...declared]
   const cache = new UnitCache({
     store: context.store,
     remotes,
-    trust: {
-      keys: keyText === undefined ? [] : [parseCacheKey(keyText.publicKey)],
-      unsigned: scope === 'untrusted' || keyText === undefined,
-    },
+    trust,
     signer,
     report: context.report,
     signal: context.signal,
@@ -150,12 +143,12 @@ export function throwFailures({ errors, reports }: BuildOutcome): void {
   if (kept !== undefined) throw new YoeError('CANCELLED', `${kept.node.unit.name} was not built: ${kept.why}`)
 }
 
-async function openContext(plan: Plan, scope: Scope): Promise<BuildContext> {
+async function openContext(plan: Plan, options: Pick<StoreOptions, 'scope' | 'revoked'>): Promise<BuildContext> {
   const { workspace, project } = plan
   const { report, signal, offline, cacheRoot } = workspace
   return {
     project,
-    store: await Store.open(cacheRoot, { report, scope }),
+    store: await Store.open(cacheRoot, { report, ...options }),
     worker: workerOf(workspace),
     format: plan.format,
     buildRoot: workspace.buildRoot,

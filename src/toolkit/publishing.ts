@@ -10,21 +10,17 @@ import { step } from '#engine/events.ts'
 import type { PackageFormat, RepositoryEntry, SigningKey } from '#engine/formats.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
-import type { KeyOwner } from '#feeds/keys/project-keys.ts'
 import { ensureKey, loadKey } from '#feeds/keys/project-keys.ts'
 import { publishDirectory } from '#feeds/publish/directory.ts'
 import type { BuildOptions } from './building.ts'
 import { buildPlan, throwFailures } from './building.ts'
+import { keyOwner } from './cache-trust.ts'
 import { warnOfDev } from './dev/warn.ts'
 import { imageEntries, unitEntries } from './image-building.ts'
 import type { Plan } from './planning.ts'
 
 /** Seconds since 1970. */
 const now = (): number => Math.floor(Date.now() / 1000)
-
-function keyOwner({ project, workspace }: Pick<Plan, 'project' | 'workspace'>): KeyOwner {
-  return { project: project.name, projectRoot: workspace.root, env: workspace.env }
-}
 
 /** The project's feed key, made when there is none yet (which is told). */
 export async function feedKey(plan: Plan): Promise<SigningKey> {

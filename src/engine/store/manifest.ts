@@ -57,6 +57,8 @@ export interface Trust {
   readonly keys: readonly CacheKey[]
   /** Keys that are believed no more, by their {@link CacheKey.id}, and what to say of what they signed. */
   readonly refused?: ReadonlyMap<string, string>
+  /** Of `keys`, the ids of those with a last day: what they signed and is used gets another signature before it comes. */
+  readonly retiring?: ReadonlySet<string>
   /**
    * Take unsigned ones too: only where nothing but runs of the same untrusted scope can write. Where there are keys, these
    * are only the ones that their makers marked `untrusted`.

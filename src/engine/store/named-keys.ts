@@ -128,9 +128,11 @@ export function trustIn(keys: readonly NamedKey[], now: number): Trust {
     if (standing === 'revoked') refused.set(key.id, `key ${key.id} signed it, which is revoked`)
     if (standing === 'retired') refused.set(key.id, `key ${key.id} signed it, which was retired on ${key.until}`)
   }
+  const believed = keys.filter(({ id }) => !refused.has(id))
   return {
-    keys: keys.filter(({ id }) => !refused.has(id)).map(({ publicKey }) => parseCacheKey(publicKey)),
+    keys: believed.map(({ publicKey }) => parseCacheKey(publicKey)),
     refused,
+    retiring: new Set(believed.filter(({ until }) => until !== undefined).map(({ id }) => id)),
     unsigned: false,
   }
 }

@@ -19,6 +19,8 @@ export interface StoreOptions {
   readonly report?: Reporter
   /** What this run's results are worth to others (default `trusted`); an untrusted run reads both kinds, a trusted one only its own. */
   readonly scope?: Scope
+  /** Ids of keys whose signature makes a result worthless: somebody else may have had them. */
+  readonly revoked?: ReadonlySet<string>
 }
 
 /** `$YOE_CACHE`: objects by digest, and the manifests of built units. Everything in it was made or verified by this user. */
@@ -28,12 +30,15 @@ export class Store {
   readonly scope: Scope
   readonly objects: Objects
   readonly #report: Reporter
+  readonly #revoked: ReadonlySet<string>
+  readonly #told = new Set<string>()
   #hold: Promise<Lock> | undefined
 
   private constructor(root: string, options: StoreOptions) {
     this.root = root
     this.scope = options.scope ?? 'trusted'
     this.#report = options.report ?? silent
+    this.#revoked = options.revoked ?? new Set()
     this.objects = new Objects(root, this.#report)
   }
 
@@ -93,7 +98,21 @@ export class Store {
       await rename(path, join(this.root, 'damaged', tempName())).catch(() => {})
       return undefined
     }
-    return this.scope === 'trusted' && sealed.scope === 'untrusted' ? undefined : sealed
+    if (this.scope === 'trusted' && sealed.scope === 'untrusted') return undefined
+    return this.#isRevoked(sealed) ? undefined : sealed
+  }
+
+  #isRevoked({ signature }: SealedManifest): boolean {
+    if (signature === undefined || !this.#revoked.has(signature.key)) return false
+    if (!this.#told.has(signature.key)) {
+      this.#told.add(signature.key)
+      this.#report({
+        type: 'warning',
+        message: `results in ${this.root} are not used: key ${signature.key} signed them, which is revoked`,
+        hint: 'what is missing is built',
+      })
+    }
+    return true
   }
 
   /** Records a unit's result, whose objects are all here: from now on, and after a power cut, it counts as built. */
