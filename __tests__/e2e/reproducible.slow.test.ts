@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cpSync, createReadStream, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { compareDebs } from '#feeds/debian/compare.ts'
+import { asPlainUser } from '../support/plain-user.ts'
 import { checkout, type Ran, scratch, testProject } from '../support/project.ts'
 import { sharedCache } from '../support/shared-cache.ts'
 
@@ -121,26 +121,11 @@ function copyToolchains(from: string, to: string): void {
   }
 }
 
-/** As a plain user on another machine, as near as one machine comes to it; see other-world.sh. */
-async function inOtherWorld(world: string, script: string): Promise<Ran> {
-  mkdirSync(join(world, 'home'))
-  const args = [dirname(process.execPath), checkout, world, '54321', script]
-  const child = spawn(
-    'unshare',
-    ['--mount', '--uts', '--propagation', 'private', 'sh', join(checkout, '__tests__/support/other-world.sh'), ...args],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  )
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout += chunk.toString()
-  })
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString()
-  })
-  return new Promise((done, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => done({ code: code ?? -1, stdout, stderr }))
-  })
+/** As a plain user on another machine, as near as one machine comes to it; see plain-user.sh and other-world.sh. */
+function inOtherWorld(world: string, work: string): Promise<Ran> {
+  const script = '/mnt/repo/__tests__/support/other-world.sh'
+  const environment = ['YOE_CACHE=/mnt/world/cache', `YOE_MIRRORS=${process.env['YOE_MIRRORS'] ?? ''}`]
+  return asPlainUser(world, ['env', ...environment, 'sh', script, work], 'elsewhere.example')
 }
 
 /** Path to digest of every file that is not signed, in one order. */

@@ -1,4 +1,19 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
+import type { Ran } from './project.ts'
+
+/** Waits for a child, with all that it prints to pipes. @throws when it can't be started */
+export async function ending(child: ChildProcess): Promise<Ran> {
+  const said = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      said[name] += text
+    })
+  }
+  await once(child, 'close')
+  return { code: child.exitCode ?? -1, ...said }
+}
 
 /** Command lines of running processes (never this one) that contain a text. */
 export function processesWith(text: string): readonly string[] {

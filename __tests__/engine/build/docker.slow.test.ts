@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { dockerClient, dockerWorker } from '#engine/build/docker.ts'
 import { hostFolders, RootImages, removeImages } from '#engine/build/docker-images.ts'
 import { isGone, ownerLabel, removeOrphans, thisOwner } from '#engine/build/docker-orphans.ts'
 import { defaultLimits } from '#engine/build/worker.ts'
 import { dockerDaemon } from '../../support/docker-daemon.ts'
+import { ending } from '../../support/processes.ts'
+import { checkout } from '../../support/project.ts'
 import { smallRoot } from './helpers.ts'
+import { assertWorkerTests, workerTests } from './worker-tests.ts'
 
 const containerPrograms = ['sh', 'env', 'unshare', 'setpriv', 'mount', 'chmod', 'cat', 'bash']
 
@@ -47,24 +49,15 @@ test('under a Docker daemon', { timeout: 400_000 }, async (t) => {
   const records = await folder(t)
 
   await t.test('runs are what they are under bubblewrap: the same tests, the same probe', async () => {
-    const files = ['sandbox.test.ts', 'bwrap.test.ts', 'egress.test.ts'].map((name) => join(import.meta.dirname, name))
-    const child = spawn(process.execPath, ['--test', '--test-reporter=tap', ...files], {
+    const child = spawn(process.execPath, workerTests(checkout), {
       stdio: ['ignore', 'pipe', 'pipe'],
       // NODE_TEST_CONTEXT, among others, has to stay here.
       env: { PATH: process.env['PATH'], TMPDIR: tmpdir(), YOE_TEST_DOCKER: socketPath, YOE_TEST_RECORDS: records },
-      cwd: resolve(import.meta.dirname, '../../..'),
+      cwd: checkout,
     })
-    let said = ''
-    for (const pipe of [child.stdout, child.stderr])
-      pipe.on('data', (chunk: Buffer) => {
-        said += chunk.toString()
-      })
-    await once(child, 'close')
-    const count = (what: string): number => Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(said)?.[1] ?? -1)
-    assert.equal(child.exitCode, 0, said)
-    assert.ok(count('pass') >= 38, said)
-    assert.equal(count('skipped'), 0, said)
-    t.diagnostic([...said.matchAll(/^# (\d+ checks)$/gm)].map(([, checks]) => checks).join(', '))
+    const ran = await ending(child)
+    assertWorkerTests(ran)
+    t.diagnostic([...ran.stdout.matchAll(/^# (\d+ checks)$/gm)].map(([, checks]) => checks).join(', '))
   })
 
   await t.test('no container is left', async () => {

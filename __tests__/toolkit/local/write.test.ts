@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { userErrors } from '#engine/errors.ts'
 import { readLocal } from '#toolkit/local/file.ts'
 import { writeLocal } from '#toolkit/local/write.ts'
+import { ending } from '../../support/processes.ts'
 import { checkout, scratch } from '../../support/project.ts'
 
 const header = `# What this checkout is built with on this machine; not to be committed.
@@ -80,7 +81,7 @@ test('a wrong setting can be mended by setting it, and keeps others from being s
 test('two processes, a hundred rounds each: no update is lost, and every reader finds a whole file', async (t) => {
   const root = scratch(t)
   const rounds = 100
-  const writer = (key: string): Promise<string> => {
+  const writer = async (key: string): Promise<string> => {
     const script = `
       const { writeLocal } = await import(${JSON.stringify(join(checkout, 'src/toolkit/local/write.ts'))})
       const { readLocal } = await import(${JSON.stringify(join(checkout, 'src/toolkit/local/file.ts'))})
@@ -95,11 +96,8 @@ test('two processes, a hundred rounds each: no update is lost, and every reader 
       ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script, root, key],
       { cwd: checkout, stdio: ['ignore', 'ignore', 'pipe'] },
     )
-    let said = ''
-    child.stderr.on('data', (chunk: Buffer) => {
-      said += chunk.toString()
-    })
-    return new Promise((done) => child.once('close', (code) => done(code === 0 ? 'done' : said)))
+    const { code, stderr } = await ending(child)
+    return code === 0 ? 'done' : stderr
   }
   let reads = 0
   const both = Promise.all(['machine', 'image'].map(writer))
