@@ -59,7 +59,7 @@ export async function testRegistry(t: TestContext, auth = ''): Promise<TestRegis
 }
 
 /** @param host of a registry that anybody may write to, or that takes any token */
-export function registryAt(host: string): TestRegistry {
+function registryAt(host: string): TestRegistry {
   const send = async (method: string, path: string, body?: Buffer, type = 'application/octet-stream') => {
     const answer = await fetch(new URL(path, `http://${host}/`), {
       method,

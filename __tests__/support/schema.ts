@@ -14,7 +14,7 @@ const isObject = (value: unknown): value is { readonly [key: string]: unknown } 
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** docs/schemas/NAME.json */
-export function readSchema(name: string): Schema {
+function readSchema(name: string): Schema {
   const schema: unknown = JSON.parse(readFileSync(join(checkout, 'docs/schemas', `${name}.json`), 'utf8'))
   if (!isObject(schema)) throw new TypeError(`${name}.json is no schema`)
   return schema

@@ -1,7 +1,7 @@
 import type { Arch } from '#engine/arch.ts'
 import type { YoeError } from '#engine/errors.ts'
 
-export const bootStages = ['start', 'firmware', 'kernel', 'init', 'login', 'ssh', 'checks', 'power-off'] as const
+const bootStages = ['start', 'firmware', 'kernel', 'init', 'login', 'ssh', 'checks', 'power-off'] as const
 export type BootStage = (typeof bootStages)[number]
 
 export interface CheckReport {

@@ -35,7 +35,7 @@ export interface BootTestOptions {
 }
 
 /** Milliseconds. */
-export const defaultTimeouts = { kvm: 5 * 60_000, tcg: 15 * 60_000 } as const
+const defaultTimeouts = { kvm: 5 * 60_000, tcg: 15 * 60_000 } as const
 
 /**
  * Boots an image without changing it, waits for its login prompt, logs in over SSH, runs its checks and powers it off.

@@ -2,7 +2,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { cleaner, cleanLine } from '#engine/build/log.ts'
 
 /** How far a guest has come, as its serial console shows; in the order of a boot. A quiet one skips some. */
-export const consoleStages = ['firmware', 'kernel', 'init', 'login'] as const
+const consoleStages = ['firmware', 'kernel', 'init', 'login'] as const
 export type ConsoleStage = (typeof consoleStages)[number]
 
 /** What the console of a guest tells, as it tells it. */

@@ -7,7 +7,7 @@ import { version } from '#engine/version.ts'
 import { errorData } from './show-error.ts'
 
 /** Named in the first line; a field may be added under the same name, but none changes its meaning. */
-export const eventFormat = 'yoe-events/1'
+const eventFormat = 'yoe-events/1'
 
 /** Bytes that wait for a slow reader at most; beyond them the output of builds is left out, which a line tells. */
 const mostWaiting = 16 * 2 ** 20
@@ -78,7 +78,7 @@ export function openEventStream(to: string, command: string, gone: (why: string)
 }
 
 /** An event as plain data: its error as `--json` has it. */
-export function eventData(event: Event): Record<string, unknown> {
+function eventData(event: Event): Record<string, unknown> {
   if (event.type !== 'unit-ended' || event.error === undefined) return { ...event }
   return { ...event, error: errorData(event.error) }
 }

@@ -116,7 +116,7 @@ async function contentsOf(
 }
 
 /** Where two contents part, and what stands there in both, for people. */
-export function firstDifference(one: Buffer = Buffer.alloc(0), two: Buffer = Buffer.alloc(0)): string {
+function firstDifference(one: Buffer = Buffer.alloc(0), two: Buffer = Buffer.alloc(0)): string {
   const end = Math.min(one.length, two.length)
   let at = 0
   while (at < end && one[at] === two[at]) at++

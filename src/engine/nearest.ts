@@ -1,5 +1,5 @@
 /** Damerau-Levenshtein distance (adjacent swaps count once), cut off: returns `limit + 1` for anything farther. */
-export function editDistance(a: string, b: string, limit: number): number {
+function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1
   let before: number[] = []
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column)

@@ -140,7 +140,7 @@ interface Resolved {
  * Resolves names; feeds for the machine that builds are only opened when something that is reached wants them. Where they
  * can't be, what only would be quicker with them does without.
  */
-export async function resolveIn(catalog: Catalog, names: readonly string[]): Promise<Resolved> {
+async function resolveIn(catalog: Catalog, names: readonly string[]): Promise<Resolved> {
   return resolveWith(catalog, await universeOf(catalog), await catalog.feeds(), names)
 }
 

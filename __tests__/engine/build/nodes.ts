@@ -1,4 +1,3 @@
-import { noConfig } from '#engine/plan/config.ts'
 import type { PackageNode } from '#engine/plan/graph.ts'
 import { packageUnit } from '../../support/units.ts'
 
@@ -18,7 +17,7 @@ export function packageNode(name: string, ...sysroot: PackageNode[]): PackageNod
     inRoots: [],
     runtimeDeps: [],
     containers: new Map(),
-    config: noConfig,
+    config: { cflags: [], cxxflags: [], cppflags: [], ldflags: [], includePaths: [], environment: {} },
     machine: undefined,
   }
 }

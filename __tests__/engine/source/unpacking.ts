@@ -13,7 +13,7 @@ const usable = await worker.probe()
 export const skip = usable.ok ? false : usable.reason
 
 /** Runs nothing. */
-export const noWorker: Worker = {
+const noWorker: Worker = {
   name: 'none',
   probe: async () => ({ ok: true }),
   run: async ({ argv }) => {

@@ -7,7 +7,7 @@ import { shown } from '../shown.ts'
 
 const { project, machine, offline } = projectOptions
 
-export const updateOptions = {
+const updateOptions = {
   project,
   offline,
   machine: { ...machine, help: 'lock the feeds for this machine, too' },

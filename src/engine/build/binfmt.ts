@@ -54,7 +54,7 @@ export async function requireEmulation(arches: Iterable<Arch>, folder = binfmtFo
 const interpreterFolders = ['/usr/bin', '/usr/local/bin', '/usr/libexec/qemu-binfmt']
 
 /** A statically linked QEMU for programs of an architecture: as it is opened once, what it links must not be needed later. */
-export async function findInterpreter(arch: Arch): Promise<string | undefined> {
+async function findInterpreter(arch: Arch): Promise<string | undefined> {
   const { name } = machines[arch]
   for (const folder of interpreterFolders) {
     for (const candidate of [`${folder}/${name}-static`, `${folder}/${name}`]) {

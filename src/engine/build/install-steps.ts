@@ -58,7 +58,7 @@ export class StagedSteps {
  * scope it is, since the results of others are shared between machines.
  * @see seed, File Templates
  */
-export function templateContext(context: BuildContext, node: PackageNode): ReadonlyMap<string, Json> {
+function templateContext(context: BuildContext, node: PackageNode): ReadonlyMap<string, Json> {
   const { unit, machine } = node
   return new Map<string, Json>([
     ['name', unit.name],

@@ -17,7 +17,7 @@ import { defaultLimits } from './worker.ts'
 /** What a root is stored as. */
 export const rootArchive = 'root.tar.zst'
 /** How the image of a root is set, where it was one. */
-export const rootSettings = 'image.json'
+const rootSettings = 'image.json'
 
 const plain: ImageSettings = { env: [], entrypoint: [], cmd: [], workingDir: '', user: '' }
 

@@ -8,7 +8,7 @@ import { rootRange } from './identity.ts'
  * name. It understands nothing of what passes, gives away its id when it listens, and ends with its input.
  * Arguments: folder of the sockets; the id to become, or ''; ports.
  */
-export const relayProgram = `
+const relayProgram = `
 const net = require('node:net')
 const [folder, id, ...ports] = process.argv.slice(1)
 let waiting = ports.length

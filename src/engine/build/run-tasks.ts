@@ -86,7 +86,7 @@ export async function runTasks(
 }
 
 /** The container that a task names, else the unit's. */
-export function toolchainOf({ unit, toolchain, containers }: PackageNode, { name, container }: Task): ToolchainNode {
+function toolchainOf({ unit, toolchain, containers }: PackageNode, { name, container }: Task): ToolchainNode {
   const found = container === undefined ? toolchain : containers.get(container)
   if (found === undefined) throw new TypeError(`unit "${unit.name}": task "${name}" has no root`)
   return found

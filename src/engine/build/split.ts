@@ -47,7 +47,7 @@ const debugPattern = '/usr/lib/debug/**'
 const devHint =
   'it takes headers (/usr/include/**), static libraries, lib*.so links, pkgconfig, cmake and aclocal files, and *-config programs'
 /** Where an upstream's suite is installed, with the program that runs it. @see seed, On-device upstream tests */
-export const testsFolder = (unit: string): string => `/usr/lib/yoe-tests/${unit}`
+const testsFolder = (unit: string): string => `/usr/lib/yoe-tests/${unit}`
 
 const emptyHints = {
   dev: `${devHint}; install some, or take "dev" out of subpackages`,

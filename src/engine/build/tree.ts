@@ -27,14 +27,6 @@ export async function openTree(path: string, access: 'r' | 'rw'): Promise<void> 
   ])
 }
 
-/** Gives what belongs to this process or to runs 0755 and 0644: of its modes only the executable bit counts. */
-export async function plainModes(path: string): Promise<void> {
-  const folders = ['-type', 'd', '!', '-perm', '755', '-exec', 'chmod', '755', '--', '{}', '+']
-  const programs = ['-type', 'f', '-perm', '/111', '!', '-perm', '755', '-exec', 'chmod', '755', '--', '{}', '+']
-  const others = ['-type', 'f', '!', '-perm', '/111', '!', '-perm', '644', '-exec', 'chmod', '644', '--', '{}', '+']
-  await runProgram('find', ['-P', path, ...folders, ',', ...programs, ',', ...others])
-}
-
 /**
  * Removes trees that runs wrote to: also folders without permissions, names longer than a path may be, and files of a
  * plain user's subordinate ids. No error where there is none.

@@ -44,7 +44,7 @@ const kibibytes = (text: string, field: string): number =>
  * Sums over the processes below `pid`. Memory is what only they hold (anonymous and shared memory; not files mapped);
  * pages that forked processes still share are counted once when the cheap sum is over `enoughBytes`.
  */
-export function usageOf(pid: number, enoughBytes: number): Usage {
+function usageOf(pid: number, enoughBytes: number): Usage {
   const pids = descendants(pid)
   let tasks = 0
   let memory = 0

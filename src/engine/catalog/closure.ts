@@ -75,20 +75,6 @@ export function resolveClosure(input: ClosureInput): Closure {
   throw first !== undefined && errors.length === 1 ? first : new YoeErrors(errors)
 }
 
-/** The chain from a root down to a package of the closure: `['image base', 'openssh-server', 'libc6']`. */
-export function whyChain(why: Closure['why'], name: string): readonly string[] {
-  const chain = [name]
-  for (let asker = why.get(name); asker !== undefined; ) {
-    if ('by' in asker) {
-      chain.push(asker.by)
-      break
-    }
-    chain.push(asker.package)
-    asker = why.get(asker.package)
-  }
-  return chain.reverse()
-}
-
 /** Everything installed that the roots lead to, breadth first; leftovers of choices that came to nothing are not. */
 function reach(solver: Solver, roots: readonly Root[]): Map<string, Asker> {
   const { candidates } = solver

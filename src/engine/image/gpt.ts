@@ -7,9 +7,9 @@ export const sectorSize = 512
 export const alignment = 2048
 
 /** Sectors at the end of a disk: 32 of entries and a header. */
-export const backupSectors = 33
+const backupSectors = 33
 
-export const partitionTypes = {
+const partitionTypes = {
   linux: '0FC63DAF-8483-4772-8E79-3D69D8477DE4',
   efi: 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B',
   data: 'EBD0A0A2-B9E5-4433-87C0-68B6B72699C7',

@@ -19,16 +19,6 @@ export interface ResolvedConfig {
   readonly environment: Readonly<Record<string, Setting>>
 }
 
-/** Nothing flows. */
-export const noConfig: ResolvedConfig = {
-  cflags: [],
-  cxxflags: [],
-  cppflags: [],
-  ldflags: [],
-  includePaths: [],
-  environment: {},
-}
-
 type Lists = Exclude<keyof PublicConfig, 'environment'>
 
 /** Variables that say where a build takes place and what it is for: nobody else's to set. */

@@ -19,7 +19,7 @@ const productsFile = ({ git }: TreePlace): string => join(git, 'products')
 const interrupted = 'interrupted'
 
 /** Everything that is not as HEAD has it, what `.gitignore` names included, sorted by path. */
-export async function changesIn(git: TreeGit, commit = 'HEAD'): Promise<readonly Change[]> {
+async function changesIn(git: TreeGit, commit = 'HEAD'): Promise<readonly Change[]> {
   const listed = await git.run([
     ...['--no-optional-locks', 'status', '--porcelain=v1', '-z', '--no-renames', '--untracked-files=all'],
     ...['--ignored=traditional', '--ignore-submodules=all'],

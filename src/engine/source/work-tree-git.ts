@@ -7,7 +7,7 @@ import { GitFailure } from './git-run.ts'
 export const committer = { name: 'yoe', email: 'yoe@localhost' } as const
 
 /** When, in seconds since 1970 (2024-01-01): equal sources and patches give equal commits. */
-export const commitEpoch = 1_704_067_200
+const commitEpoch = 1_704_067_200
 
 /** No hooks, no helpers, nothing of the user's taste. */
 const settings = [

@@ -111,7 +111,7 @@ function mendHint(tree: string, patches: readonly PatchFile[], mails: readonly B
 }
 
 /** git's lines about it, and the first hunk that does not fit. */
-export function whatFailed(patch: Buffer, said: string): readonly string[] {
+function whatFailed(patch: Buffer, said: string): readonly string[] {
   const lines = said
     .split('\n')
     .filter((line) => /^(error|fatal): /.test(line) && !/could not build fake ancestor|Failed to merge/.test(line))

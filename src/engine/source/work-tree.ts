@@ -43,7 +43,7 @@ export interface DevRecord {
 export const mainBranch = 'yoe'
 
 /** Content of `src/.git`: leads out of the tree, here as in the sandbox. */
-export const gitFile = 'gitdir: ../src.git\n'
+const gitFile = 'gitdir: ../src.git\n'
 
 /** What a source is, whoever serves it. */
 export function sourceId(source: Exclude<Source, { kind: 'path' }>): string {

@@ -64,7 +64,7 @@ export async function writeFailure(failure: unknown, path: string, needed?: numb
 }
 
 /** @param needed bytes that were to be written */
-export async function diskFull(path: string, needed: number | undefined, cause?: unknown): Promise<YoeError> {
+async function diskFull(path: string, needed: number | undefined, cause?: unknown): Promise<YoeError> {
   const space = await freeSpace(path)
   const where = space === undefined ? path : `the file system at ${space.mount}`
   const noInodes = space !== undefined && space.inodes === 0

@@ -48,7 +48,7 @@ export function renderControl(facts: ControlFacts): string {
  *
  * @see Debian Policy 5.6.13
  */
-export function foldDescription(text: string, fallback: string): string {
+function foldDescription(text: string, fallback: string): string {
   const lines = text
     .replace(/\r\n?|[\u000b\u000c\u0085\u2028\u2029]/g, '\n')
     .replace(/[\u0000-\u0008\u000e-\u001f\u007f-\u009f]/g, '')

@@ -102,7 +102,7 @@ export interface Scan {
 }
 
 /** FNV-1a over bytes. */
-export function hashBytes(text: Uint8Array, start: number, end: number): number {
+function hashBytes(text: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ (text[i] ?? 0), 0x01000193)
   return hash >>> 0

@@ -24,7 +24,7 @@ export function warnOfDev({ targets, keys, workspace }: Plan, publishing: boolea
 }
 
 /** `2 commits and 1 edit past upstream: auth.c, main.c`. */
-export function pastUpstream({ commits, edits, files }: DevSource): string {
+function pastUpstream({ commits, edits, files }: DevSource): string {
   const count = (many: number, what: string): readonly string[] =>
     many === 0 ? [] : [`${many} ${what}${many === 1 ? '' : 's'}`]
   const what = [...count(commits, 'commit'), ...count(edits.length, 'edit')].join(' and ') || 'nothing'

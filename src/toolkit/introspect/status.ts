@@ -54,7 +54,7 @@ function unbuilt(plan: Plan, node: Node, hash: string): Status {
 }
 
 /** The key that a failed build had; undefined when the last one did not fail. */
-export function failedHash(path: string): string | undefined {
+function failedHash(path: string): string | undefined {
   try {
     const document: unknown = JSON.parse(readFileSync(path, 'utf8'))
     const hash: unknown = typeof document === 'object' && document !== null ? Reflect.get(document, 'hash') : undefined

@@ -12,7 +12,7 @@ export function isLanguage(text: string): text is Language {
 }
 
 /** What a program can be called in every language's own packages. */
-export const appName = {
+const appName = {
   pattern: /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/,
   says: 'lower-case letters, digits and single "-", starting with a letter',
 } as const
