@@ -1,4 +1,5 @@
 import { chmod, mkdir, rm } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { userErrors, YoeError } from '../errors.ts'
 import type { PackageNode, ToolchainNode } from '../plan/graph.ts'
@@ -12,6 +13,7 @@ import type { BuildContext } from './context.ts'
 import { limitsOf } from './context.ts'
 import { tasksOf } from './debug-info.ts'
 import { inImage, inside, taskEnvironment } from './environment.ts'
+import { failureHint } from './failure-hint.ts'
 import type { Finished } from './finished.ts'
 import type { NodeFolders } from './folders.ts'
 import { functionContext } from './function-context.ts'
@@ -215,14 +217,24 @@ class TaskRun {
   }
 
   #hint(result?: RunResult): string {
-    const { context, node } = this.#options
+    const { context, node, log } = this.#options
     const { name, limits = {} } = node.unit
     if (result?.kind === 'killed' && result.limit !== undefined)
       return raiseLimit(result.limit, limitsOf(context, node.unit), { unit: limits, local: context.limits ?? {} })
-    return `yoe log ${name} shows all of it; yoe build ${name} tries again`
+    const again = `yoe log ${name} shows all of it; yoe build ${name} tries again`
+    const known = failureHint(log.excerpt().tail)
+    return known === undefined ? again : `${known}\n${again}`
   }
 }
 
 function ended(result: RunResult): string {
-  return result.kind === 'exited' ? `failed with exit code ${result.code}` : `was ended: ${result.why}`
+  if (result.kind !== 'exited') return `was ended: ${result.why}`
+  return `failed with exit code ${result.code}${bySignal(result.code)}`
+}
+
+/** Shells exit with 128 and the number of the signal that ended a command; others of these codes are programs' own. */
+function bySignal(code: number): string {
+  const [name] = Object.entries(constants.signals).find(([, number]) => number === code - 128) ?? []
+  const ends = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGKILL', 'SIGSEGV', 'SIGSYS', 'SIGTERM']
+  return name !== undefined && ends.includes(name) ? ` (128 and ${code - 128}: a program was ended by ${name})` : ''
 }
