@@ -40,6 +40,42 @@ const looks: Readonly<Record<string, readonly [Texts, string]>> = {
   ],
   Bun: [{ 'package.json': '{"name":"b","bin":"b.ts"}', 'bun.lock': '' }, 'bun_app entry_points = {"b": "b.ts"}, b'],
   Zig: [{ 'build.zig': '' }, 'zig_binary'],
+  'a library of automake': [
+    { 'configure.ac': 'AC_INIT([l], [1])\n', 'src/Makefile.am': 'lib_LTLIBRARIES = libl.la\ninclude_HEADERS = l.h\n' },
+    'autotools autoreconf = True, subpackages = ["dev"], l 1',
+  ],
+  'a library with a script of its own': [
+    { configure: '#!/bin/sh\n', 'Makefile.in': 'install:\n\tcp z.h $(DESTDIR)$(includedir)\n' },
+    'autotools subpackages = ["dev"],',
+  ],
+  'a library of CMake': [
+    {
+      'CMakeLists.txt': 'project(l C)\nadd_subdirectory(src)\n',
+      'src/CMakeLists.txt': 'add_library(l l.c)\ninstall (FILES l.h\n  DESTINATION include/l)\n',
+    },
+    'cmake subpackages = ["dev"],',
+  ],
+  'a library of meson': [
+    { 'meson.build': "project('m', 'c')\nlibrary('m', 'm.c', install: true)\ninstall_headers('m.h')\n" },
+    'meson subpackages = ["dev"], m',
+  ],
+  'a library of make': [
+    { Makefile: 'install:\n\tinstall -D lib.h $(DESTDIR)$(PREFIX)/include/lib.h\n' },
+    'make subpackages = ["dev"],',
+  ],
+  'programs with libraries of their own, and of others': [
+    {
+      'configure.ac': 'AC_INIT([p], [1])\n',
+      'lib/Makefile.am': 'noinst_LTLIBRARIES = libp.la\nnoinst_HEADERS = p.h\npkglib_LTLIBRARIES = plug.la\n',
+      'third_party/z/Makefile.am': 'include_HEADERS = z.h\n',
+      'tests/Makefile.am': 'lib_LTLIBRARIES = t.la\n',
+    },
+    'autotools autoreconf = True, p 1',
+  ],
+  'a program of CMake': [
+    { 'CMakeLists.txt': 'include_directories(include)\nadd_library(own own.c)\ninstall(TARGETS p DESTINATION bin)\n' },
+    'cmake',
+  ],
   'a licence': [{ Makefile: '', 'LICENSE.md': mitLicense('x') }, 'make (MIT)'],
   'what is hostile': [
     { 'package.json': '{"name":', 'Cargo.toml': '[package]\nname = """\n', 'LICENSE/x': '' },

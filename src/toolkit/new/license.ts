@@ -18,6 +18,11 @@ const texts: readonly (readonly [id: string, ...phrases: readonly RegExp[]])[] =
     /neither the name|may not be used to endorse|nor the names of/,
   ],
   ['BSD-2-Clause', /redistribution and use in source and binary forms/],
+  [
+    'curl',
+    /permission to use copy modify and distribute this software for any purpose with or without fee/,
+    /except as contained in this notice the name of a copyright holder/,
+  ],
   ['ISC', /permission to use copy modify and\/?(or)? distribute this software for any purpose with or without fee/],
   ['MIT', /permission is hereby granted free of charge to any person obtaining a copy/],
 ]

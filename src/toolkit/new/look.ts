@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { installsForDevelopment } from './library.ts'
 import { allowsLater, licenseOf } from './license.ts'
 
 /** What a look at sources tells about the unit that builds them. */
@@ -25,7 +26,7 @@ export function lookAt(root: string): Look {
   const of = (name: string, file: string | undefined, ...args: readonly string[]): Look => ({
     class: name,
     file,
-    arguments: args,
+    arguments: installsForDevelopment(root, name) ? [...args, 'subpackages = ["dev"],'] : args,
     ...base,
   })
   if (has('build.zig')) return of('zig_binary', 'zig')
