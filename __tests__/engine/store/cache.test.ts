@@ -29,12 +29,18 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return list
 }
 
+/** A store whose host keeps those who may not write from writing. */
+class VouchedStore extends DirectoryStore {
+  readonly vouched = true
+}
+
 /** A machine that built the unit and sent it to the shared folder `shared`. */
 async function publish(scratch: Scratch, signed = true): Promise<string> {
   const store = await scratch.store('builder', { scope: signed ? 'trusted' : 'untrusted' })
   await built(store)
-  const remotes = [new DirectoryStore(join(scratch.path, 'shared'))]
-  const cache = new UnitCache({ store, remotes, trust, report: scratch.report, ...(signed ? { signer } : {}) })
+  const remotes = [new VouchedStore(join(scratch.path, 'shared'))]
+  const more = signed ? { signer, trust } : { trust: { ...trust, unsigned: true } }
+  const cache = new UnitCache({ store, remotes, report: scratch.report, ...more })
   await cache.save(manifest)
   assert.deepEqual(litter(store.root), [])
   return join(scratch.path, 'shared', name)
@@ -187,7 +193,7 @@ test('G1 cache: an entry under another unit’s name is a miss', async () => {
 test('cache: unsigned entries serve runs of their own scope only', async () => {
   await using scratch = new Scratch()
   await publish(scratch, false)
-  const remotes = [new DirectoryStore(join(scratch.path, 'shared'))]
+  const remotes = [new VouchedStore(join(scratch.path, 'shared'))]
   const keyed = await reader(scratch, remotes)
   assert.equal(await keyed.cache.restore('x86_64', someHash), undefined)
   const fork = await reader(scratch, remotes, { unsigned: true })
@@ -203,7 +209,7 @@ test('cache: a trusted run that takes unsigned entries takes none of runs that a
     ['untrusted', false],
   ] as const) {
     await using scratch = new Scratch()
-    const shared = new DirectoryStore(join(scratch.path, 'shared'))
+    const shared = new VouchedStore(join(scratch.path, 'shared'))
     const builder = await scratch.store('builder', { scope })
     await built(builder)
     await new UnitCache({ store: builder, remotes: [shared], trust: open, report: scratch.report }).save(manifest)
