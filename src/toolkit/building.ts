@@ -63,7 +63,7 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
   const context = await openContext(plan, { scope, revoked })
   await requireWorker(context, plan)
   const roots = new Roots(context)
-  const build: BuildNode = async (node, log, others, shared) => {
+  const make: BuildNode = async (node, log, others, shared) => {
     const results = finishedOf(context, others, roots)
     switch (node.kind) {
       case 'toolchain':
@@ -78,6 +78,7 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
         return node satisfies never
     }
   }
+  const build: BuildNode = (...node) => roots.soundly(() => make(...node))
   const { project, workspace } = plan
   const writing = { trusted: scope !== 'untrusted', signs: signer !== undefined, report: context.report }
   const declared = await openRemotes(remoteCachesOf(workspace, project), workspace, writing)
@@ -132,8 +133,16 @@ export async function buildTargets(
       await options.finish?.(context, results)
     },
   })
+  await placeFinished(plan, outcome)
   throwFailures(outcome)
   return { reports: outcome.reports, outputs }
+}
+
+/** Where some targets failed, those that are finished are told as built, so they lie where users look for them. */
+async function placeFinished(plan: Plan, { errors, reports, context }: BuildOutcome): Promise<void> {
+  if (errors.length === 0) return
+  for (const { node, manifest } of reports)
+    if (manifest !== undefined && plan.targets.includes(node)) await placeOutputs(plan, context.store, node, manifest)
 }
 
 /** @throws {YoeErrors} when a unit failed */

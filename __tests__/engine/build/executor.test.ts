@@ -225,7 +225,7 @@ test('stopped from outside: what runs is cancelled, what waits is not started', 
     signal: stop.signal,
     work: async () => {
       stop.abort()
-      throw new YoeError('CANCELLED', 'a was cancelled')
+      throw new YoeError('CANCELLED', '/bin/bash was cancelled')
     },
   })
   assert.deepEqual(await each.run([b]), ['a cancelled: a was cancelled', 'b cancelled: a was cancelled'])

@@ -51,7 +51,7 @@ async function unit(invocation: NewInvocation, url: string): Promise<number> {
     import('#toolkit/new/write.ts'),
   ])
   const made = await newUnit(await projectOf(invocation), url, values.name)
-  await addFiles(workspaceOf(invocation), [made.file])
+  await addFiles(workspaceOf(invocation), [made.file], `yoe new unit ${url} --name NAME`)
   const { name, version, license } = made
   const [file] = made.file
   if (output.json) {
@@ -83,7 +83,7 @@ async function app(invocation: NewInvocation, name: string): Promise<number> {
   }
   const [{ newApp }, { addFiles }] = await Promise.all([import('#toolkit/new/app.ts'), import('#toolkit/new/write.ts')])
   const files = newApp(lang, name)
-  await addFiles(workspaceOf(invocation), files)
+  await addFiles(workspaceOf(invocation), files, `yoe new app --lang ${lang} NAME`)
   if (output.json) {
     output.printJson({ name, files: files.map(([path]) => path) })
     return 0

@@ -214,8 +214,9 @@ class Execution implements Results {
       const { signal, buildRoot } = this.#context
       // What was interrupted in the middle fails in many ways, of which none is the reason.
       const told = userErrors(await writeFailure(failure, buildRoot))
-      const errors =
-        told ?? (signal.aborted ? [new YoeError('CANCELLED', `${node.unit.name} was cancelled`)] : undefined)
+      // Of what was at work in it, only that counts: /bin/bash was cancelled, say.
+      const interrupted = signal.aborted && (told ?? []).every(({ code }) => code === 'CANCELLED')
+      const errors = interrupted ? [new YoeError('CANCELLED', `${node.unit.name} was cancelled`)] : told
       if (errors === undefined) throw failure
       const cancelled = errors.some((error) => error.code === 'CANCELLED')
       // First, since its place is free by now.

@@ -8,13 +8,17 @@ import type { Files } from './app.ts'
 
 /**
  * Adds files to a project that can still be read with them.
+ *
+ * @param otherwise what to type where one of them exists
  * @throws {YoeErrors} USAGE when one of them exists; what is wrong with the project then, which stays as it was
  */
-export async function addFiles(workspace: Workspace, files: Files): Promise<void> {
+export async function addFiles(workspace: Workspace, files: Files, otherwise: string): Promise<void> {
   const { root } = workspace
   const there = files.find(([path]) => existsSync(join(root, path)))
   if (there !== undefined) {
-    throw new YoeError('USAGE', `there is a ${there[0]} already`, { hint: 'give the new one another name' })
+    throw new YoeError('USAGE', `there is a ${there[0]} already`, {
+      hint: `give the new one another name: ${otherwise}`,
+    })
   }
   const written: string[] = []
   try {
