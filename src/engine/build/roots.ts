@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, readFile, rename } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { step } from '../events.ts'
 import { unpackRoot } from '../image/unpack-root.ts'
 import { inParallel } from '../in-parallel.ts'
@@ -12,6 +12,7 @@ import { keyOf } from './context.ts'
 import type { Produced, Results } from './executor.ts'
 import type { Finished } from './finished.ts'
 import { archiveOf, dockerfileRoot, pullRoot, rootArchive, settingsOfRoot } from './made-roots.ts'
+import { changedTrees, treeStates } from './tree-record.ts'
 import type { UnitLog } from './unit-log.ts'
 
 /** Most package files fetched at the same time. */
@@ -75,6 +76,9 @@ export async function environmentOfRoot(root: string): Promise<readonly string[]
 export class Roots {
   readonly #context: BuildContext
   readonly #unpacking = new Map<ToolchainNode, Promise<string>>()
+  /** One for each root that was there before: whether it is as it was unpacked. */
+  readonly #looking: Promise<void>[] = []
+  #damaged = 0
 
   constructor(context: BuildContext) {
     this.#context = context
@@ -90,17 +94,60 @@ export class Roots {
     return unpacking
   }
 
+  /**
+   * Does work in roots, which are looked at meanwhile; when one of them was not what was unpacked, what was made in it
+   * counts for nothing, and the work is done again.
+   */
+  async soundly<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#damaged
+    const done = await work().then(
+      (value) => ({ value }),
+      (failure: unknown) => ({ failure }),
+    )
+    await Promise.all(this.#looking)
+    if (this.#damaged > before) return work()
+    if ('failure' in done) throw done.failure
+    return done.value
+  }
+
+  /** Sets a root aside when it is not as it was unpacked. */
+  async #look(node: ToolchainNode, hash: string): Promise<void> {
+    const { store, report, signal } = this.#context
+    const home = join(store.root, 'roots')
+    const changed = async (): Promise<boolean> =>
+      (await changedTrees(home, [{ tree: hash, record: `${hash}.tree` }], 'changed')).length > 0
+    if (!(await changed())) return
+    report({
+      type: 'warning',
+      message: `the root of ${node.unit.name} in the cache is not as it was unpacked: it is unpacked again`,
+    })
+    this.#damaged++
+    this.#unpacking.delete(node)
+    await using _alone = await store.lock(`root-${hash}`, { signal })
+    // Another process may have done so already, or use it: it is removed when this one has ended.
+    if (existsSync(join(home, hash)) && (await changed())) await rename(join(home, hash), store.temp())
+  }
+
   async #unpack(node: ToolchainNode, manifest: UnitManifest): Promise<string> {
     const { store, report, signal } = this.#context
     const { hash } = keyOf(this.#context, node)
     const dest = join(store.root, 'roots', hash)
     await using _alone = await store.lock(`root-${hash}`, { signal })
-    if (existsSync(dest)) return dest
+    if (existsSync(dest)) {
+      const look = this.#look(node, hash)
+      look.catch(() => {})
+      this.#looking.push(look)
+      return dest
+    }
     const tar = await archiveOf(store, manifest)
     await mkdir(dirname(dest), { recursive: true })
     const { env } = await settingsOfRoot(store, manifest)
     if (env.length > 0) await replaceFile(`${dest}.json`, JSON.stringify(env))
-    await step(report, `unpack ${node.unit.name}`, () => unpackRoot({ tar, dest, signal }))
+    const unpacked = async (temp: string): Promise<void> => {
+      const [state = ''] = await treeStates(dirname(temp), [basename(temp)], 'changed')
+      await replaceFile(`${dest}.tree`, state)
+    }
+    await step(report, `unpack ${node.unit.name}`, () => unpackRoot({ tar, dest, unpacked, signal }))
     return dest
   }
 }

@@ -1,8 +1,10 @@
+import { chmod, mkdir } from 'node:fs/promises'
 import type { PackageNode } from '../plan/graph.ts'
 import type { BuildContext } from './context.ts'
 import type { Finished } from './finished.ts'
+import { removeTree } from './tree.ts'
 import type { PackageFile } from './trees.ts'
-import { linkTrees, packageTrees } from './trees.ts'
+import { linkTrees, packageTrees, setChangedAside } from './trees.ts'
 import type { UnitLog } from './unit-log.ts'
 
 /**
@@ -33,7 +35,10 @@ export async function fillSysroot(
   return packages
 }
 
-/** Puts what packages hold over each other into `dest`, to which no run may be able to write. */
+/**
+ * Puts what packages hold over each other into `dest`, an empty folder to which no run may be able to write. Trees are
+ * looked at while they are linked; one that is not as it was unpacked is unpacked, and all are linked, again.
+ */
 export async function linkPackages(
   context: BuildContext,
   packages: readonly PackageFile[],
@@ -41,5 +46,13 @@ export async function linkPackages(
   dest: string,
   log: UnitLog,
 ): Promise<void> {
-  await linkTrees(await packageTrees(context, packages, toolchain, log), dest, log)
+  const trees = await packageTrees(context, packages, toolchain, log)
+  const looking = setChangedAside(context, packages)
+  const linked = await linkTrees(trees, dest, log).catch((failure: unknown) => ({ failure }))
+  if ((await looking) > 0) {
+    await removeTree(dest)
+    await mkdir(dest)
+    await chmod(dest, 0o755)
+    await linkTrees(await packageTrees(context, packages, toolchain, log), dest, log)
+  } else if (linked !== undefined) throw linked.failure
 }

@@ -19,6 +19,7 @@ import type { PackageFormat } from '../formats.ts'
 import { shown } from '../shown.ts'
 import { errorCode, requireSpace, syncFileSystem, writeFailure } from '../store/disk.ts'
 import type { BuildContext } from './context.ts'
+import { changedTrees, treeStates } from './tree-record.ts'
 import type { UnitLog } from './unit-log.ts'
 
 /** A package file whose content was verified. */
@@ -45,6 +46,7 @@ const places = (home: string, sha256: string) => ({
   folder: join(home, sha256),
   tree: join(home, sha256, 'tree'),
   libraries: join(home, sha256, 'libraries.json'),
+  record: join(home, sha256, 'tree.sum'),
 })
 
 /** Measured: what packages hold is up to five times what they weigh. */
@@ -88,6 +90,13 @@ export async function packageTrees(
       await rename(join(temp, String(index)), made.tree)
       await writeFile(made.libraries, JSON.stringify([...(await format.libraries(path))]))
     }
+    const states = await treeStates(
+      temp,
+      missing.map(({ sha256 }) => join(sha256, 'tree')),
+      'modified',
+    )
+    for (const [index, { sha256 }] of missing.entries())
+      await writeFile(places(temp, sha256).record, states[index] ?? '')
     // What has its final name is trusted, also after a power cut.
     await syncFileSystem(temp)
     for (const { sha256 } of missing) {
@@ -103,6 +112,37 @@ export async function packageTrees(
     await rm(temp, { recursive: true, force: true })
   }
   return trees
+}
+
+/**
+ * Sets trees of packages aside that are not what was unpacked, so that they are unpacked again.
+ * @returns how many
+ */
+export async function setChangedAside(
+  { store, report, signal }: Pick<BuildContext, 'store' | 'report' | 'signal'>,
+  packages: readonly PackageFile[],
+): Promise<number> {
+  const home = join(store.root, 'unpacked')
+  const changed = await changedTrees(
+    home,
+    packages.map(({ name, sha256 }) => ({
+      name,
+      sha256,
+      tree: join(sha256, 'tree'),
+      record: join(sha256, 'tree.sum'),
+    })),
+    'modified',
+  )
+  for (const tree of changed) {
+    const { name, sha256 } = tree
+    const { folder } = places(home, sha256)
+    report({ type: 'warning', message: `${name} in the cache is not as it was unpacked: it is unpacked again` })
+    await using _alone = await store.lock(`unpacked-${sha256}`, { signal })
+    // Another process may have done so already, or use it: it is removed when this one has ended.
+    if (existsSync(folder) && (await changedTrees(home, [tree], 'modified')).length > 0)
+      await rename(folder, store.temp())
+  }
+  return changed.length
 }
 
 /** The shared libraries that a package brings, as its format tells them; its tree must be there. */

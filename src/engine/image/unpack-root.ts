@@ -14,6 +14,8 @@ export interface UnpackRoot {
   readonly tar: string
   /** Absolute folder to make, `$YOE_CACHE/roots/<hash>`; what is there already is trusted and left as it is. */
   readonly dest: string
+  /** Told the folder that it was unpacked into, before it appears as `dest`. */
+  readonly unpacked?: (temp: string) => Promise<void>
   readonly signal?: AbortSignal
 }
 
@@ -23,7 +25,7 @@ export interface UnpackRoot {
  *
  * @throws {YoeError} ARCHIVE_UNSAFE, DISK_FULL, PERMISSION, CANCELLED
  */
-export async function unpackRoot({ tar, dest, signal }: UnpackRoot): Promise<void> {
+export async function unpackRoot({ tar, dest, unpacked, signal }: UnpackRoot): Promise<void> {
   if (await exists(dest)) return
   const parent = dirname(dest)
   await mkdir(parent, { recursive: true })
@@ -38,6 +40,7 @@ export async function unpackRoot({ tar, dest, signal }: UnpackRoot): Promise<voi
       if (signal?.aborted) throw new YoeError('CANCELLED', `unpacking ${tar} was cancelled`)
       await unpackItem(temp, item, kinds, tar)
     }
+    await unpacked?.(temp)
     await rename(temp, dest)
   } catch (failure) {
     // Somebody else was faster: theirs is as good.
