@@ -1,5 +1,5 @@
 import type { Position } from '#engine/errors.ts'
-import { YoeError } from '#engine/errors.ts'
+import { userErrors, YoeError } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
 import type { Project } from '#engine/project/model.ts'
 import type { Local } from './local/settings.ts'
@@ -95,4 +95,14 @@ function own(project: Project, names: readonly string[], images: boolean): Choic
   const unit = declared.find(({ distros }) => distros?.length === 1)
   if (first === undefined || unit === undefined || rest.length > 0) return undefined
   return { value: first, from: `${unit.at.file}:${unit.at.line}`, at: unit.at }
+}
+
+/** A choice where there is one: that there is none is told by the commands that need it. */
+export function ifAny<T>(choose: () => T): T | undefined {
+  try {
+    return choose()
+  } catch (failure) {
+    if (userErrors(failure) === undefined) throw failure
+    return undefined
+  }
 }

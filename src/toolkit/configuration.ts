@@ -1,9 +1,8 @@
 import { mergePorts } from '#bsp/qemu/ports.ts'
 import { defaultMemory } from '#bsp/qemu/tables.ts'
 import { limitTexts } from '#engine/build/limits.ts'
-import { userErrors } from '#engine/errors.ts'
 import type { Json } from '#engine/project/model.ts'
-import { distroChoice, imageChoice, localChoice } from './choices.ts'
+import { distroChoice, ifAny, imageChoice, localChoice } from './choices.ts'
 import type { LocalKey } from './local/settings.ts'
 import { defaultJobs } from './planning.ts'
 import type { Loaded } from './workspace.ts'
@@ -54,8 +53,8 @@ export function configuration(loaded: Loaded, given: Given): readonly Setting[] 
     given.machine !== undefined
       ? '--machine'
       : (localChoice(local, 'machine')?.from ?? (project.defaults.machine === undefined ? 'the only one' : file))
-  const image = chosen(() => imageChoice(project, local))
-  const distro = chosen(() => distroChoice(project, local, given.distro, image === undefined ? [] : [image.value]))
+  const image = ifAny(() => imageChoice(project, local))
+  const distro = ifAny(() => distroChoice(project, local, given.distro, image === undefined ? [] : [image.value]))
   const memory = machine?.qemu?.memory
   return [
     set('project', project.name, `${root}/${entry}`),
@@ -125,16 +124,6 @@ function ofMachine({ machine }: Loaded): string {
 
 function cacheFrom({ workspace }: Loaded): string {
   return workspace.cacheRoot === `${workspace.root}/cache` ? 'default' : workspace.entry
-}
-
-/** What has no answer is told by the commands that need one. */
-function chosen<T>(choose: () => T): T | undefined {
-  try {
-    return choose()
-  } catch (failure) {
-    if (userErrors(failure) === undefined) throw failure
-    return undefined
-  }
 }
 
 /** `2G`, as local.star writes it. */

@@ -65,7 +65,7 @@ export interface TreeFile extends Disposable {
   read(buffer: Buffer, position: number): number
 }
 
-/** faults.md, Limits. */
+/** How large a destdir may get. */
 const limits = { entries: 1_000_000, depth: 64 } as const
 /** Entries after which others get their turn. */
 const breath = 1000

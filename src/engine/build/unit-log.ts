@@ -17,7 +17,7 @@ export interface UnitLog {
   close(): void
 }
 
-/** Lines of the log that an error shows (ci.md: the last 40). */
+/** Lines of the log that an error shows, its last ones. */
 const shownLines = 40
 
 /** @param keeps bytes of it that are kept */

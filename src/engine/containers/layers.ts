@@ -6,6 +6,7 @@ import { tarEnd, tarHeader, tarPadding } from '../image/tar-write.ts'
 import { zstdFrames } from '../image/zstd.ts'
 import { shown as printable } from '../shown.ts'
 import { headOf, packingOf, unpackedByNode, wholeFile } from '../source/decompress.ts'
+import { defaultTreeLimits } from '../source/write-tree.ts'
 import { writeFailure } from '../store/disk.ts'
 
 export interface Layer {
@@ -41,9 +42,6 @@ interface Folder {
   entry: Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs'>
   readonly children: Map<string, Folder | Inode>
 }
-
-/** As an unpacked source may have (faults.md, Limits). */
-const largest = { bytes: 16 * 2 ** 30, entries: 1_000_000 }
 
 /** Marks in a layer for what lower ones have and the image has not. @see OCI image specification, layer, Whiteouts */
 const whiteout = '.wh.'
@@ -133,7 +131,7 @@ class Merged {
   }
 
   get #limits(): { readonly bytes: number; readonly entries: number } {
-    return this.#input.limits ?? largest
+    return this.#input.limits ?? defaultTreeLimits
   }
 
   async #keep(chunk: Buffer): Promise<void> {

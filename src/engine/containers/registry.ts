@@ -5,6 +5,7 @@ import type { Reporter } from '../events.ts'
 import { inParallel } from '../in-parallel.ts'
 import { DigestMismatch } from '../source/download.ts'
 import { type Fetched, type Fetcher, type FetchRequest, Unauthorized } from '../source/fetcher.ts'
+import { defaultTreeLimits } from '../source/write-tree.ts'
 import type { Store } from '../store/store.ts'
 import { type Descriptor, type ImageConfig, type Manifest, mediaTypes, readConfig, readManifest } from './manifest.ts'
 import { endpointOf, type ImageReference, imageText } from './reference.ts'
@@ -27,8 +28,6 @@ export interface PulledImage {
 
 /** Manifests and configurations are small. */
 const largestDocument = 4 * 2 ** 20
-/** As an unpacked tree may have (faults.md, Limits). */
-const largestImage = 16 * 2 ** 30
 const layersAtOnce = 3
 
 const accept = Object.values(mediaTypes).join(', ')
@@ -65,7 +64,7 @@ export class Registry {
     if ('next' in found) throw new TypeError('readManifest answered an index for a manifest')
     const { manifest } = found
     const bytes = manifest.layers.reduce((sum, { size }) => sum + size, 0)
-    if (bytes > largestImage)
+    if (bytes > defaultTreeLimits.bytes)
       throw new YoeError('ARCHIVE_UNSAFE', `the image ${imageText(image)} has ${bytes} bytes of layers`, {
         hint: 'it is not meant to be used',
       })

@@ -1,6 +1,6 @@
 import { YoeError } from '../errors.ts'
 
-/** faults.md, Limits; in bytes. */
+/** In bytes, as Linux has it. @see limits.h, PATH_MAX */
 export const longestPath = 4096
 const deepest = 64
 

@@ -32,7 +32,7 @@ export interface TarItem {
 }
 
 const block = 512
-/** faults.md, Limits. */
+/** Bytes of a header that only describes the next one. */
 const longestExtension = 2 ** 20
 const mostEntries = 1_000_000
 

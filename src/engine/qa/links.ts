@@ -11,7 +11,7 @@ export interface LibraryOwner {
   readonly undeclared?: boolean
 }
 
-/** One package of a unit, and what {@link inspectTree} found in it. */
+/** One package of a unit, and what inspect.ts found in it. */
 export interface LinkedPart {
   /** The package's name. */
   readonly name: string

@@ -1,4 +1,4 @@
-/** Bounds on talking to a server (faults.md, Limits); times in milliseconds, sizes in bytes. */
+/** Bounds on talking to a server; times in milliseconds, sizes in bytes. */
 export interface FetchLimits {
   readonly connect: number
   /** From the connection to the end of the answer's header. */

@@ -14,7 +14,7 @@ import { shown } from '../image/archive-path.ts'
 import type { TarEntry } from '../image/tar-read.ts'
 import { unpackFile } from '../image/unpack-file.ts'
 
-/** How large an unpacked tree may get (faults.md, Limits). */
+/** How large an unpacked tree may get: of a source, or of an image of a registry. */
 export interface TreeLimits {
   readonly entries: number
   readonly depth: number

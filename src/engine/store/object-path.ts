@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 
-/** Where the store below `root` keeps the blob of a digest. @see design.md, Store and cache */
+/** Where the store below `root` keeps the blob of a digest. */
 export function objectPath(root: string, sha256: string): string {
   return join(root, 'objects', sha256.slice(0, 2), sha256.slice(2))
 }

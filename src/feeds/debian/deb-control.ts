@@ -5,7 +5,7 @@ import { YoeError } from '#engine/errors.ts'
 import { errorCode } from '#engine/store/disk.ts'
 import { debMembers } from './ar.ts'
 
-/** faults.md, Limits: a control member, decompressed. */
+/** Bytes of a control member, decompressed. */
 const largestControl = 10 * 2 ** 20
 
 /**

@@ -22,7 +22,7 @@ import { type PackagesFile, packagesFiles, readPackages, textDigest } from './pa
 import { scanPackages } from './packages-scan.ts'
 import { checkAge, checkRelease, parseRelease, type Release, remarkableAge } from './release.ts'
 
-/** faults.md, Limits: Release / InRelease. */
+/** Bytes of a Release or InRelease file. */
 const releaseLimit = 10_000_000
 
 /**

@@ -15,7 +15,7 @@ export interface PackagesFile {
   readonly text?: { readonly size: number; readonly sha256: string }
 }
 
-/** faults.md, Limits: index, decompressed. */
+/** Bytes of an index, decompressed. */
 const textLimit = 300 * 2 ** 20
 
 // Node unpacks gzip by itself; xz needs the host's tool.

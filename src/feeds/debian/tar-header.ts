@@ -27,7 +27,7 @@ const root: NumberedOwner = { user: 'root', group: 'root', uid: 0, gid: 0 }
 const typeFlags = { file: '0', hardlink: '1', symlink: '2', directory: '5' } as const
 /** A tar is made of blocks of so many bytes. */
 export const tarBlock = 512
-/** Limit of path names in every reader (faults.md, Limits). */
+/** Bytes of a path; no reader of archives here takes longer ones. */
 const longest = 4096
 
 /**

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import type { BuiltinCall, StarlarkInput, StarlarkValue } from 'starlark-wasm'
 import { StarlarkError, StarlarkStruct } from 'starlark-wasm'
-import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
+import { YoeError, YoeErrors } from '#engine/errors.ts'
 import { toYoeErrors } from '#engine/project/star-errors.ts'
 import { describe } from '#engine/starlark/value.ts'
-import { distroChoice, imageChoice } from '../choices.ts'
+import { distroChoice, ifAny, imageChoice } from '../choices.ts'
 import type { Loaded } from '../workspace.ts'
 import { fieldName } from './declaration.ts'
 import type { OpenCommand } from './evaluate.ts'
@@ -47,7 +47,7 @@ function withoutBlame(error: YoeError): YoeError {
 function contextOf({ loaded, values, onOutput, onLog }: CommandRun, running: Set<Promise<unknown>>) {
   const { project, machine, workspace } = loaded
   const { root, entry, env, signal, local, buildRoot } = workspace
-  const image = chosen(() => imageChoice(project, local)?.value)
+  const image = ifAny(() => imageChoice(project, local)?.value)
   const runShell = ({ args, kwargs }: BuiltinCall): Promise<string> => {
     const options = { cwd: root, env: { ...env, YOE_PROJECT: resolve(root, entry) }, onOutput, signal }
     const work = shell(wordsOf(args), { ...options, check: checkOf(kwargs) })
@@ -73,7 +73,7 @@ function contextOf({ loaded, values, onOutput, onLog }: CommandRun, running: Set
       ['image', image ?? null],
       [
         'distro',
-        chosen(() => distroChoice(project, local, undefined, image === undefined ? [] : [image]).value) ?? null,
+        ifAny(() => distroChoice(project, local, undefined, image === undefined ? [] : [image]).value) ?? null,
       ],
     ]),
     'ctx',
@@ -113,13 +113,3 @@ function str(value: StarlarkValue): string {
 }
 
 const repr = (value: StarlarkValue): string => (typeof value === 'string' ? JSON.stringify(value) : str(value))
-
-/** What has no answer is None: a command that needs one says so itself. */
-function chosen<T>(choose: () => T): T | undefined {
-  try {
-    return choose()
-  } catch (failure) {
-    if (userErrors(failure) === undefined) throw failure
-    return undefined
-  }
-}
