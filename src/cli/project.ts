@@ -12,6 +12,8 @@ interface ProjectInvocation extends Pick<Invocation<Options>, 'cwd' | 'env' | 'r
     readonly locked?: boolean
     readonly 'no-locked'?: boolean
     readonly worker?: string | undefined
+    readonly 'remote-cache'?: readonly string[] | undefined
+    readonly 'no-remote-cache'?: boolean
   }
 }
 
@@ -19,7 +21,8 @@ interface ProjectInvocation extends Pick<Invocation<Options>, 'cwd' | 'env' | 'r
 export function workspaceOf(invocation: ProjectInvocation): Workspace {
   const { values, cwd, env, report, signal } = invocation
   const { project, offline = false, worker } = values
-  return openWorkspace({ cwd, project, env, offline, locked: lockedOf(values), worker, report, signal })
+  const [locked, remoteCaches] = [lockedOf(values), remoteCachesIn(values)]
+  return openWorkspace({ cwd, project, env, offline, locked, worker, remoteCaches, report, signal })
 }
 
 /** The project evaluated for the machine that the options name. */
@@ -32,4 +35,12 @@ function lockedOf(values: ProjectInvocation['values']): boolean | undefined {
     throw new YoeError('USAGE', '--locked and --no-locked say opposite things', { hint: 'give one of them' })
   }
   return values.locked === true ? true : values['no-locked'] === true ? false : undefined
+}
+
+/** None are given where `--no-remote-cache` wants none. */
+function remoteCachesIn(values: ProjectInvocation['values']): readonly string[] | undefined {
+  const given = values['remote-cache'] ?? []
+  if (values['no-remote-cache'] !== true) return given.length === 0 ? undefined : given
+  if (given.length === 0) return []
+  throw new YoeError('USAGE', '--remote-cache and --no-remote-cache say opposite things', { hint: 'give one of them' })
 }

@@ -48,6 +48,8 @@ const prefix = 'yoe1-'
  * @actions/cache. Nothing that it answers is trusted: the engine checks signatures and digests of all that it reads.
  */
 export class ActionsCache implements RemoteStore {
+  /** A run reads what its own branch, its base and the default branch wrote; see docs/decisions/cache-trust.md. */
+  readonly vouched = true
   readonly #options: ActionsCacheOptions
   readonly #client: CacheClient
   readonly #clock: Clock

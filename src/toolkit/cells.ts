@@ -50,8 +50,6 @@ export interface CellOptions {
   /** False: anybody's code (a fork's pull request). */
   readonly trusted: boolean
   readonly remote?: RemoteStore | undefined
-  /** Take entries of `remote` that nobody signed as long as the project has no cache key; see {@link BuildOptions}. */
-  readonly unsigned?: boolean
   readonly jobs?: number | undefined
   /** Milliseconds since 1970. */
   readonly deadline?: number | undefined
@@ -182,7 +180,6 @@ export async function runCell(workspace: Workspace, cell: Cell, options: CellOpt
     deadline: options.deadline,
     remotes: options.remote === undefined ? [] : [options.remote],
     scope: options.trusted ? 'trusted' : 'untrusted',
-    unsigned: options.unsigned === true,
   } as const
   if (options.through === 'units') {
     const targets = plan.targets.flatMap((node): readonly Node[] => (node.kind === 'image' ? node.units : [node]))

@@ -29,6 +29,8 @@ export interface WorkspaceOptions {
   readonly locked?: boolean | undefined
   /** `--worker`: where tasks run; undefined: what the environment and local.star say. */
   readonly worker?: string | undefined
+  /** `--remote-cache`: the caches shared with other machines, nearest first; undefined: what the environment and the project say. */
+  readonly remoteCaches?: readonly string[] | undefined
   readonly report: Reporter
   readonly signal: AbortSignal
 }

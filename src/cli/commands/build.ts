@@ -7,7 +7,7 @@ import { rebuilds, withDependencies } from '#toolkit/rebuilding.ts'
 import type { Workspace } from '#toolkit/workspace.ts'
 import { catalogOf, shadowOption, showShadows } from '../catalog.ts'
 import type { Invocation } from '../command.ts'
-import { command, projectOptions, refreshOption, workerOption } from '../command.ts'
+import { command, projectOptions, refreshOption, remoteCacheOptions, workerOption } from '../command.ts'
 import type { Output } from '../output.ts'
 import { duration, table } from '../output.ts'
 import { projectOf, workspaceOf } from '../project.ts'
@@ -21,6 +21,7 @@ export const buildOptions = {
   jobs: { type: 'string', short: 'j', value: 'N', help: 'units built at the same time (default: as configured, or 5)' },
   'keep-going': { type: 'boolean', short: 'k', help: 'after a failure, go on with what does not depend on it' },
   ...workerOption,
+  ...remoteCacheOptions,
 } as const
 
 export const build = command({

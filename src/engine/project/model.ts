@@ -6,6 +6,7 @@ import type { ImageReference } from '../containers/reference.ts'
 import type { Position } from '../errors.ts'
 import type { GitModule } from '../modules/reference.ts'
 import type { NamedKey } from '../store/named-keys.ts'
+import type { RemoteCache } from '../store/remotes/declaration.ts'
 
 /** Plain data that survives JSON: what templates see and what hashes are made of. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
@@ -349,6 +350,8 @@ export interface CacheSettings {
   /** Absolute, or relative to the project's root. */
   readonly path?: string
   readonly retentionDays?: number
+  /** Shared with other machines, nearest first. */
+  readonly remote?: readonly RemoteCache[]
   /** Whose signatures are believed, and nothing without one; absent: what this machine's own cache key signed. */
   readonly signing?: readonly NamedKey[]
 }

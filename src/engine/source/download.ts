@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { YoeError } from '../errors.ts'
 import { step } from '../events.ts'
+import { Slots } from '../slots.ts'
 import { errorCode, makeFolder, requireSpace, writeFailure } from '../store/disk.ts'
 import { tempName } from '../store/temp.ts'
 import type { Fetched, Fetcher, FetchRequest } from './fetcher.ts'
@@ -333,27 +334,5 @@ async function moveAcross(from: string, dest: string): Promise<void> {
     await rename(near, dest)
   } finally {
     await rm(near, { force: true })
-  }
-}
-
-/** Lets at most `free` pieces of work run at a time, the others in the order in which they asked. */
-class Slots {
-  #free: number
-  readonly #waiting: (() => void)[] = []
-
-  constructor(free: number) {
-    this.#free = free
-  }
-
-  async use<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free--
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    try {
-      return await work()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#free++
-      else next()
-    }
   }
 }

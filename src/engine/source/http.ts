@@ -172,7 +172,7 @@ function usable(
 }
 
 /** Whether a status may be another one soon: overload and time-outs are, what the client did wrong is not. */
-function retryOf(status: number, after: string | undefined, limits: FetchLimits): boolean | number {
+export function retryOf(status: number, after: string | undefined, limits: FetchLimits): boolean | number {
   if (status < 500 && status !== 408 && status !== 429) return false
   if (after === undefined) return true
   const pause = /^\d+$/.test(after) ? Number(after) * 1000 : Date.parse(after) - Date.now()
@@ -198,7 +198,7 @@ const reasons: Readonly<Record<string, readonly [reason: string, retry: boolean,
   HPE_HEADER_OVERFLOW: ['the header of the answer is too long', false],
 }
 
-function troubleOf(failure: unknown): Trouble {
+export function troubleOf(failure: unknown): Trouble {
   if (failure instanceof Trouble) return failure
   const code = failure instanceof Error && 'code' in failure && typeof failure.code === 'string' ? failure.code : ''
   const known = reasons[code]

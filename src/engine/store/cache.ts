@@ -1,21 +1,26 @@
 import { YoeError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { errorCode } from './disk.ts'
-import { type SealedManifest, seal, type Trust, type UnitManifest } from './manifest.ts'
+import { distrust, type SealedManifest, seal, type Trust, type UnitManifest } from './manifest.ts'
 import { packUnit, unpackUnit } from './pack.ts'
-import type { RemoteStore } from './remote.ts'
+import type { RemoteStore, Transfer } from './remote.ts'
 import type { CacheSigner } from './signing.ts'
 import type { Store } from './store.ts'
+import { Transfers } from './transfers.ts'
 
 export interface UnitCacheOptions {
   readonly store: Store
   /** Nearest first. */
   readonly remotes: readonly RemoteStore[]
   readonly trust: Trust
-  /** Signs what is sent; without it entries are sent unsigned, which only runs of the same untrusted scope take. */
+  /** Signs what is sent. What this run itself would not believe is not sent. */
   readonly signer?: CacheSigner | undefined
   readonly report: Reporter
+  readonly signal?: AbortSignal | undefined
 }
+
+/** What took less time (ms) is made again without much harm, should a run that was killed not have sent it yet. */
+const quickMs = 10_000
 
 export interface CachedUnit {
   readonly manifest: UnitManifest
@@ -26,10 +31,15 @@ export interface CachedUnit {
 /** Results of units: this machine's first, then those of shared stores, as far as they can be trusted. */
 export class UnitCache {
   readonly #options: UnitCacheOptions
+  readonly #transfers: Transfers
   readonly #down = new Set<RemoteStore>()
+  /** Names of entries that are of no use, by store. */
+  readonly #useless = new Map<RemoteStore, Set<string>>()
+  readonly #told = new Set<string>()
 
   constructor(options: UnitCacheOptions) {
     this.#options = options
+    this.#transfers = new Transfers(options.report, options.signal)
   }
 
   /**
@@ -37,26 +47,52 @@ export class UnitCache {
    * shared store has but may not be believed is a warning and a miss; one that can't be asked is a warning, and is left
    * alone from then on.
    *
+   * @param title what it is called while it travels
    * @throws {YoeError} DISK_FULL, PERMISSION, CANCELLED
    */
-  async restore(arch: string, hash: string): Promise<CachedUnit | undefined> {
-    const { store, remotes, trust, report } = this.#options
+  async restore(arch: string, hash: string, title: string = hash.slice(0, 12)): Promise<CachedUnit | undefined> {
+    const { store, remotes } = this.#options
     const local = await this.#local(arch, hash)
     if (local !== undefined) return { manifest: local.manifest, from: 'local' }
     const name = entryName(arch, hash)
     for (const [level, remote] of remotes.entries()) {
-      const result = await this.#ask(remote, () =>
-        remote.get(name, (path) => unpackUnit(store, path, arch, hash, trust)),
+      const trust = this.#trust(remote)
+      const result = await this.#move(remote, `Restore ${title} from ${remote}`, (transfer) =>
+        remote.get(name, (path) => unpackUnit(store, path, arch, hash, trust), transfer),
       )
       if (result === undefined) continue
       if (typeof result === 'string') {
-        report({ type: 'warning', message: `the entry ${name} of ${remote} is not used: ${result}` })
+        this.#setAside(remote, name, result)
         continue
       }
-      for (const nearer of remotes.slice(0, level)) await this.#send(nearer, result)
+      const renewed = await this.#renew(remote, result)
+      for (const nearer of remotes.slice(0, level)) await this.#send(nearer, renewed)
       return { manifest: result.manifest, from: `${remote}` }
     }
     return undefined
+  }
+
+  /** Told once for each reason: a key that is believed no more has signed them all. */
+  #setAside(remote: RemoteStore, name: string, reason: string): void {
+    const useless = this.#useless.get(remote) ?? new Set()
+    this.#useless.set(remote, useless.add(name))
+    const told = `${remote}: ${reason}`
+    if (this.#told.has(told)) return
+    this.#told.add(told)
+    const message = `the entry ${name} of ${remote} is not used: ${reason}`
+    this.#options.report({ type: 'warning', message, hint: 'what is missing is built; the same reason is told once' })
+  }
+
+  /** While a key is replaced by another, whoever has the new one signs what is used, so that nothing is built for it. */
+  async #renew(remote: RemoteStore, sealed: SealedManifest): Promise<SealedManifest> {
+    const { store, trust, signer } = this.#options
+    const { manifest, scope, signature } = sealed
+    if (signer === undefined || signature === undefined || signature.key === signer.keyId) return sealed
+    if (trust.retiring?.has(signature.key) !== true) return sealed
+    const renewed = seal(manifest, scope, signer)
+    await store.record(renewed)
+    await this.#send(remote, renewed, true)
+    return renewed
   }
 
   async #local(arch: string, hash: string): Promise<SealedManifest | undefined> {
@@ -81,11 +117,21 @@ export class UnitCache {
     for (const remote of this.#options.remotes) await this.#send(remote, sealed)
   }
 
-  async #send(remote: RemoteStore, sealed: SealedManifest): Promise<void> {
+  async #send(
+    remote: RemoteStore,
+    sealed: SealedManifest,
+    replace = this.#useless.get(remote)?.has(entryName(sealed.manifest.arch, sealed.manifest.hash)) === true,
+  ): Promise<void> {
+    const { store } = this.#options
     const { arch, hash } = sealed.manifest
+    if (distrust(sealed, this.#trust(remote)) !== undefined) return
     try {
-      await this.#ask(remote, () =>
-        remote.put(entryName(arch, hash), (path) => packUnit(this.#options.store, sealed, path)),
+      await this.#move(remote, `Send ${sealed.manifest.unit} to ${remote}`, (transfer) =>
+        remote.put(entryName(arch, hash), (path) => packUnit(store, sealed, path), {
+          ...transfer,
+          replace: replace && sealed.signature !== undefined,
+          quick: sealed.manifest.facts.ms < quickMs,
+        }),
       )
     } catch (failure) {
       // Whatever it is, it loses this entry and not the build.
@@ -95,6 +141,22 @@ export class UnitCache {
         message: `${sealed.manifest.unit} was not saved to ${remote}: ${failure.message}`,
       })
     }
+  }
+
+  /** Lets what waits be sent and what is held go. @param remotes some of those of this cache */
+  async close(remotes: readonly RemoteStore[]): Promise<void> {
+    for (const remote of remotes) await this.#ask(remote, async () => remote.close?.())
+  }
+
+  /** What is believed of a store's entries: unsigned ones where those who may not write can't. */
+  #trust(remote: RemoteStore): Trust {
+    const { trust } = this.#options
+    return { ...trust, unsigned: trust.unsigned && remote.vouched === true }
+  }
+
+  #move<T>(remote: RemoteStore, title: string, work: (transfer: Transfer) => Promise<T>): Promise<T | undefined> {
+    // Whoever waits for its turn may find out meanwhile that there is nobody to ask.
+    return this.#transfers.run(title, (transfer) => this.#ask(remote, () => work(transfer)))
   }
 
   async #ask<T>(remote: RemoteStore, work: () => Promise<T>): Promise<T | undefined> {

@@ -1,3 +1,21 @@
+/** What goes on while an entry travels. */
+export interface Transfer {
+  /** Told now and then how many bytes came or went, and of how many. */
+  readonly progress?: ((done: number, total: number | undefined) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** How an entry is sent. */
+export interface Sending extends Transfer {
+  /**
+   * The entry that is there was found to be of no use (nobody whom the project names signed it): its place is taken,
+   * where the storage can do that.
+   */
+  readonly replace?: boolean
+  /** What it holds was quick to make: it may wait a little and travel together with others. */
+  readonly quick?: boolean
+}
+
 /**
  * A place that other machines share, holding one entry (a file) per unit. A miss is a value, a fault is thrown; nothing
  * that it answers is trusted. Retrying and rate limits are its own matter.
@@ -10,14 +28,14 @@ export interface RemoteStore {
    * @returns what `read` returned; undefined when there is no such entry
    * @throws {YoeError} FETCH_FAILED when the store could not be asked: that is not a miss
    */
-  get<T>(name: string, read: (path: string) => Promise<T>): Promise<T | undefined>
+  get<T>(name: string, read: (path: string) => Promise<T>, transfer?: Transfer): Promise<T | undefined>
   /**
-   * Stores an entry, visible only when whole; `fill` writes it to the path that it is given. Entries never change: who
+   * Stores an entry, visible only when whole; `fill` writes it to the path that it is given. Entries do not change: who
    * comes second loses nothing, since equal names mean equal content.
    *
    * @throws {YoeError} FETCH_FAILED when the store failed: the caller loses this entry, not the build
    */
-  put(name: string, fill: (path: string) => Promise<void>): Promise<'saved' | 'exists' | 'read-only'>
+  put(name: string, fill: (path: string) => Promise<void>, sending?: Sending): Promise<'saved' | 'exists' | 'read-only'>
   /**
    * Which of these names it has, found out without downloading them: a hint, not a promise, and cheaper by the batch.
    *
@@ -28,6 +46,11 @@ export interface RemoteStore {
   list(prefix: string): AsyncIterable<string>
   /** That it is gone already is fine. @throws {YoeError} FETCH_FAILED */
   delete(name: string): Promise<void>
+  /**
+   * Its host keeps those from writing who may not: what nobody signed is as good as that, and is taken where a project
+   * names no key. Default: no.
+   */
+  readonly vouched?: boolean
   /** Small texts that several machines change together; absent where the storage can't tell who came first. */
   readonly documents?: Documents
   /** Sends what waits and frees what is held; nothing is asked afterwards. @throws {YoeError} FETCH_FAILED */
@@ -41,6 +64,8 @@ export interface RemoteStore {
  * somebody else was faster. Equal texts may be one version. Nothing that is read here is trusted.
  */
 export interface Documents {
+  /** Milliseconds that should lie between two changes of a document, where a change costs much. */
+  readonly changeMs?: number
   /**
    * Of all machines that try it at once, one succeeds.
    *

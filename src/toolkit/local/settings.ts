@@ -31,6 +31,8 @@ export interface LocalSettings {
   readonly cache?: string
   /** Where tasks run. */
   readonly worker?: WorkerName
+  /** Bytes a second that go to shared caches, and as many that come from them. */
+  readonly cache_bandwidth?: number
   /** What bounds tasks on this machine, over what units say. */
   readonly limits?: Partial<Limits>
 }
@@ -144,6 +146,13 @@ export const localKeys: { readonly [K in LocalKey]-?: Setting<NonNullable<LocalS
     example: 'https://example.org/pool/=http://mirror.lan/pool/',
   },
   cache: word(folder, '../cache'),
+  cache_bandwidth: {
+    read: (value) => {
+      const rate = typeof value === 'string' ? sizeInBytes(value) : undefined
+      return rate === undefined ? 'bytes a second such as "5M" or "500K"' : { value: rate }
+    },
+    example: '5M',
+  },
   worker: {
     read: (value) =>
       typeof value === 'string' && isWorkerName(value)

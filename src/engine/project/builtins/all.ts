@@ -6,6 +6,7 @@ import { image, user } from './image.ts'
 import { kernel, machine, partition, qemuConfig, uboot } from './machine.ts'
 import { module, moduleInfo } from './module.ts'
 import { defaults, project } from './project.ts'
+import { dirCache, httpCache, ociCache, s3Cache } from './remote-cache.ts'
 import { run } from './run.ts'
 import { cache, sources } from './sources.ts'
 import { files, installFile, installTemplate, path, task, test } from './task.ts'
@@ -16,8 +17,10 @@ export const builtins: Readonly<Record<string, Builtin>> = {
   cache,
   container,
   defaults,
+  dir_cache: dirCache,
   extend,
   files,
+  http_cache: httpCache,
   image,
   install_file: installFile,
   install_template: installTemplate,
@@ -25,12 +28,14 @@ export const builtins: Readonly<Record<string, Builtin>> = {
   machine,
   module,
   module_info: moduleInfo,
+  oci_cache: ociCache,
   partition,
   path,
   project,
   qemu_config: qemuConfig,
   resolve_closure: resolveClosure,
   run,
+  s3_cache: s3Cache,
   sources,
   task,
   test,

@@ -1,28 +1,30 @@
 import { defaulting, optional } from '../arguments.ts'
 import type { CacheSettings, Sources } from '../model.ts'
 import { folderText, goProxies, mirroredUrl, mirrorUrl, registryUrl } from '../names.ts'
-import { dict, handleKind, integer, named, oneOrMore, text } from '../readers.ts'
+import { dict, distinct, handleKind, integer, made, named, oneOrMore, text } from '../readers.ts'
 import type { Builtin } from './builtin.ts'
 import { defined, making } from './builtin.ts'
+import { remoteCacheKind } from './remote-cache.ts'
 import { signingKeys } from './signing.ts'
 
 export const cacheKind = handleKind<CacheSettings>('cache')
 export const sourcesKind = handleKind<Sources>('sources')
 
-/** `cache(path, retention_days, signing)` of a project. */
+/** `cache(path, retention_days, remote, signing)` of a project. */
 export const cache: Builtin = making(
   cacheKind,
   {
     fields: {
       path: optional(named(folderText)),
       retention_days: optional(integer(1, 36_500)),
+      remote: optional(distinct(made(remoteCacheKind), ({ name }) => name)),
       signing: optional(oneOrMore(text)),
     },
   },
-  ({ path, retention_days: retentionDays, signing }, invocation, context) => {
+  ({ path, retention_days: retentionDays, remote, signing }, invocation, context) => {
     const keys = signing === undefined ? undefined : signingKeys(signing, invocation, context)
     if (signing !== undefined && keys === undefined) return undefined
-    return defined<CacheSettings>({ path, retentionDays, signing: keys })
+    return defined<CacheSettings>({ path, retentionDays, remote, signing: keys })
   },
   () => ({ label: '' }),
 )

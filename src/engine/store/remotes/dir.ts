@@ -6,8 +6,9 @@ import { inParallel } from '../../in-parallel.ts'
 import { errorCode, makeFolder } from '../disk.ts'
 import { lockFile } from '../lock.ts'
 import { sync } from '../objects.ts'
-import type { Documents, RemoteStore } from '../remote.ts'
+import type { Documents, RemoteStore, Sending } from '../remote.ts'
 import { collectLitter, tempName } from '../temp.ts'
+import { checkName } from './names.ts'
 
 const lookUpsAtOnce = 16
 
@@ -33,8 +34,7 @@ export class DirectoryStore implements RemoteStore {
   }
 
   #path(name: string): string {
-    if (!/^[\w-][\w.-]*(\/[\w-][\w.-]*)*$/.test(name)) throw new TypeError(`no entry is called ${name}`)
-    return join(this.#root, name)
+    return join(this.#root, checkName(name))
   }
 
   async get<T>(name: string, read: (path: string) => Promise<T>): Promise<T | undefined> {
@@ -50,13 +50,17 @@ export class DirectoryStore implements RemoteStore {
     }
   }
 
-  async put(name: string, fill: (path: string) => Promise<void>): Promise<'saved' | 'exists' | 'read-only'> {
+  async put(
+    name: string,
+    fill: (path: string) => Promise<void>,
+    { replace = false }: Sending = {},
+  ): Promise<'saved' | 'exists' | 'read-only'> {
     const path = this.#path(name)
     const temp = this.#temp()
     try {
       const exists = await this.#told(`write ${name}`, async () => {
         await this.#prepare(path)
-        return existing(path)
+        return !replace && (await existing(path))
       })
       if (exists) return 'exists'
       await fill(temp)

@@ -1,0 +1,57 @@
+/** versitygw: a real S3 service over a folder. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { scratch } from './project.ts'
+import { goProgram } from './tools.ts'
+
+export interface TestBucket {
+  /** `http://127.0.0.1:PORT` */
+  readonly endpoint: string
+  readonly bucket: string
+  readonly region: string
+  /** The folder that holds the bucket's objects as files. */
+  readonly folder: string
+  /** What a program finds its credentials in. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+export const secret = 'a-Secret-that-nobody-may-see'
+
+export async function testBucket(t: TestContext): Promise<TestBucket> {
+  const root = scratch(t)
+  const folder = join(root, 'team-cache')
+  mkdirSync(folder)
+  const port = await freePort()
+  const child = spawn(goProgram('versitygw'), ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', root], {
+    env: { ...process.env, ROOT_ACCESS_KEY: 'AKIATEST', ROOT_SECRET_KEY: secret },
+    stdio: 'ignore',
+  })
+  const ended = once(child, 'exit')
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  const endpoint = `http://127.0.0.1:${port}`
+  for (let tries = 0; (await fetch(endpoint).catch(() => undefined)) === undefined; tries++) {
+    if (tries > 200) throw new Error('versitygw does not answer')
+    await sleep(50)
+  }
+  const env = { AWS_ACCESS_KEY_ID: 'AKIATEST', AWS_SECRET_ACCESS_KEY: secret }
+  return { endpoint, bucket: 'team-cache', region: 'us-east-1', folder, env }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new TypeError('no port')
+  return address.port
+}

@@ -1,0 +1,138 @@
+import { join, resolve } from 'node:path'
+import { YoeError } from '#engine/errors.ts'
+import type { Reporter } from '#engine/events.ts'
+import type { Project } from '#engine/project/model.ts'
+import { sizeInBytes } from '#engine/project/scalars.ts'
+import type { Exchange } from '#engine/source/exchange.ts'
+import type { RemoteStore } from '#engine/store/remote.ts'
+import { parseRemoteUrl, type RemoteCache } from '#engine/store/remotes/declaration.ts'
+import { readOnly } from '#engine/store/remotes/read-only.ts'
+import { tempName } from '#engine/store/temp.ts'
+import type { Workspace } from './workspace.ts'
+
+type Asking = Pick<Workspace, 'remoteCaches' | 'env' | 'local' | 'root' | 'cacheRoot' | 'offline'>
+
+/** What decides whether a run may write to shared caches. */
+export interface Writing {
+  /** False: anybody can start such a run (a pull request from a fork). */
+  readonly trusted: boolean
+  /** This run has the cache's private key. */
+  readonly signs: boolean
+  readonly report: Reporter
+}
+
+/**
+ * The caches that this run shares with other machines, nearest first: those of `--remote-cache`, else of
+ * YOE_REMOTE_CACHE, else of the project; none with `--no-remote-cache` or YOE_NO_REMOTE_CACHE.
+ *
+ * @throws {YoeError} USAGE
+ */
+export function remoteCachesOf(
+  { remoteCaches, env }: Pick<Workspace, 'remoteCaches' | 'env'>,
+  { cache }: Pick<Project, 'cache'>,
+): readonly RemoteCache[] {
+  if (remoteCaches !== undefined) return remoteCaches.map((text) => named(text, '--remote-cache'))
+  if (!['', '0', 'false'].includes(env['YOE_NO_REMOTE_CACHE'] ?? '')) return []
+  const listed = (env['YOE_REMOTE_CACHE'] ?? '').split(/\s+/).filter((text) => text !== '')
+  if (listed.length > 0) return listed.map((text) => named(text, 'YOE_REMOTE_CACHE'))
+  return cache.remote ?? []
+}
+
+/** Not the text itself: who writes a secret where it does not belong finds it in no log. */
+function named(text: string, from: string): RemoteCache {
+  const remote = parseRemoteUrl(text)
+  if (typeof remote !== 'string') return remote
+  throw new YoeError('USAGE', `${from}: ${shownAddress(text)} ${remote}`, {
+    hint: 'such as s3://bucket/prefix?endpoint=https://minio.lan:9000, https://cache.lan/, file:///srv/cache or oci://ghcr.io/acme/cache',
+  })
+}
+
+function shownAddress(text: string): string {
+  return JSON.stringify(text.replace(/\/\/[^/]*@/, '//***@').replace(/[?#].*$/s, '?…'))
+}
+
+/** Opens shared caches; what each is made of is loaded when it is declared. Offline, only folders are. */
+export async function openRemotes(
+  remotes: readonly RemoteCache[],
+  workspace: Asking,
+  writing: Writing,
+): Promise<readonly RemoteStore[]> {
+  const usable = remotes.filter(({ kind }) => kind === 'dir' || !workspace.offline)
+  let exchange: Promise<Exchange> | undefined
+  const network = (): Promise<Exchange> => {
+    exchange ??= openExchange(workspace)
+    return exchange
+  }
+  return Promise.all(
+    usable.map(async (remote) => {
+      const store = await open(remote, workspace, network)
+      return mayWrite(remote, store, writing) ? store : readOnly(store)
+    }),
+  )
+}
+
+function mayWrite(remote: RemoteCache, store: RemoteStore, { trusted, signs, report }: Writing): boolean {
+  if (remote.kind === 'http' || remote.push === 'never' || !trusted) return false
+  if (!signs && remote.push === 'always')
+    report({
+      type: 'warning',
+      message: `nothing is sent to ${store}: without the project's cache key nobody would believe it`,
+      hint: 'set YOE_CACHE_SIGNING_KEY to the key or its file, or write push = "auto"',
+    })
+  return signs
+}
+
+async function open(remote: RemoteCache, workspace: Asking, network: () => Promise<Exchange>): Promise<RemoteStore> {
+  const { env, root, cacheRoot } = workspace
+  const temp = (): string => join(cacheRoot, 'tmp', tempName())
+  switch (remote.kind) {
+    case 'dir': {
+      const { DirectoryStore } = await import('#engine/store/remotes/dir.ts')
+      return new DirectoryStore(resolve(root, remote.path))
+    }
+    case 's3': {
+      const [{ BucketStore }, { BucketRequests }, { credentialChain, profileOf }] = await Promise.all([
+        import('#engine/store/remotes/s3.ts'),
+        import('#engine/store/remotes/s3-requests.ts'),
+        import('#engine/store/remotes/aws-credentials.ts'),
+      ])
+      const { bucket, prefix, pathStyle } = remote
+      const said = (...names: readonly string[]): string | undefined => names.map((name) => env[name]).find(Boolean)
+      const region =
+        remote.region ?? said('AWS_REGION', 'AWS_DEFAULT_REGION') ?? (await profileOf(env)).get('region') ?? 'us-east-1'
+      const endpoint = (remote.endpoint ?? said('AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'))?.replace(/\/+$/, '')
+      const place = { bucket, region, endpoint, pathStyle }
+      const requests = new BucketRequests(place, await network(), credentialChain(env))
+      const title = remote.name === bucket ? `s3://${bucket}` : `${remote.name} (s3://${bucket})`
+      return new BucketStore({ requests, bucket, prefix, temp, title })
+    }
+    case 'http':
+    case 'oci':
+      throw new YoeError('USAGE', `caches of kind ${remote.kind} are not there yet`)
+    default:
+      return remote satisfies never
+  }
+}
+
+async function openExchange(workspace: Asking): Promise<Exchange> {
+  const { Exchange } = await import('#engine/source/exchange.ts')
+  const rate = bandwidthOf(workspace)
+  if (rate === undefined) return new Exchange()
+  const { Pace } = await import('#engine/source/pace.ts')
+  return new Exchange({ pace: { up: new Pace(rate), down: new Pace(rate) } })
+}
+
+/** Bytes a second in each direction; undefined: as fast as it goes. @throws {YoeError} USAGE */
+function bandwidthOf({ env, local }: Pick<Workspace, 'env' | 'local'>): number | undefined {
+  const text = env['YOE_CACHE_BANDWIDTH'] ?? ''
+  if (text === '') return local.settings.cache_bandwidth
+  const rate = sizeInBytes(text)
+  if (rate !== undefined) return rate
+  throw new YoeError(
+    'USAGE',
+    `YOE_CACHE_BANDWIDTH: ${JSON.stringify(text.slice(0, 40))} is no number of bytes a second`,
+    {
+      hint: 'such as: YOE_CACHE_BANDWIDTH=5M',
+    },
+  )
+}
