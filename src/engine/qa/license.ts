@@ -1,8 +1,8 @@
 import parse from 'spdx-expression-parse'
-import { nearest } from '../nearest.ts'
 import type { PackageUnit } from '../project/model.ts'
 import type { Finding } from './finding.ts'
 import type { CheckedUnit } from './package-parts.ts'
+import { meantLicenses } from './spdx-names.ts'
 
 /** Where a package keeps the texts of its licences. */
 const folderOf = (unit: string): string => `usr/share/licenses/${unit}`
@@ -39,7 +39,7 @@ async function wrong({ license }: PackageUnit): Promise<Finding | undefined> {
     return undefined
   } catch {
     const { default: ids } = await import('spdx-license-ids/index.json', { with: { type: 'json' } })
-    const meant = nearest(license, ids, 4)
+    const meant = meantLicenses(license, ids)
     const hint =
       meant.length > 0
         ? `license = ${meant.map((id) => `"${id}"`).join(' or ')}`
