@@ -3,7 +3,7 @@ import { mkdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
-import { type RemoteStore, sharedStart } from '#engine/store/remote.ts'
+import { type RemoteStore, type Sending, sharedStart } from '#engine/store/remote.ts'
 import { type Clock, systemClock, TokenBucket } from './actions-cache/bucket.ts'
 import { CacheClient } from './actions-cache/process.ts'
 import { type CacheEntry, CacheRest, type Repository } from './actions-cache/rest.ts'
@@ -88,20 +88,63 @@ export class ActionsCache implements RemoteStore {
   }
 
   async get<T>(name: string, read: (path: string) => Promise<T>): Promise<T | undefined> {
-    const file = await this.#restore(name)
-    if (file === undefined) return undefined
+    return (await this.#read(address(name), name, false, read))?.value
+  }
+
+  /**
+   * Reads the newest entry of a series, of the nearest branch that has one.
+   * @returns undefined when there is none
+   * @throws {YoeError} FETCH_FAILED
+   */
+  newest<T>(
+    series: string,
+    read: (path: string) => Promise<T>,
+  ): Promise<{ readonly mark: string; readonly value: T } | undefined> {
+    return this.#read(seriesAddress(series, ''), series, true, read)
+  }
+
+  async #read<T>(where: Address, name: string, newest: boolean, read: (path: string) => Promise<T>) {
+    const found = await this.#restore(where, name, newest)
+    if (found === undefined) return undefined
     try {
-      return await read(file)
+      return { mark: found.key.slice(where.key.length), value: await read(found.file) }
     } finally {
-      await rm(dirname(file), { recursive: true, force: true })
+      await rm(dirname(found.file), { recursive: true, force: true })
     }
   }
 
   /** Stores an entry; a run that may not write says so once and goes on. */
-  async put(name: string, fill: (path: string) => Promise<void>): Promise<'saved' | 'exists' | 'read-only'> {
+  async put(
+    name: string,
+    fill: (path: string) => Promise<void>,
+    { replace = false }: Sending = {},
+  ): Promise<'saved' | 'exists' | 'read-only'> {
     if (this.#readOnly !== undefined) return this.#refuse(this.#readOnly)
-    const { key, path } = address(name)
-    const file = join(await this.#client.staging(), path)
+    if (replace) await this.#remove(name)
+    return this.#send(address(name), name, fill)
+  }
+
+  /**
+   * Adds an entry to a series, one at a time; of all jobs that use a mark, one succeeds.
+   * @param mark what the entry's key ends with
+   * @throws {YoeError} FETCH_FAILED
+   */
+  async append(
+    series: string,
+    mark: string,
+    fill: (path: string) => Promise<void>,
+  ): Promise<'saved' | 'exists' | 'read-only'> {
+    if (this.#readOnly !== undefined) return this.#refuse(this.#readOnly)
+    return this.#send(seriesAddress(series, mark), series, fill)
+  }
+
+  async #send(
+    { key, path, counted }: Address,
+    name: string,
+    fill: (path: string) => Promise<void>,
+  ): Promise<'saved' | 'exists' | 'read-only'> {
+    const folder = await this.#client.staging()
+    const file = join(folder, path)
     await mkdir(dirname(file), { recursive: true })
     try {
       await fill(file)
@@ -113,13 +156,13 @@ export class ActionsCache implements RemoteStore {
         const verdict = judgeSave(await this.#client.ask('save', key, path))
         switch (verdict.kind) {
           case 'saved':
-            this.#numbers.saved++
+            if (counted) this.#numbers.saved++
             this.#numbers.bytesSaved += size
             return 'saved'
           case 'exists':
             // After a failed upload it is our own reservation that is in the way.
             if (failed !== undefined) throw this.#fault(`save ${name}`, failed)
-            this.#numbers.existing++
+            if (counted) this.#numbers.existing++
             return 'exists'
           case 'read-only':
             this.#readOnly = verdict.reason
@@ -140,14 +183,24 @@ export class ActionsCache implements RemoteStore {
     }
   }
 
-  /** The file that holds the entry; undefined when the cache lacks it. */
-  async #restore(name: string): Promise<string | undefined> {
-    const { key, path } = address(name)
+  /** An entry can't be overwritten; a job that may delete (`actions: write`) makes room for another one. */
+  async #remove(name: string): Promise<void> {
+    if (this.#options.repository === undefined) return
+    try {
+      await this.delete(name)
+    } catch (failure) {
+      // Then it stays, is of no use to anybody, and GitHub drops it after a week.
+      if (!(failure instanceof YoeError)) throw failure
+    }
+  }
+
+  /** The file that holds the entry, and its key; undefined when the cache lacks it. */
+  async #restore({ key, path, counted }: Address, name: string, newest: boolean) {
     const until = this.#clock.now() + patienceMs
     for (let attempt = 1; ; attempt++) {
       await this.#down.take()
-      const answer = await this.#client.ask('restore', key, path)
-      const verdict = judgeRestore(answer, key)
+      const answer = await this.#client.ask('restore', key, path, newest)
+      const verdict = judgeRestore(answer, key, newest)
       switch (verdict.kind) {
         case 'hit': {
           const file = restoredFile(answer.said, await this.#client.staging())
@@ -155,13 +208,13 @@ export class ActionsCache implements RemoteStore {
           if (file === undefined || size === undefined)
             throw this.#fault(`restore ${name}`, 'the download left no file')
           // Nothing that we save is empty: the entry was evicted between the look-up and the download.
-          if (size === 0) return this.#miss()
-          this.#numbers.hits++
+          if (size === 0) return this.#miss(counted)
+          if (counted) this.#numbers.hits++
           this.#numbers.bytesRestored += size
-          return file
+          return { file, key: verdict.key }
         }
         case 'miss':
-          return this.#miss()
+          return this.#miss(counted)
         case 'denied':
           throw this.#fault(`restore ${name}`, verdict.reason)
         case 'rate-limited':
@@ -237,8 +290,8 @@ export class ActionsCache implements RemoteStore {
     return new CacheRest(repository)
   }
 
-  #miss(): undefined {
-    this.#numbers.misses++
+  #miss(counted: boolean): undefined {
+    if (counted) this.#numbers.misses++
     return undefined
   }
 
@@ -265,13 +318,27 @@ export class ActionsCache implements RemoteStore {
   }
 }
 
+interface Address {
+  readonly key: string
+  /** Relative to the staging folder; it goes into the entry's version, so that only equal paths are found. */
+  readonly path: string
+  /** Whether it is a result, and shows in the job's numbers; series are this cache's own bookkeeping. */
+  readonly counted: boolean
+}
+
+/** All entries of a series have one path, so that the service finds them by the start of their keys. */
+function seriesAddress(series: string, mark: string): Address {
+  const { path } = address(series)
+  return { key: `${prefix}${series}/${mark}`, path, counted: false }
+}
+
 /**
  * Where a name is kept. The service finds entries by prefix of the key, too; since the path, which the entry's version
  * hashes, differs for each key, only the very key is ever found.
  */
-function address(name: string): { readonly key: string; readonly path: string } {
+function address(name: string): Address {
   const digest = createHash('sha256').update(name).digest('hex')
   const plain = prefix + name
   const key = plain.length <= longestKey && /^[\w./+~=@-]+$/.test(name) ? plain : `${prefix}${digest}`
-  return { key, path: `entries/${digest}` }
+  return { key, path: `entries/${digest}`, counted: true }
 }

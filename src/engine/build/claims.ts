@@ -58,7 +58,8 @@ export class Claims {
   #down = false
 
   constructor(options: ClaimsOptions) {
-    this.#options = { worthMs: 3_000, beatMs: 20_000, deadMs: 90_000, pollMs: [500, 5_000], ...options }
+    const beatMs = Math.max(20_000, options.documents.changeMs ?? 0)
+    this.#options = { worthMs: 3_000, beatMs, deadMs: 4.5 * beatMs, pollMs: [500, beatMs / 4], ...options }
   }
 
   /** Whether work of so many expected milliseconds (undefined: unknown) is worth a claim. */
@@ -72,10 +73,10 @@ export class Claims {
    * @returns undefined when nobody can say: the store of the claims failed (a warning, once), or `until` is over
    */
   async acquire<T>(wanted: Wanted<T>): Promise<{ readonly found: T } | { readonly claim: Claim } | undefined> {
-    const { documents } = this.#options
-    const { name, look } = wanted
+    const { documents, deadMs, pollMs } = this.#options
+    const { name, look, signal } = wanted
     try {
-      for (;;) {
+      for (const start = performance.now(); ; ) {
         const mine = new Text(this.#options.holder)
         const created = await documents.create(name, mine.next())
         if (created !== undefined) return { claim: this.#hold(name, created, mine) }
@@ -83,7 +84,12 @@ export class Claims {
         if (free === 'over') return undefined
         const found = await look()
         if (found !== undefined) return { found }
-        if (free === 'gone') continue
+        if (free === 'gone') {
+          // Somebody may have begun to write it, and died before anybody could read it.
+          if (performance.now() - start > deadMs) return undefined
+          await sleep(pollMs[0], undefined, { signal })
+          continue
+        }
         const taken = await documents.replace(name, free.version, mine.next())
         if (taken !== undefined) return { claim: this.#hold(name, taken, mine) }
       }

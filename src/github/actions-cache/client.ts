@@ -17,11 +17,14 @@ export async function serveCacheClient(): Promise<void> {
   }
   const client = await import('@actions/cache')
 
-  const answer = async ({ id, verb, key, path }: ClientRequest): Promise<void> => {
+  const answer = async ({ id, verb, key, path, newest }: ClientRequest): Promise<void> => {
     const lines: string[] = []
     const outcome = await output.run(lines, async () => {
       try {
-        const value = verb === 'restore' ? await client.restoreCache([path], key) : await client.saveCache([path], key)
+        const value =
+          verb === 'restore'
+            ? await client.restoreCache([path], key, newest === true ? [key] : [])
+            : await client.saveCache([path], key)
         return value === undefined ? {} : { value }
       } catch (failure) {
         return { threw: failure instanceof Error ? failure.message : String(failure) }

@@ -50,14 +50,14 @@ export class CacheClient {
     return this.#folder
   }
 
-  async ask(verb: ClientRequest['verb'], key: string, path: string): Promise<ClientAnswer> {
+  async ask(verb: ClientRequest['verb'], key: string, path: string, newest = false): Promise<ClientAnswer> {
     this.#child ??= this.#spawn()
     const child = await this.#child
     const id = ++this.#count
     return await new Promise((resolve) => {
       this.#waiting.set(id, resolve)
       child.channel?.ref()
-      child.send({ id, verb, key, path } satisfies ClientRequest, (failure) => {
+      child.send({ id, verb, key, path, newest } satisfies ClientRequest, (failure) => {
         if (failure !== null) this.#settle(child, { id, threw: failure.message, said: [] })
       })
     })

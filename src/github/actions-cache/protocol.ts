@@ -5,6 +5,8 @@ export interface ClientRequest {
   readonly key: string
   /** Relative to the client's staging folder, and the same for a key on every machine: the entry's version hashes this text. */
   readonly path: string
+  /** Restoring: any entry whose key starts with `key` will do, the newest first. */
+  readonly newest?: boolean
 }
 
 /** What it answers. The client tells its troubles only in its log lines, so these travel along. */

@@ -14,7 +14,7 @@ export type SaveVerdict =
 
 /** What a restore came to. The client turns everything but a hit into "not found". */
 export type RestoreVerdict =
-  | { readonly kind: 'hit' }
+  | { readonly kind: 'hit'; readonly key: string }
   | { readonly kind: 'miss' }
   | { readonly kind: 'denied'; readonly reason: string }
   | { readonly kind: 'rate-limited'; readonly seconds: number }
@@ -34,8 +34,10 @@ export function judgeSave(answer: ClientAnswer): SaveVerdict {
   return { kind: 'fault', reason: trouble(answer) ?? 'the entry was not saved, and the client did not say why' }
 }
 
-export function judgeRestore(answer: ClientAnswer, key: string): RestoreVerdict {
-  if (answer.value === key) return { kind: 'hit' }
+/** @param newest whether an entry whose key only starts with `key` was wanted, too */
+export function judgeRestore(answer: ClientAnswer, key: string, newest = false): RestoreVerdict {
+  const found = answer.value
+  if (typeof found === 'string' && (newest ? found.startsWith(key) : found === key)) return { kind: 'hit', key: found }
   if (answer.value !== undefined) return { kind: 'miss' }
   const said = answer.said.map(({ text }) => text).join('\n')
   const denied =
