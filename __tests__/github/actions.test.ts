@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
-import { workflowFile } from '#toolkit/workflow.ts'
+import { actionPins } from '#toolkit/action-pins.ts'
+import { actionsPlaceholder, parseActionsSource, releasedActions, releaseFile } from '#toolkit/release.ts'
+import { workflowFiles } from '#toolkit/workflow.ts'
 import { actions, parseAction, readAction, refresh } from '../../scripts/action-docs.ts'
 
 const root = resolve(import.meta.dirname, '..', '..')
@@ -43,14 +47,97 @@ test('the reader of action files agrees with what it is for', () => {
   ])
 })
 
-test('the workflow of every example is the one that yoe writes, 40 lines at most', () => {
-  const files = globSync('examples/*/.github/workflows/images.yml', { cwd: root, exclude: (name) => name === 'build' })
-  assert.notEqual(files.length, 0)
-  for (const file of files) assert.equal(read(file), workflowFile({ repository: 'OWNER/yoe', ref: 'v1' }))
-  assert.ok(workflowFile({ repository: 'OWNER/yoe', ref: 'v1' }).trimEnd().split('\n').length <= 40)
+const released = { repository: 'octo/yoe', ref: 'a'.repeat(40), version: 'v1.2.3' }
+const linesOf = (text: string): readonly string[] => text.trimEnd().split('\n')
+
+test('the workflows of every example are those that yoe writes in a clone', () => {
+  const projects = globSync('examples/*/PROJECT.star', { cwd: root })
+  assert.notEqual(projects.length, 0)
+  for (const project of projects)
+    for (const [path, text] of workflowFiles({ actions: actionsPlaceholder }))
+      assert.equal(read(join(project, '..', path)), text, path)
+})
+
+test('40 lines at most, a dozen for the one that calls the reusable workflow, all of it by commit', () => {
+  const [[, long] = ['', ''], [, board] = ['', '']] = workflowFiles({ actions: released })
+  const [[, short] = ['', '']] = workflowFiles({ actions: released, short: true })
+  assert.ok(linesOf(long).length <= 40)
+  assert.ok(linesOf(short).length <= 12)
+  for (const text of [long, short, board]) {
+    const uses = [...text.matchAll(/uses: (\S+)(.*)/g)]
+    assert.notEqual(uses.length, 0)
+    for (const [, what = '', comment = ''] of uses) {
+      assert.match(what, /@[0-9a-f]{40}$/)
+      assert.match(comment, /^ # v\d+\.\d+\.\d+$/, 'where Dependabot and Renovate look for it')
+    }
+  }
 })
 
 test('a workflow for a project in a folder passes the folder on, whatever its name', () => {
-  const text = workflowFile({ repository: 'o/r', ref: 'a'.repeat(40), project: 'firm ware"' })
-  assert.equal(text.match(/project: "firm ware\\""/g)?.length, 3)
+  for (const [, text] of workflowFiles({ actions: released, project: 'firm ware"' }))
+    assert.equal(text.match(/project: "firm ware\\""/g)?.length, text.match(/uses: octo/g)?.length)
+  const [[, short] = ['', '']] = workflowFiles({ actions: released, project: 'fw', short: true })
+  assert.match(short, /project: "fw"/)
+})
+
+test('actions of others stand in our workflows at the commit of the table', () => {
+  const files = globSync('.github/workflows/*.yml', { cwd: root })
+  assert.ok(files.length >= 5)
+  for (const file of files)
+    for (const [, what = ''] of read(file).matchAll(/uses: (.+)/g)) {
+      if (/^(\$\/|\.\/)/.test(what)) continue
+      assert.ok(
+        Object.entries(actionPins).some(([name, { version, commit }]) => what === `${name}@${commit} # ${version}`),
+        what,
+      )
+    }
+})
+
+test('the record of a release: read when it is whole, refused when it is not, absent in a clone', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'yoe-release-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  assert.equal(releasedActions(dir), undefined)
+  assert.equal(releasedActions(), undefined, 'a clone is no release')
+  const write = (record: unknown): void => writeFileSync(join(dir, releaseFile), JSON.stringify(record))
+  const good = { repository: 'octo/yoe', version: 'v1.2.3', commit: 'b'.repeat(40) }
+  write(good)
+  assert.deepEqual(releasedActions(dir), { repository: 'octo/yoe', ref: good.commit, version: 'v1.2.3' })
+  for (const bad of [
+    {},
+    null,
+    { ...good, commit: 'main' },
+    { ...good, repository: 'octo/yoe@x' },
+    { ...good, version: 'v1\n' },
+  ]) {
+    write(bad)
+    assert.throws(() => releasedActions(dir), TypeError)
+  }
+})
+
+test('--actions names a repository and a commit', () => {
+  assert.deepEqual(parseActionsSource(`o/r@${'c'.repeat(40)}`), { repository: 'o/r', ref: 'c'.repeat(40) })
+  for (const bad of ['', 'o/r', 'o@v1', 'o/r@', 'o/r@v1@v2', 'o/r/x@v1', 'o/r@v1 # x', '../r@v1', 'o/r@$(id)'])
+    assert.throws(() => parseActionsSource(bad), /does not say where actions are/)
+})
+
+test('yoe init --ci: a new project, one that is there, and one in a folder of a repository', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'yoe-init-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const yoe = (cwd: string, ...argv: readonly string[]) =>
+    spawnSync(join(root, 'bin/yoe'), ['init', ...argv], { cwd, encoding: 'utf8', env: { ...process.env, HOME: dir } })
+  const at = 'd'.repeat(40)
+  const made = yoe(dir, 'product', '--ci')
+  assert.equal(made.status, 0, made.stderr)
+  assert.match(made.stdout, /no release: in \.github\/workflows, replace OWNER\/yoe@v1/)
+  const main = readFileSync(join(dir, 'product/.github/workflows/images.yml'), 'utf8')
+  assert.equal(main, workflowFiles({ actions: actionsPlaceholder })[0]?.[1])
+  const again = yoe(dir, 'product', '--ci', '--actions', `octo/yoe@${at}`)
+  assert.equal(again.status, 0, again.stderr)
+  assert.match(again.stderr + again.stdout, /images\.yml is there already and stays/)
+  mkdirSync(join(dir, 'repo/.git'), { recursive: true })
+  const inside = yoe(join(dir, 'repo'), 'firmware', '--ci-short', '--actions', `octo/yoe@${at}`)
+  assert.equal(inside.status, 0, inside.stderr)
+  const text = readFileSync(join(dir, 'repo/.github/workflows/images.yml'), 'utf8')
+  assert.match(text, new RegExp(`octo/yoe/\\.github/workflows/images\\.yml@${at}\n    with: \\{ .*project: "firmware"`))
+  assert.equal(yoe(dir, 'other', '--actions', `octo/yoe@${at}`).status, 2)
 })

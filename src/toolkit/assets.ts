@@ -3,9 +3,9 @@ import { join } from 'node:path'
 
 const here = import.meta.dirname
 /** The folder that holds what ships beside the code: the clone, or the bundle's own folder (`dist/`). */
-const root = existsSync(join(here, 'modules')) ? here : join(here, '..', '..')
+export const shippedFolder = existsSync(join(here, 'modules')) ? here : join(here, '..', '..')
 
 /** Absolute folder of the modules that `module("yoe:NAME")` names. */
 export function shippedModules(): string {
-  return join(root, 'modules')
+  return join(shippedFolder, 'modules')
 }

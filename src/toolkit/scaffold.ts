@@ -1,20 +1,16 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { WorkflowOptions } from './workflow.ts'
-import { workflowFile, workflowPath } from './workflow.ts'
 import type { WorkspaceOptions } from './workspace.ts'
 import { loadProject, openWorkspace } from './workspace.ts'
 
 export interface Scaffold {
   readonly name: string
   readonly machine: string
-  /** Adds the workflow file. */
-  readonly workflow?: WorkflowOptions | undefined
 }
 
 /** The files of a new project, by path; it builds as it stands. */
-export function scaffold({ name, machine, workflow }: Scaffold): readonly (readonly [string, string])[] {
+export function scaffold({ name, machine }: Scaffold): readonly (readonly [string, string])[] {
   return [
     ['PROJECT.star', project(name, machine)],
     ['.gitignore', 'build/\ncache/\nrepo/\nlocal.star*\n'],
@@ -25,7 +21,6 @@ export function scaffold({ name, machine, workflow }: Scaffold): readonly (reado
     ['hello/Makefile', makefile],
     ['hello/hello.c', source],
     [`images/${name}-image.star`, image(name)],
-    ...(workflow === undefined ? [] : ([[workflowPath, workflowFile(workflow)]] as const)),
   ]
 }
 

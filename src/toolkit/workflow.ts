@@ -1,30 +1,50 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { pinned } from './action-pins.ts'
+import type { ActionsSource } from './release.ts'
+
 export interface WorkflowOptions {
-  /** Where the actions are: `owner/repository`. */
-  readonly repository: string
-  /** A commit, or a version such as `v1`. */
-  readonly ref: string
+  readonly actions: ActionsSource
   /** Folder of PROJECT.star within the repository; `.` is the default and not written. */
   readonly project?: string
+  /** Calls the reusable workflow, instead of having its jobs. */
+  readonly short?: boolean
 }
 
 /** Path of the file within a repository. */
 export const workflowPath = '.github/workflows/images.yml'
+/** Path of the file that builds what somebody asks for. */
+export const boardWorkflowPath = '.github/workflows/board.yml'
 
-/** The workflow file that a user adds, as `yoe init --ci` writes it; examples have it as well. */
-export function workflowFile({ repository, ref, project = '.' }: WorkflowOptions): string {
-  const uses = (action: string): string => `${repository}${action === '' ? '' : `/actions/${action}`}@${ref}`
-  const where = project === '.' ? [] : [`project: ${JSON.stringify(project)}`]
-  const step = (items: readonly string[], given: readonly string[]): string =>
-    `{ ${[...items, ...(given.length === 0 ? [] : [`with: { ${given.join(', ')} }`])].join(', ')} }`
-  // Only what is published needs every package at hand.
-  const upload = `upload: "\${{ github.event_name == 'schedule' && 'image, feed' || 'image' }}"`
-  const cacheKey = `cache-key: "\${{ secrets.YOE_CACHE_SIGNING_KEY }}"`
-  return `# Builds every image that a change affects, boots it, and publishes the packages every night.
-name: images
-on:
-  pull_request:
-  push: { branches: [main] }
-  schedule: [{ cron: "17 3 * * *" }]
+/** The workflow files that a user adds, by path, as `yoe init --ci` writes them; examples have them as well. */
+export function workflowFiles(options: WorkflowOptions): readonly (readonly [string, string])[] {
+  const main = options.short === true ? callingFile(options) : imagesFile(options)
+  return [
+    [workflowPath, main],
+    [boardWorkflowPath, boardFile(options)],
+  ]
+}
+
+/** The folder where workflow files of a project belong: that of its repository, else its own. */
+export function repositoryOf(folder: string): string {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, '.git'))) return at
+    if (dirname(at) === at) return folder
+  }
+}
+
+const checkout = `- uses: ${pinned('actions/checkout')}
+        with: { persist-credentials: false }`
+const triggers = 'on: { pull_request: {}, push: { branches: [main] }, schedule: [{ cron: "17 3 * * *" }] }'
+const matrix = `\${{ fromJSON(needs.plan.outputs.matrix) }}`
+/** Only what is published needs every package at hand. */
+const upload = `upload: "\${{ github.event_name == 'schedule' && 'image, feed' || 'image' }}"`
+
+/** At most 40 lines: every image that a change affects, and the nightly publish. */
+function imagesFile(options: WorkflowOptions): string {
+  const { uses, given } = writer(options)
+  return `name: images
+${triggers}
 permissions: { contents: read }
 concurrency: { group: "images-\${{ github.ref }}", cancel-in-progress: "\${{ github.event_name == 'pull_request' }}" }
 jobs:
@@ -32,32 +52,83 @@ jobs:
     runs-on: ubuntu-24.04
     outputs: { matrix: "\${{ steps.plan.outputs.matrix }}", count: "\${{ steps.plan.outputs.count }}" }
     steps:
-      - { uses: actions/checkout@v7, with: { persist-credentials: false } }
-      - ${step(['id: plan', `uses: ${uses('plan')}`], where)}
+      ${checkout}
+      - id: plan
+        uses: ${uses('plan')}${given()}
   build:
     needs: plan
     if: needs.plan.outputs.count != '0'
     name: \${{ matrix.name }}
     runs-on: \${{ matrix.runner }}
-    timeout-minutes: 355
-    strategy: { fail-fast: false, matrix: "\${{ fromJSON(needs.plan.outputs.matrix) }}" }
+    strategy: { fail-fast: false, matrix: "${matrix}" }
     steps:
-      - { uses: actions/checkout@v7, with: { persist-credentials: false } }
-      - { uses: ${uses('setup')} }
-      - uses: ${uses('')}
-        with: { ${[`cell: "\${{ matrix.cell }}"`, ...where, upload, cacheKey].join(', ')} }
+      ${checkout}
+      - uses: ${uses('')}${given(`cell: "\${{ matrix.cell }}"`, upload)}
   publish:
     needs: build
     if: github.event_name == 'schedule'
     runs-on: ubuntu-24.04
+    environment: publish
     steps:
-      - { uses: actions/checkout@v7, with: { persist-credentials: false } }
-      - { uses: ${uses('setup')}, with: { qemu: false } }
-      - ${step([`uses: ${uses('publish-feed')}`], [`signing-key: "\${{ secrets.YOE_SIGNING_KEY }}"`, ...where])}
+      ${checkout}
+      - uses: ${uses('publish-feed')}${given(`signing-key: "\${{ secrets.YOE_SIGNING_KEY }}"`)}
   ok: # the one check to mark as required
     needs: [plan, build]
     if: always()
     runs-on: ubuntu-24.04
     steps: [{ run: exit 1, if: "contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled')" }]
 `
+}
+
+/** The same in a dozen lines: the jobs are those of the reusable workflow. */
+function callingFile(options: WorkflowOptions): string {
+  const { workflow, given } = writer(options)
+  return `name: images
+${triggers}
+permissions: { contents: read }
+concurrency: { group: "images-\${{ github.ref }}", cancel-in-progress: "\${{ github.event_name == 'pull_request' }}" }
+jobs:
+  images: # its job \`ok\` is the one check to mark as required
+    uses: ${workflow}${given(`publish: "\${{ github.event_name == 'schedule' }}"`).replace('\n        ', '\n    ')}
+    secrets: { signing-key: "\${{ secrets.YOE_SIGNING_KEY }}" }
+`
+}
+
+/** Builds the cells that somebody names in the Actions tab, whatever a change affects. */
+function boardFile(options: WorkflowOptions): string {
+  const { uses, given } = writer(options)
+  const wanted = [`cells: "\${{ inputs.cells }}"`, 'only: all']
+  return `name: board
+on: { workflow_dispatch: { inputs: { cells: { description: "What to build, such as qemu-*/*", required: true } } } }
+permissions: { contents: read }
+concurrency: { group: "board-\${{ github.ref }}", cancel-in-progress: false }
+jobs:
+  plan:
+    runs-on: ubuntu-24.04
+    outputs: { matrix: "\${{ steps.plan.outputs.matrix }}" }
+    steps:
+      ${checkout}
+      - id: plan
+        uses: ${uses('plan')}${given(...wanted)}
+  build:
+    needs: plan
+    name: \${{ matrix.name }}
+    runs-on: \${{ matrix.runner }}
+    strategy: { fail-fast: false, matrix: "${matrix}" }
+    steps:
+      ${checkout}
+      - uses: ${uses('')}${given(`cell: "\${{ matrix.cell }}"`, 'upload: "image, feed, report"')}
+`
+}
+
+function writer({ actions: { repository, ref, version }, project = '.' }: WorkflowOptions) {
+  const comment = version === undefined ? '' : ` # ${version}`
+  const where = project === '.' ? [] : [`project: ${JSON.stringify(project)}`]
+  return {
+    uses: (action: string): string => `${repository}${action === '' ? '' : `/actions/${action}`}@${ref}${comment}`,
+    workflow: `${repository}/.github/workflows/images.yml@${ref}${comment}`,
+    /** The inputs of a step, on a line of their own. */
+    given: (...inputs: readonly string[]): string =>
+      inputs.length + where.length === 0 ? '' : `\n        with: { ${[...inputs, ...where].join(', ')} }`,
+  }
 }

@@ -3,14 +3,19 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import { plainName, unitName } from '#engine/project/names.ts'
+import {
+  type ActionsSource,
+  actionsPlaceholder,
+  isPinned,
+  parseActionsSource,
+  releasedActions,
+} from '#toolkit/release.ts'
 import { checkScaffold, scaffold } from '#toolkit/scaffold.ts'
+import { repositoryOf, workflowFiles } from '#toolkit/workflow.ts'
 import { command } from '../command.ts'
 
 /** What a new repository of a hosting service may have already: it stays as it is. */
 const ofHost = /^(\.git|\.gitignore|\.gitattributes|README(\.\w+)?|LICEN[SC]E(\.\w+)?|COPYING)$/i
-
-/** Where the actions are is for the user to say. */
-const actionsPlaceholder = { repository: 'OWNER/yoe', ref: 'v1' } as const
 
 export const init = command({
   usage: 'init DIR [--machine NAME] [--ci]',
@@ -19,53 +24,96 @@ export const init = command({
 
   yoe init my-product
   yoe init my-product --machine qemu-arm64 --ci
+  yoe init . --ci         adds the workflows to a project that is there
 
---ci adds .github/workflows/images.yml, in which OWNER/yoe stands for the repository that has the actions.`,
+--ci adds .github/workflows/images.yml, which builds what a change affects and publishes every night, and board.yml, which
+builds what is asked for in the Actions tab. Actions stand in them by commit: those of the release that this yoe is.`,
   options: {
     machine: { type: 'string', value: 'NAME', help: 'the default machine (default: qemu-x86_64)' },
-    ci: { type: 'boolean', help: 'add a GitHub Actions workflow' },
+    ci: { type: 'boolean', help: 'add GitHub Actions workflows' },
+    'ci-short': { type: 'boolean', help: 'add them, with images.yml calling the reusable workflow' },
+    actions: { type: 'string', value: 'OWNER/REPO@COMMIT', help: 'where the actions are (default: as released)' },
   },
   positionals: [1, 1],
   completes: ['file'],
   async run({ positionals, values, cwd, output, env, report, signal }) {
     const root = resolve(cwd, positionals[0] ?? '.')
-    const name = basename(root)
-    if (!unitName.pattern.test(name)) {
-      throw new YoeError('BAD_NAME', `a project can't be called ${JSON.stringify(name)}`, {
-        hint: `use ${unitName.says}`,
-      })
+    const actions = actionsOf(values)
+    const isProject = existsSync(join(root, 'PROJECT.star'))
+    const files: (readonly [string, string])[] = []
+    if (!isProject || actions === undefined) {
+      files.push(...(await newProject(root, values.machine ?? 'qemu-x86_64')))
+      await checkScaffold(files, { env, report, signal })
     }
-    const there = existsSync(root) ? await readdir(root) : []
-    const foreign = there.find((entry) => !ofHost.test(entry))
-    if (foreign !== undefined) {
-      throw new YoeError('USAGE', `${root} is not empty: it has ${JSON.stringify(foreign)}`, {
-        hint: 'name a new folder, or the fresh clone of a new repository',
-      })
+    if (actions !== undefined) {
+      const repository = repositoryOf(root)
+      const project = relative(repository, root) || '.'
+      for (const [path, content] of workflowFiles({ actions, project, short: values['ci-short'] }))
+        files.push([relative(root, join(repository, path)), content])
     }
-    const machine = values.machine ?? 'qemu-x86_64'
-    if (!plainName.pattern.test(machine))
-      throw new YoeError('BAD_NAME', `a machine can't be called ${JSON.stringify(machine)}`, {
-        hint: `use ${plainName.says}`,
-      })
-    const files = scaffold({ name, machine, workflow: values.ci ? actionsPlaceholder : undefined })
-    await checkScaffold(files, { env, report, signal })
     const written: string[] = []
     for (const [path, content] of files) {
       if (await writeNew(join(root, path), content)) written.push(path)
+      else if (isProject) report({ type: 'notice', message: `${path} is there already and stays as it is` })
     }
     const where = relative(cwd, root) || '.'
-    if (output.json) output.printJson({ root, files: written })
+    if (output.json) output.printJson({ root, files: written, ...(actions === undefined ? {} : { actions }) })
     else {
-      output.print(`${where} is a project with ${written.length} new files. Next:`)
-      output.print(`  cd ${where}`)
-      output.print(`  yoe build            builds its image`)
-      output.print(`  yoe run --boot-test  boots it and runs its tests`)
-      if (values.ci)
-        output.print(`In .github/workflows/images.yml, replace OWNER/yoe by the repository that has the actions.`)
+      if (isProject) for (const path of written) output.print(`wrote ${path}`)
+      else {
+        output.print(`${where} is a project with ${written.length} new files. Next:`)
+        output.print(`  cd ${where}`)
+        output.print(`  yoe build            builds its image`)
+        output.print(`  yoe run --boot-test  boots it and runs its tests`)
+      }
+      if (actions !== undefined) output.print(pinnedAt(actions))
     }
     return 0
   },
 })
+
+/** The files of a new project, where there is room for one. @throws {YoeError} BAD_NAME, USAGE */
+async function newProject(root: string, machine: string): Promise<readonly (readonly [string, string])[]> {
+  const name = basename(root)
+  if (!unitName.pattern.test(name)) {
+    throw new YoeError('BAD_NAME', `a project can't be called ${JSON.stringify(name)}`, {
+      hint: `use ${unitName.says}`,
+    })
+  }
+  const there = existsSync(root) ? await readdir(root) : []
+  const foreign = there.find((entry) => !ofHost.test(entry))
+  if (foreign !== undefined) {
+    throw new YoeError('USAGE', `${root} is not empty: it has ${JSON.stringify(foreign)}`, {
+      hint: 'name a new folder, or the fresh clone of a new repository',
+    })
+  }
+  if (!plainName.pattern.test(machine))
+    throw new YoeError('BAD_NAME', `a machine can't be called ${JSON.stringify(machine)}`, {
+      hint: `use ${plainName.says}`,
+    })
+  return scaffold({ name, machine })
+}
+
+/** What workflows use; undefined: none are wanted. @throws {YoeError} USAGE */
+function actionsOf(values: {
+  readonly ci: boolean
+  readonly 'ci-short': boolean
+  readonly actions: string | undefined
+}): ActionsSource | undefined {
+  if (values.ci || values['ci-short'])
+    return values.actions === undefined ? (releasedActions() ?? actionsPlaceholder) : parseActionsSource(values.actions)
+  if (values.actions === undefined) return undefined
+  throw new YoeError('USAGE', '--actions says what workflows use, and none are asked for', { hint: 'add --ci' })
+}
+
+function pinnedAt(actions: ActionsSource): string {
+  const { repository, ref, version } = actions
+  if (actions === actionsPlaceholder)
+    return `This yoe is no release: in .github/workflows, replace ${repository}@${ref} by the repository and the commit of one (or: --actions).`
+  if (!isPinned(actions))
+    return `The workflows use ${repository}@${ref}, which can be moved: name a commit with --actions.`
+  return `The workflows use ${repository} at ${ref}${version === undefined ? '' : `, which is ${version}`}.`
+}
 
 /** Writes a file that is not there; what it ignores is added to a `.gitignore` that is. @returns whether it wrote */
 async function writeNew(path: string, content: string): Promise<boolean> {
