@@ -14,8 +14,6 @@ export interface Need {
   readonly name: string
   /** Undefined: no unit has that name, so a feed must. */
   readonly unit: Unit | undefined
-  /** One of several that would do. */
-  readonly alternative: boolean
   /** `unit` only provides the name, so that a package of a feed which is called so comes before it. */
   readonly virtual: boolean
 }
@@ -40,7 +38,7 @@ function collect(
   { containers }: { readonly containers: boolean },
 ): IteratorObject<Need> {
   const needs = new Map<string, Need>()
-  const add = (relation: Relation, name: string, alternative = false): void => {
+  const add = (relation: Relation, name: string): void => {
     const key = `${relation} ${name}`
     if (needs.has(key)) return
     const found = find(name)
@@ -49,7 +47,7 @@ function collect(
       found !== undefined &&
       found === view.virtual(name) &&
       found !== (view.decided(name) ?? view.real(name))
-    needs.set(key, { relation, name, unit: found, alternative, virtual })
+    needs.set(key, { relation, name, unit: found, virtual })
   }
   switch (unit.kind) {
     case 'toolchain':
@@ -57,13 +55,12 @@ function collect(
       for (const { container } of unit.dockerfile?.bases ?? []) add('container', container)
       // Units take no part in what compiles them.
       for (const name of unit.packages)
-        needs.set(`runtime ${name}`, { relation: 'runtime', name, unit: undefined, alternative: false, virtual: false })
+        needs.set(`runtime ${name}`, { relation: 'runtime', name, unit: undefined, virtual: false })
       break
     case 'package':
       if (containers) for (const name of containersOf(unit)) add('container', name)
       for (const { name } of buildDeps(view, unit)) add('build', name)
-      for (const group of runtimeGroups(view, unit))
-        for (const { name } of group) add('runtime', name, group.length > 1)
+      for (const { name } of runtimeGroups(view, unit).flat()) add('runtime', name)
       break
     case 'image': {
       const names = imageNames(view, unit)
@@ -130,7 +127,7 @@ export class DeclaredGraph {
       if (by.kind !== 'package') continue
       for (const name of containersOf(by)) {
         const unit = this.#find(name)
-        if (unit !== undefined) this.#add(by, { relation: 'container', name, unit, alternative: false, virtual: false })
+        if (unit !== undefined) this.#add(by, { relation: 'container', name, unit, virtual: false })
       }
     }
   }

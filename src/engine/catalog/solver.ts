@@ -5,7 +5,7 @@ import type { Alternatives, Dependency, PackageRecord, VersionScheme } from './p
 /** Why a package can't be installed. */
 export type Obstacle =
   /** Nothing that could be installed meets one of its dependencies. */
-  | { readonly kind: 'unmet'; readonly group: Alternatives; readonly tried: readonly string[] }
+  | { readonly kind: 'unmet'; readonly group: Alternatives }
   /** It must not be beside something that is settled. */
   | { readonly kind: 'conflict'; readonly dependency: Dependency; readonly with: string }
 
@@ -144,7 +144,7 @@ export class Solver {
     if (node.installed && !node.fixed && this.#complete(node)) return true
     for (const group of record.depends) {
       if (this.#met(group) || group.some((dependency) => candidates.solutions(dependency).length > 0)) continue
-      this.#giveUp(node, { kind: 'unmet', group, tried: [] })
+      this.#giveUp(node, { kind: 'unmet', group })
       if (!node.fixed) this.#discard(node)
       return false
     }
@@ -220,9 +220,7 @@ export class Solver {
       const node = frame.solutions[frame.next++]
       if (node === undefined) {
         frame.failed = true
-        if (frame.node !== undefined) {
-          this.#giveUp(frame.node, { kind: 'unmet', group, tried: frame.solutions.map((tried) => tried.name) })
-        }
+        if (frame.node !== undefined) this.#giveUp(frame.node, { kind: 'unmet', group })
         if (!frame.settled) break
         nextGroup()
         continue

@@ -37,8 +37,6 @@ export interface Disk {
   /** Beside the disk, for booting without a boot loader. */
   readonly kernel: string | undefined
   readonly initrd: string | undefined
-  /** The disk boots by itself under a BIOS. */
-  readonly bootable: boolean
   /** Bytes of the disk, most of them holes. */
   readonly size: number
   readonly partitions: readonly { readonly label: string; readonly offset: number; readonly size: number }[]
@@ -87,7 +85,7 @@ export async function buildDisk(input: DiskInput): Promise<Disk> {
       return bootLoader(input, slots, facts, temp)
     })
     await writeTables(image, input, slots, sectors, bootCode)
-    return await keep(input, temp, facts, slots, bootCode !== undefined)
+    return await keep(input, temp, facts, slots)
   } catch (failure) {
     throw await writeFailure(failure, outdir)
   } finally {
@@ -236,13 +234,7 @@ async function writeTables(
   }
 }
 
-async function keep(
-  input: DiskInput,
-  temp: string,
-  facts: RootFacts,
-  slots: readonly Slot[],
-  bootable: boolean,
-): Promise<Disk> {
+async function keep(input: DiskInput, temp: string, facts: RootFacts, slots: readonly Slot[]): Promise<Disk> {
   const { outdir } = input
   const move = async (from: string, name: string): Promise<string> => {
     const info = await lstat(from)
@@ -266,7 +258,7 @@ async function keep(
     offset: first * sectorSize,
     size: count * sectorSize,
   }))
-  return { disk, kernel, initrd, bootable, size: (await stat(disk)).size, partitions }
+  return { disk, kernel, initrd, size: (await stat(disk)).size, partitions }
 }
 
 /** Runs a tool of the tools root; what it said when it failed, undefined when it did not. */
