@@ -148,13 +148,13 @@ error[BAD_FIELD]: images/i.star:1: image(): artifacts is missing
     texts: { 'units/a.star': 'fail("\\x1b[31mred\\x1b[0m \\x1b]52;c;aGk=\\x07 \\r\\u202egnp.exe")\n' },
     args: ['list'],
     code: 2,
-    said: 'error[STAR_EVAL]: units/a.star:1: fail: red  \\x0d\\u{202e}gnp.exe\n',
+    said: 'error[STAR_EVAL]: units/a.star:1: red  \\x0d\\u{202e}gnp.exe\n',
   },
   'a hostile file name': {
     texts: { 'units/a\u001b[31m\u202e.star': 'fail("x")\n' },
     args: ['list'],
     code: 2,
-    said: 'error[STAR_EVAL]: units/a\\u{202e}.star:1: fail: x\n',
+    said: 'error[STAR_EVAL]: units/a\\u{202e}.star:1: x\n',
   },
 }
 

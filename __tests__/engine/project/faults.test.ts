@@ -211,6 +211,19 @@ const faults: Readonly<Record<string, Fault>> = {
       'units/a.star:1: UNKNOWN_FIELD unit() has no field "patchez" | did you mean "patches"?',
     ],
   },
+  'a misspelt argument of a class, which its **kwargs would take': {
+    texts: {
+      'classes/c.star':
+        'def go(name, go_package = None, flags = ["a", "b)"], *, cgo = False, # ldflag, too\n        ldflags = [], **kwargs):\n    unit(name = name, version = "1", **kwargs)\n',
+      ...unitIn(
+        'load("//classes/c.star", "go")\n\ngo("aa", go_packag = ".", ldflag = [], port = 1)\nextend("aa", deps = [])\n',
+      ),
+    },
+    said: [
+      'units/a.star:3: UNKNOWN_FIELD go() has no field "go_packag" | did you mean "go_package"?',
+      'units/a.star:3: UNKNOWN_FIELD go() has no field "ldflag" | did you mean "ldflags"?',
+    ],
+  },
   'fields of a builtin that has too many to list': {
     texts: { 'images/a.star': 'image(name = "aa", artifacts = [], packets = [])\n' },
     said: [

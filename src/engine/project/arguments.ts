@@ -34,6 +34,10 @@ export interface Call {
   readonly positional: readonly Value[]
   readonly keywords: ReadonlyMap<string, Value>
   readonly at: Position
+  /** Functions between the declaration and the builtin, outermost first. */
+  readonly via?: readonly string[]
+  /** What these may be given: looked up when something was given that nobody knows. */
+  readonly parameters?: () => readonly string[]
 }
 
 export interface Signature<F extends Fields> {
@@ -42,7 +46,8 @@ export interface Signature<F extends Fields> {
   readonly positional?: readonly (keyof F & string)[]
   /**
    * What happens to a keyword argument that is no field: refused, or (for units, whose extra arguments are template
-   * context) taken, unless it is within two edits of a field (one, for a short name) and so most likely misspelt.
+   * context) taken, unless it is within two edits (one, for a short name) of a field or of what the class takes, and so most
+   * likely misspelt.
    */
   readonly extra?: Reader<Json>
 }
@@ -107,9 +112,10 @@ function takeExtra<F extends Fields>(
   value: Value,
   extra: Map<string, Json>,
 ): YoeError | undefined {
-  const near = didYouMean(name, known, name.length < 6 ? 1 : 2)
+  const candidates = signature.extra === undefined ? known : [...known, ...(call.parameters?.() ?? [])]
+  const near = didYouMean(name, candidates, name.length < 6 ? 1 : 2)
   if (signature.extra === undefined || near !== undefined) {
-    return new YoeError('UNKNOWN_FIELD', `${call.builtin}() has no field "${name}"`, {
+    return new YoeError('UNKNOWN_FIELD', `${call.via?.[0] ?? call.builtin}() has no field "${name}"`, {
       at: call.at,
       hint: near ?? listed(call.builtin, known),
     })

@@ -46,6 +46,8 @@ export class Declarations {
   readonly functions = new Map<Step, StarlarkFunction>()
   readonly feeds: FeedDeclaration[] = []
   readonly errors: YoeError[] = []
+  /** Module and name of what was to be declared, but for errors: what follows from that alone needs no telling. */
+  readonly spoilt = new Set<string>()
   /** Units of one module by name, and by what they provide: a project may have ten thousand. */
   readonly #named = new Map<string, Unit[]>()
   readonly #providing = new Map<string, Unit[]>()

@@ -87,11 +87,11 @@ class Evaluation {
     this.#star.names = new DeclaredNames(projectOf([]), chosen)
     const environment = this.#star.withContext(declared.version, chosen)
     await this.#star.evaluate('units', files(['containers', 'units']), environment)
-    const { units, additions } = this.#declarations
+    const { units, additions, spoilt } = this.#declarations
     this.#star.names = new DeclaredNames(projectOf(extendUnits(units, additions).units), chosen)
     this.#declarations.names = this.#star.names
     await this.#star.evaluate('units', files(['images']), environment)
-    const extended = extendUnits(units, additions)
+    const extended = extendUnits(units, additions, spoilt)
     this.#declarations.errors.push(...extended.errors)
     this.#star.throwErrors()
     const identified = await identifyFunctions(extended.units, this.#declarations, this.#star.files)

@@ -11,6 +11,7 @@ import { Declarations } from './declarations.ts'
 import type { DeclaredNames } from './declared-names.ts'
 import { ProjectFiles } from './files.ts'
 import type { Machine, Place } from './model.ts'
+import { parametersOf } from './parameters.ts'
 import { commandsFolder, follow, parseLabel, placeLabel } from './place.ts'
 import { quoted } from './readers.ts'
 import { Consequence, toYoeErrors } from './star-errors.ts'
@@ -148,6 +149,14 @@ export class Evaluator {
           .slice(0, -1)
           .map((frame) => frame.name)
           .reverse(),
+        parameters: () =>
+          placed
+            .slice(0, -1)
+            .flatMap(({ name: called, position }) =>
+              position === undefined
+                ? []
+                : parametersOf(new TextDecoder().decode(files.read(parseLabel(position.file))), called),
+            ),
         moduleName: this.moduleName,
       },
       { declarations, files, task },

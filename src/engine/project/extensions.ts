@@ -16,11 +16,13 @@ export interface Addition
 /**
  * Units with everything that was added to them. Additions may have been declared before their unit; several are applied
  * in the order in which they were declared.
+ * @param spoilt module and name of units that are not there since their declaration is wrong
  * @returns units in their order; errors for additions to nothing, and for what two say differently
  */
 export function extendUnits(
   units: readonly Unit[],
   additions: readonly Addition[],
+  spoilt: ReadonlySet<string> = new Set(),
 ): { readonly units: readonly Unit[]; readonly errors: readonly YoeError[] } {
   const errors: YoeError[] = []
   const waiting = new Map<string, Addition[]>()
@@ -41,7 +43,7 @@ export function extendUnits(
     )
   })
   for (const [key, [first]] of waiting) {
-    if (first !== undefined && !found.has(key)) errors.push(nothingToExtend(first, units))
+    if (first !== undefined && !found.has(key) && !spoilt.has(key)) errors.push(nothingToExtend(first, units))
   }
   return { units: extended, errors }
 }

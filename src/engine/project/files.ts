@@ -87,7 +87,9 @@ export class ProjectFiles implements Files {
     const beside = this.kindOf(folder) === 'folder' ? readdirSync(this.absolute(folder)) : []
     return beside.includes(base)
       ? new YoeError('LOAD_NOT_FOUND', `${label} is no file, or a link that leads nowhere`)
-      : new YoeError('LOAD_NOT_FOUND', `there is no file ${label}`, { hint: didYouMean(base, beside) })
+      : new YoeError('LOAD_NOT_FOUND', `there is no file ${label}`, {
+          hint: didYouMean(base, beside) ?? listed(beside),
+        })
   }
 
   /** All `.star` files below a folder, in walk order (by name, folders where their name stands); none when it is missing. */
@@ -105,6 +107,12 @@ export class ProjectFiles implements Files {
     }
     return found
   }
+}
+
+/** What could have been meant, while a person still reads it. */
+function listed(beside: readonly string[]): string | undefined {
+  const files = beside.filter((name) => /^[^A-Z].*\.star$/.test(name)).sort()
+  return files.length === 0 || files.length > 30 ? undefined : `beside it are: ${files.join(', ')}`
 }
 
 /** Editors of another system begin UTF-8 with one. */

@@ -38,7 +38,8 @@ function toYoeError(failure: StarlarkError, names: readonly string[]): YoeError 
   const elsewhere = inner !== undefined && at !== undefined && (inner.file !== at.file || inner.line !== at.line)
   return new YoeError(
     failure.kind === 'load' && /cycle/.test(failure.message) ? 'LOAD_CYCLE' : codes[failure.kind],
-    failure.message,
+    // What a file says by fail() is said by itself.
+    failure.message.replace(/^fail: /, ''),
     {
       at,
       hint: elsewhere

@@ -72,7 +72,11 @@ export function declaring<F extends Fields>(
     }
     const parsed = parseArguments(signature, invocation)
     if (parsed.ok) declare(parsed.fields, invocation, context, parsed.extra)
-    else context.declarations.errors.push(...parsed.errors)
+    else {
+      const name = invocation.keywords.get('name')
+      if (typeof name === 'string') context.declarations.spoilt.add(`${invocation.file.module} ${name}`)
+      context.declarations.errors.push(...parsed.errors)
+    }
     return undefined
   }
   return Object.assign(builtin, { fields: signature.fields })

@@ -191,7 +191,10 @@ export const unit: Builtin = declaring(
         unit: fields.name,
       })
     }
-    if (itsSource === 'invalid' || patches.length < fields.patches.length) return
+    if (itsSource === 'invalid' || patches.length < fields.patches.length) {
+      declarations.spoilt.add(`${file.module} ${fields.name}`)
+      return
+    }
     const declared: PackageUnit = {
       kind: 'package',
       name: fields.name,
