@@ -97,6 +97,8 @@ export function splitPackage<E extends SplitEntry>(
         hint: emptyHints[suffix],
       })
   }
+  // A unit with one package: all is in it.
+  if (byRule.length + extra.length === 0) return { parts: [{ suffix: '', entries }], problems, findings }
   const suffixes = ['', ...[...byRule, ...extra.map(([suffix]) => suffix)].sort()]
   return {
     parts: suffixes.map((suffix) => ({ suffix, entries: select(entries, leaves, owners, suffix) })),

@@ -143,12 +143,13 @@ const tellsDate = (date: string): Finding => ({
   hint: 'use $SOURCE_DATE_EPOCH where the build asks for the time; compilers do so for __DATE__',
 })
 
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+
 /** As __DATE__ has it. Where packages are dated today, today's date says nothing. */
 function datesOf(now: number, sourceDateEpoch: number): readonly Buffer[] {
   const text = (ms: number): string => {
     const date = new Date(ms)
-    const month = date.toLocaleString('en-US', { month: 'short', timeZone: 'UTC' })
-    return `${month} ${String(date.getUTCDate()).padStart(2)} ${date.getUTCFullYear()}`
+    return `${months[date.getUTCMonth()]} ${String(date.getUTCDate()).padStart(2)} ${date.getUTCFullYear()}`
   }
   const today = text(now)
   return today === text(sourceDateEpoch * 1000) ? [] : [Buffer.from(today)]

@@ -17,8 +17,10 @@ export const canonical = (path: string): string => path.replace(/^\/(bin|sbin|li
 
 /** The entries of packages, by their absolute paths. */
 export function lookInto(entries: readonly DestEntry[]): Look {
-  const known = new Map(entries.map((entry) => [canonical(`/${entry.path.toString('latin1')}`), entry]))
+  let known: ReadonlyMap<string, DestEntry> | undefined
   return (path) => {
+    // Most packages have no link that anybody asks for.
+    known ??= new Map(entries.map((entry) => [canonical(`/${entry.path.toString('latin1')}`), entry]))
     const entry = known.get(path)
     if (entry?.kind === 'symlink') return { link: entry.target?.toString('latin1') ?? '' }
     return entry === undefined ? undefined : entry.kind === 'directory' ? 'directory' : 'file'

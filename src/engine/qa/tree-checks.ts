@@ -20,6 +20,8 @@ export function checkTree(checked: CheckedUnit): readonly Finding[] {
 
 function checkEntry(entry: DestEntry): readonly Finding[] {
   const { mode, permission, kind } = entry
+  // Nothing stands out about most: tens of thousands are not to cost a name each.
+  if (entry.foreign !== true && (mode & 0o7002) === 0) return []
   const paths = [pathOf(entry)]
   const findings: Finding[] = []
   if (entry.foreign === true && permission?.owner === undefined)
@@ -57,8 +59,7 @@ const isSurelyForDevelopment = (entry: DestEntry): boolean =>
 function forDevelopment({ tree }: PackagePart): readonly Finding[] {
   const leaves = tree.entries.filter(({ kind }) => kind !== 'directory')
   const files = leaves.filter(isSurelyForDevelopment)
-  const beside = leaves.filter((entry) => !isForDevelopment(entry) && !isLicense(entry))
-  if (files.length === 0 || beside.length === 0) return []
+  if (files.length === 0 || leaves.every((entry) => isForDevelopment(entry) || isLicense(entry))) return []
   return [
     {
       check: 'dev-in-main',
