@@ -40,7 +40,7 @@ export async function testRegistry(t: TestContext, auth = ''): Promise<TestRegis
   const config = join(folder, 'config.yml')
   writeFileSync(
     config,
-    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${folder}/data}}\nhttp: {addr: "127.0.0.1:${port}"}\n${auth}`,
+    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${folder}/data}, delete: {enabled: true}}\nhttp: {addr: "127.0.0.1:${port}"}\n${auth}`,
   )
   const child = spawn('docker-registry', ['serve', config], { stdio: 'ignore' })
   const ended = once(child, 'exit')

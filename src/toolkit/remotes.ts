@@ -106,9 +106,20 @@ async function open(remote: RemoteCache, workspace: Asking, network: () => Promi
       const title = remote.name === bucket ? `s3://${bucket}` : `${remote.name} (s3://${bucket})`
       return new BucketStore({ requests, bucket, prefix, temp, title })
     }
-    case 'http':
-    case 'oci':
-      throw new YoeError('USAGE', `caches of kind ${remote.kind} are not there yet`)
+    case 'http': {
+      const { WebStore } = await import('#engine/store/remotes/http.ts')
+      const { url, name } = remote
+      return new WebStore({ url, exchange: await network(), temp, title: `${name} (${url})` })
+    }
+    case 'oci': {
+      const [{ RepositoryStore }, { RepositoryRequests }] = await Promise.all([
+        import('#engine/store/remotes/oci.ts'),
+        import('#engine/store/remotes/oci-requests.ts'),
+      ])
+      const { image, name } = remote
+      const requests = new RepositoryRequests({ image, exchange: await network(), env, push: remote.push !== 'never' })
+      return new RepositoryStore({ requests, image, temp, title: name === image ? image : `${name} (${image})` })
+    }
     default:
       return remote satisfies never
   }

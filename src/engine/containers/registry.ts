@@ -9,6 +9,7 @@ import { defaultTreeLimits } from '../source/write-tree.ts'
 import type { Store } from '../store/store.ts'
 import { type Descriptor, type ImageConfig, type Manifest, mediaTypes, readConfig, readManifest } from './manifest.ts'
 import { endpointOf, type ImageReference, imageText } from './reference.ts'
+import { readToken, tokenAddress } from './token.ts'
 
 export interface RegistryOptions {
   readonly fetcher: Fetcher
@@ -168,15 +169,8 @@ export class Registry {
 
   /** A token to read one repository, that anybody may have. */
   async #token(challenge: string, base: string, repository: string): Promise<string | undefined> {
-    const field = (name: string): string | undefined => new RegExp(`\\b${name}="([^"]*)"`, 'i').exec(challenge)?.[1]
-    const realm = field('realm')
-    if (!/^bearer\s/i.test(challenge) || realm === undefined || !URL.canParse(realm)) return undefined
-    const url = new URL(realm)
-    // A registry can't make us talk less safely than we talk to it.
-    if (url.protocol !== 'https:' && url.protocol !== new URL(base).protocol) return undefined
-    const service = field('service')
-    if (service !== undefined) url.searchParams.set('service', service)
-    url.searchParams.set('scope', `repository:${repository}:pull`)
+    const url = tokenAddress(challenge, base, repository, 'pull')
+    if (url === undefined) return undefined
     const { fetcher, store, report, signal } = this.#options
     const dest = store.temp()
     try {
@@ -189,10 +183,7 @@ export class Registry {
         report,
         ...(signal === undefined ? {} : { signal }),
       })
-      const answer: unknown = JSON.parse(await readFile(dest, 'utf8'))
-      if (typeof answer !== 'object' || answer === null) return undefined
-      const token = 'token' in answer ? answer.token : 'access_token' in answer ? answer.access_token : undefined
-      return typeof token === 'string' && /^[\x21-\x7e]{1,16384}$/.test(token) ? token : undefined
+      return readToken(await readFile(dest, 'utf8'))
     } catch (failure) {
       if (failure instanceof SyntaxError) return undefined
       throw failure

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { inParallel } from '../../in-parallel.ts'
 import type { ExchangeAnswer } from '../../source/exchange.ts'
 import type { Documents, RemoteStore, Sending, Transfer } from '../remote.ts'
 import { sharedStart } from '../remote.ts'
+import { sha256Of } from './file-digest.ts'
 import { checkName } from './names.ts'
 import { abortAbandoned, uploadParts } from './s3-multipart.ts'
 import { type BucketRequest, type BucketRequests, refusal } from './s3-requests.ts'
@@ -200,14 +199,4 @@ function decoded(key: string): string | undefined {
 function plain(text: string): string {
   const entities: Readonly<Record<string, string>> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&', '#34': '"' }
   return text.replace(/&([a-z]+|#34);/g, (whole, name: string) => entities[name] ?? whole)
-}
-
-/** In hexadecimal. */
-export async function sha256Of(
-  path: string,
-  part: { readonly start?: number; readonly end?: number } = {},
-): Promise<string> {
-  const sum = createHash('sha256')
-  for await (const chunk of createReadStream(path, { ...part, highWaterMark: 2 ** 20 })) sum.update(chunk)
-  return sum.digest('hex')
 }
