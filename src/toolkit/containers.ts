@@ -64,6 +64,7 @@ export interface ContainerState {
 /** How programs of an architecture run here. */
 export type ArchState = { readonly arch: Arch } & Emulation
 
+/** For each architecture, whether its programs run on this machine. */
 export async function archStates(): Promise<readonly ArchState[]> {
   return Promise.all(architectures.map(async (arch) => ({ arch, ...(await emulationOf(arch)) })))
 }

@@ -84,6 +84,7 @@ export function readTime(text: string | undefined): number | undefined {
 
 type Boot = Awaited<ReturnType<typeof bootTestPlan>>['report']
 
+/** Prints how long each stage took, and what became of each check. */
 export function showBoot(boot: Boot, output: Output): void {
   const mark = (ok: boolean): string => (ok ? output.paint('green', 'ok') : output.paint('red', 'failed'))
   for (const line of table(boot.stages.map(({ name, ms }) => [`  ${name}`, output.paint('dim', duration(ms))])))

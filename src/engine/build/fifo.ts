@@ -17,6 +17,7 @@ export interface Output {
   drain(chunk: (data: Buffer) => void): Promise<void>
 }
 
+/** A pipe for what a run prints, which it may open again by its name, whichever id it has. */
 export async function openOutput(): Promise<Output> {
   const folder = await mkdtemp(join(tmpdir(), 'yoe-out-'))
   try {

@@ -23,6 +23,7 @@ export interface NodeFolders {
   readonly failed: string
 }
 
+/** @param buildRoot absolute; what comes back is absolute, too, and need not exist */
 export function foldersOf(buildRoot: string, node: Pick<Node, 'id'>): NodeFolders {
   const root = join(buildRoot, ...node.id.split('/'))
   return {

@@ -24,6 +24,7 @@ export interface WorkState {
 
 const stateFile = (root: string): string => join(root, 'work.json')
 
+/** How far the work in `root` came; undefined when nothing is known that can be believed. */
 export function readWorkState(root: string): WorkState | undefined {
   if (!existsSync(stateFile(root))) return undefined
   try {

@@ -12,6 +12,7 @@ export interface Look {
   readonly real: string | undefined
 }
 
+/** What is at an absolute path, once links are followed. */
 export function lookAt(path: string): Look {
   const stats = statOf(path)
   const kind = stats?.isDirectory() === true ? 'folder' : stats?.isFile() === true ? 'file' : 'missing'

@@ -72,6 +72,7 @@ export function named(grammar: Grammar): Reader<string> {
   }
 }
 
+/** One of these words. */
 export function oneOf<const T extends string>(...choices: readonly T[]): Reader<T> {
   return (value) => {
     const found = text(value)
@@ -92,6 +93,7 @@ function within<T>(path: string, read: () => T): T {
   }
 }
 
+/** A list of what `item` reads; an error names the index. */
 export function list<T>(item: Reader<T>): Reader<readonly T[]> {
   return (value) => {
     const items = listItems(value)
@@ -128,6 +130,7 @@ export function oneOrMore<T>(item: Reader<T>): Reader<readonly T[]> {
   }
 }
 
+/** A dict from what `key` reads to what `item` reads; an error names the key. */
 export function dict<T>(key: Reader<string>, item: Reader<T>): Reader<Readonly<Record<string, T>>> {
   return (value) => {
     const entries = dictEntries(value)
@@ -155,6 +158,7 @@ export interface HandleKind<T> {
   is(value: Value): value is Handle<T>
 }
 
+/** @param name in messages: the function that makes such values, `task` */
 export function handleKind<T>(name: string): HandleKind<T> {
   class Own extends Handle<T> {}
   return {

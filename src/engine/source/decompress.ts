@@ -53,6 +53,7 @@ export async function headOf({ path, start, size }: Part, length: number): Promi
   }
 }
 
+/** By the first bytes of a file; undefined when it is not packed, or in a way that is not known. */
 export function packingOf(head: Buffer): Packing | undefined {
   const start = head.toString('hex')
   // Frames that zstd skips come first where pzstd wrote them.
@@ -60,6 +61,7 @@ export function packingOf(head: Buffer): Packing | undefined {
   return (Object.keys(magics) as Packing[]).find((packing) => start.startsWith(magics[packing]))
 }
 
+/** All of a file, as a part of itself. */
 export async function wholeFile(path: string): Promise<Part> {
   return { path, start: 0, size: (await stat(path)).size }
 }

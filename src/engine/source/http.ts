@@ -198,6 +198,7 @@ const reasons: Readonly<Record<string, readonly [reason: string, retry: boolean,
   HPE_HEADER_OVERFLOW: ['the header of the answer is too long', false],
 }
 
+/** Why an exchange failed, and whether another try may help; what is no failure of the network is told as it is. */
 export function troubleOf(failure: unknown): Trouble {
   if (failure instanceof Trouble) return failure
   const code = failure instanceof Error && 'code' in failure && typeof failure.code === 'string' ? failure.code : ''

@@ -23,6 +23,7 @@ export interface StatePaths {
   readonly newest: string
 }
 
+/** @param key of what was asked, in hexadecimal: other questions have other accepted states, but the same newest one */
 export function statePaths(cacheRoot: string, id: string, suite: string, key: string): StatePaths {
   const folder = join(cacheRoot, 'feeds', id)
   return {
