@@ -166,8 +166,22 @@ test('edit, build, commit, extract, pin: the same key as with the patch declared
   }))
   assert.equal(await other.key(), extracted)
 
+  // A patch that was added by hand is there in dev mode, so that extracting does not take it out of the list.
+  const [more, moreText] = ['units/tool/more.patch', '--- a/MORE\n+++ b/MORE\n@@ -0,0 +1 @@\n+more\n'] as const
+  project.write({
+    'units/tool.star': text.replace('Say-again.patch"', 'Say-again.patch", "tool/more.patch"'),
+    [more]: moreText.replace('--- a/MORE', '--- /dev/null'),
+  })
+  await yoe('dev', 'tool')
+  assert.equal(git('log', '--format=%s'), 'more\nSay again\ntool 1.0')
+  await yoe('dev', 'pin', 'tool')
+  project.write({ 'units/tool.star': text })
+
   // A new version: the commits go along, and say so where they can't.
   await yoe('dev', 'tool')
+  const forgotten = text.replace('version = "1.0"', 'version = "2.0"')
+  project.write({ 'units/tool.star': forgotten })
+  assert.match(await yoe('build', 'tool'), /its tree is 1\.0, and so is its sha256 or tag/)
   const bumped = unitText(archived(folder, '2.0', { ...sources('two'), NEWS: 'two\n' }), '2.0')
   project.write({ 'units/tool.star': bumped })
   const conflict = await project.yoe(['build', 'tool'])

@@ -14,6 +14,8 @@ export interface DevSource {
   readonly files: readonly string[]
   /** The version that the tree is of, when the unit is declared with another source by now. */
   readonly behind?: string
+  /** The version that the tree is of, when the unit is declared with another version of the same source by now. */
+  readonly former?: string
 }
 
 /** What stands for the source and the patches of such a unit in its key. */

@@ -87,4 +87,4 @@ export async function deployPackages(
 }
 
 /** For the shell at the other end. */
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
+export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`

@@ -91,8 +91,14 @@ const shownList = (lines: readonly string[]): string =>
   [...lines.slice(0, 10), ...(lines.length > 10 ? [`… ${lines.length - 10} more`] : [])].join('\n  ')
 
 /** Commits past upstream whose change is in no patch that the unit declares, newest first. */
-async function commitsWithoutPatch(plan: Plan, { run }: OpenTree, node: PackageNode): Promise<readonly string[]> {
-  const log = await run.run(['log', '--format=%H %s', 'upstream..HEAD'])
+async function commitsWithoutPatch(
+  plan: Plan,
+  { run, prepared }: OpenTree,
+  node: PackageNode,
+): Promise<readonly string[]> {
+  // What yoe made of the patches is in them, also of diffs whose commits git gives other ids than the diffs themselves.
+  const made = digestOfPatches(patchesOf(plan, node.unit)) === prepared.patches ? [`^${prepared.head}`] : []
+  const log = await run.run(['log', '--format=%H %s', 'upstream..HEAD', ...made])
   if (log === '') return []
   const ids = async (text: string | Uint8Array): Promise<readonly (readonly string[])[]> =>
     (await run.run(['patch-id', '--stable'], { input: text })).split('\n').map((line) => line.split(' '))

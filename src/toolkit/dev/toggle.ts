@@ -1,3 +1,4 @@
+import { digestOfPatches, patchesOf } from '#engine/build/source-step.ts'
 import { YoeError } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import type { RemoteSource } from '#engine/source/fetch.ts'
@@ -35,7 +36,7 @@ export async function startDev(plan: Plan): Promise<Entered> {
   if (source === undefined || source.kind === 'path') throw new TypeError(`${node.id} has no source`)
   let tree = openTree(workspace, node.id)
   if (tree !== undefined) refuseBuilding(tree, node.unit.name)
-  if (tree === undefined || (await isOld(tree, source))) {
+  if (tree === undefined || (await isOld(tree, source, digestOfPatches(patchesOf(plan, node.unit))))) {
     await prepareTrees(plan, [node])
     tree = openTree(workspace, node.id)
   }
@@ -47,11 +48,16 @@ export async function startDev(plan: Plan): Promise<Entered> {
   return { unit: node.unit.name, id: node.id, source: tree.source, ...(tracking ? { tracking } : {}), commits, edits }
 }
 
-/** A pinned tree of another source is made anew; one with commits or edits stays, and is rebased by the next build. */
-async function isOld(tree: OpenTree, source: RemoteSource): Promise<boolean> {
-  if (readDev(tree) !== undefined || tree.prepared.source === sourceId(source)) return false
+/**
+ * A pinned tree of another source, or without the patches that are declared now, is made anew: what dev mode lacks,
+ * `yoe dev extract` takes out of the list. One with commits or edits stays, and is rebased by the next build.
+ */
+async function isOld(tree: OpenTree, source: RemoteSource, patches: string): Promise<boolean> {
+  const { prepared } = tree
+  if (readDev(tree) !== undefined || (prepared.source === sourceId(source) && prepared.patches === patches))
+    return false
   const head = await tree.run.run(['rev-parse', 'HEAD'])
-  return head === tree.prepared.head && (await editsIn(tree.run, tree)).length === 0
+  return head === prepared.head && (await editsIn(tree.run, tree)).length === 0
 }
 
 /** Fetches the branch that a unit follows and checks it out. */

@@ -53,13 +53,14 @@ export async function readTree(
   const { source } = node.unit
   if (source === undefined || source.kind === 'path') return undefined
   const { commits, edits, files } = await stateOf(tree)
+  const { version, source: made } = tree.prepared
   return {
     content: treeDigest(tree.source, workspace.cacheRoot, { anyLink: true }),
     ...(source.kind === 'git' ? { commit: headOf(tree) ?? '' } : {}),
     commits,
     edits,
     files,
-    ...(sourceId(source) === tree.prepared.source ? {} : { behind: tree.prepared.version }),
+    ...(sourceId(source) !== made ? { behind: version } : version !== node.unit.version ? { former: version } : {}),
   }
 }
 

@@ -9,9 +9,11 @@ export function warnOfDev({ targets, keys, workspace }: Plan, publishing: boolea
     if (dev === undefined) continue
     const { name, at, version } = node.unit
     const other =
-      dev.behind === undefined
-        ? ''
-        : `; its tree is ${dev.behind}, and ${version} will not be built before it is pinned`
+      dev.behind !== undefined
+        ? `; its tree is ${dev.behind}, and ${version} will not be built before it is pinned`
+        : dev.former !== undefined
+          ? `; its tree is ${dev.former}, and so is its sha256 or tag: what is called ${version} now is ${dev.former}`
+          : ''
     workspace.report({
       type: 'warning',
       message: publishing
