@@ -61,6 +61,32 @@ test('B15 source: other content is refused at the declaration, with the line to 
   assert.deepEqual(litter(here.store.root), [])
 })
 
+test('source: who changes version and address, and forgets the digest, is told; other names of one archive are fine', async () => {
+  await using scratch = new Scratch()
+  await using server = await HostileServer.start({
+    '/app-1.tar.gz': body('content'),
+    '/v1/app-v1.tgz': body('content'),
+    '/app-2.tar.gz': body('other'),
+  })
+  const here = { ...(await environment(scratch)), buildRoot: join(scratch.path, 'build') }
+  await fetchSource(archiveOf(server.url('/app-1.tar.gz')), here)
+  const bumped = archiveOf(server.url('/app-2.tar.gz'))
+  await assert.rejects(fetchSource(bumped, here), {
+    code: 'DIGEST_MISMATCH',
+    hint: `if the new content is meant: sha256 = "${sha('other')}"`,
+  })
+  // Control: what is in the store has this digest, and who only looks there takes it.
+  assert.equal(readFileSync((await here.store.objects.path(sha('content'))) ?? '', 'utf8'), 'content')
+  await fetchSource(archiveOf(server.url('/v1/app-v1.tgz')), here)
+  const asked = server.asked.length
+  await fetchSource(archiveOf(server.url('/v1/app-v1.tgz')), here)
+  await fetchSource(archiveOf(server.url('/moved.tgz'), server.url('/v1/app-v1.tgz')), here)
+  assert.equal(server.asked.length, asked)
+  // Gone from everywhere, but here.
+  await fetchSource(archiveOf(server.url('/gone.tgz')), here)
+  assert.match(scratch.warnings.join(), /gone\.tgz can't be fetched; .* moved\.tgz, which is here/)
+})
+
 test('source: a commit that yoe.lock has for a tag, and that is gone, says what to type', async () => {
   await using scratch = new Scratch()
   const origin = new TestRepository(join(scratch.path, 'origin'), { a: '1' })

@@ -7,7 +7,7 @@ import type { Store } from '../store/store.ts'
 import { DigestMismatch } from './download.ts'
 import type { Fetcher } from './fetcher.ts'
 import { type CommitParts, fetchCommit } from './git.ts'
-import { archiveId, markSource, treeId } from './marks.ts'
+import { archiveId, markedTitle, markSource, treeId } from './marks.ts'
 
 export interface SourceEnvironment {
   readonly store: Store
@@ -76,13 +76,35 @@ async function fetchArchive(
 ): Promise<string> {
   const { store, fetcher, report, signal } = environment
   const known = await store.objects.path(sha256)
-  if (known !== undefined) return known
+  const before = known === undefined ? undefined : await otherName(urls, sha256, environment)
+  if (known !== undefined && before === undefined) return known
   const dest = store.temp()
-  await fetcher.fetch({ urls, dest, sha256, title, report, ...(signal === undefined ? {} : { signal }) })
+  try {
+    await fetcher.fetch({ urls, dest, sha256, title, report, ...(signal === undefined ? {} : { signal }) })
+  } catch (failure) {
+    if (known === undefined || !(failure instanceof YoeError) || failure.code !== 'FETCH_FAILED') throw failure
+    report({ type: 'warning', message: `${title} can't be fetched; what its sha256 says is ${before}, which is here` })
+    return known
+  }
   await store.objects.adopt(dest, { sha256 })
   const path = await store.objects.path(sha256)
   if (path === undefined) throw new YoeError('STORE_DAMAGED', `${store.root} lost ${title}, which was just put into it`)
   return path
+}
+
+/**
+ * What an archive was called when this project last used it, where no address leads to a file of that name now. Then it is
+ * asked for once more: who changes version and address, and forgets the digest, would get the old content under the new
+ * version, without a word.
+ */
+async function otherName(
+  urls: readonly string[],
+  sha256: string,
+  { store, buildRoot, offline }: SourceEnvironment,
+): Promise<string | undefined> {
+  if (buildRoot === undefined || offline) return undefined
+  const title = await markedTitle(store.root, archiveId(sha256), buildRoot)
+  return title === undefined || urls.some((url) => nameOf(url) === title) ? undefined : title
 }
 
 function placed(failure: YoeError, source: RemoteSource, { offline }: SourceEnvironment): YoeError {

@@ -26,7 +26,12 @@ const nameOf = (buildRoot: string): string => createHash('sha256').update(buildR
 /** Notes that a project uses a source: what no project uses can be removed from a cache that several share. */
 export async function markSource(root: string, id: string, title: string, buildRoot: string): Promise<void> {
   const path = join(folderOf(root), id, nameOf(buildRoot))
-  if (!existsSync(path)) await replaceFile(path, JSON.stringify({ title, buildRoot }))
+  if ((await readMark(path))?.title !== title) await replaceFile(path, JSON.stringify({ title, buildRoot }))
+}
+
+/** What a project called a source when it last used it; undefined when it did not. */
+export async function markedTitle(root: string, id: string, buildRoot: string): Promise<string | undefined> {
+  return (await readMark(join(folderOf(root), id, nameOf(buildRoot))))?.title
 }
 
 /** Every source that is noted, by whoever. */
