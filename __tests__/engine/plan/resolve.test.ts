@@ -58,6 +58,13 @@ const faults: Readonly<Record<string, readonly [text: string, targets: readonly 
       'units/u.star:1: BAD_FIELD "bb" is no container, and unit "aa" runs its tasks in one | name a unit that is declared with container(…)',
     ],
   ],
+  'a library by the name that its authors use': [
+    unit('aa', 'deps = ["zlib"]'),
+    ['aa'],
+    [
+      'units/u.star:1: UNIT_NOT_FOUND nothing is called or provides "zlib", asked for by unit "aa" | did you mean "zlib1g-dev"?',
+    ],
+  ],
   'an image as a dependency': [
     `${unit('aa', 'deps = ["im"]')}image(name = "im", artifacts = [])\n`,
     ['aa'],
