@@ -1,25 +1,36 @@
 import { YoeError, YoeErrors } from '#engine/errors.ts'
+import { projectAtCommit } from '#toolkit/at-commit.ts'
+import type { CellOptions, CellReport } from '#toolkit/cells.ts'
 import { cellPhases, findCell, listCells, runCell } from '#toolkit/cells.ts'
-import { command, projectOptions } from '../command.ts'
+import type { Workspace } from '#toolkit/workspace.ts'
+import type { Invocation, Options } from '../command.ts'
+import { command, projectOptions, remoteCacheOptions } from '../command.ts'
 import { table } from '../output.ts'
 import { workspaceOf } from '../project.ts'
 import { jobCount } from './build.ts'
 import { readTime, showBoot } from './run.ts'
 
 export const ci = command({
-  usage: 'ci [--cell MACHINE/IMAGE]',
+  usage: 'ci [--cell MACHINE/IMAGE [--at COMMIT]]',
   summary: 'do locally what a CI job does',
   details: `Does exactly what a job of the workflow does: builds the units and the image of one cell, boots it and runs its tests.
 Without --cell it lists the cells.
 
+--at does it for a commit, in a work tree of its own: with that commit's yoe.lock, without local.star, keys and changes
+that are not committed. What the project's caches have is restored, nothing is sent to them. The image is kept in
+build/at/; the work tree only when something failed.
+
   yoe ci
-  yoe ci --cell qemu-x86_64/gateway-image`,
+  yoe ci --cell qemu-x86_64/gateway-image
+  yoe ci --cell qemu-x86_64/gateway-image --at 3f2a9c1`,
   options: {
     project: projectOptions.project,
     offline: projectOptions.offline,
     locked: projectOptions.locked,
     'no-locked': projectOptions['no-locked'],
+    ...remoteCacheOptions,
     cell: { type: 'string', value: 'CELL', completes: 'cell', help: 'the cell: a machine, a slash and an image' },
+    at: { type: 'string', value: 'COMMIT', help: 'as it was at this commit, which may be fetched from origin' },
     through: {
       type: 'string',
       value: 'PHASE',
@@ -38,6 +49,8 @@ Without --cell it lists the cells.
   async run(invocation) {
     const { values, output } = invocation
     const workspace = workspaceOf(invocation)
+    if (values.cell === undefined && values.at !== undefined)
+      throw new YoeError('USAGE', '--at says of which commit, and nothing says which cell', { hint: 'add --cell' })
     if (values.cell === undefined) {
       const cells = await listCells(workspace, [])
       if (output.json) output.printJson(cells)
@@ -50,17 +63,20 @@ Without --cell it lists the cells.
         hint: `the phases are ${cellPhases.join(', ')}`,
       })
     const timeout = readTime(values.timeout)
-    const report = await runCell(workspace, await findCell(workspace, values.cell), {
+    const options = {
       through,
-      trusted: true,
       jobs: jobCount(values.jobs, workspace),
       bootTimeout: timeout === undefined ? undefined : timeout / 1000,
       feed: false,
-    })
+    }
+    const report =
+      values.at === undefined
+        ? await runCell(workspace, await findCell(workspace, values.cell), { ...options, trusted: true })
+        : await runAt(invocation, workspace, values.cell, values.at, options)
     if (output.json) output.printJson(report)
     else {
       if (report.boot !== undefined) showBoot(report.boot, output)
-      if (report.disk !== undefined) output.print(report.disk.path)
+      if (report.disk !== undefined) output.print(`${report.disk.path}\nsha256 ${report.disk.sha256}`)
     }
     if (report.boot?.ok === false) {
       const reasons = (report.boot.reason ?? 'the boot test failed').split('\n')
@@ -73,3 +89,23 @@ Without --cell it lists the cells.
     return 0
   },
 })
+
+/** A cell of a commit. Anybody may have written that commit: nothing of it is shared. */
+async function runAt(
+  { env, report, signal, output }: Pick<Invocation<Options>, 'env' | 'report' | 'signal' | 'output'>,
+  here: Workspace,
+  cell: string,
+  revision: string,
+  options: Omit<CellOptions, 'trusted'>,
+): Promise<CellReport> {
+  const { offline, locked, remoteCaches } = here
+  const at = await projectAtCommit(here, { env, offline, locked, remoteCaches, report, signal }, revision)
+  let made: CellReport | undefined
+  try {
+    made = await runCell(at.workspace, await findCell(at.workspace, cell), { ...options, trusted: false })
+  } finally {
+    if (made?.boot?.ok === false || made === undefined)
+      output.tell(`The work tree stays for you to look at: ${at.tree}`)
+  }
+  return made.boot?.ok === false ? made : await at.finish(made)
+}
