@@ -3,7 +3,12 @@ import type { Plan } from '#toolkit/planning.ts'
 import type { Output, Style } from './output.ts'
 import { table } from './output.ts'
 
-const styles: Readonly<Record<NodeState['state'], Style>> = { cached: 'green', 'to build': 'yellow', unneeded: 'dim' }
+const styles: Readonly<Record<NodeState['state'], Style>> = {
+  cached: 'green',
+  'to restore': 'green',
+  'to build': 'yellow',
+  unneeded: 'dim',
+}
 
 /** A plan, and what a build would find for each of its nodes. */
 export interface Shown {
@@ -41,5 +46,6 @@ export function showPlans(plans: readonly Shown[], output: Output): void {
   ])
   for (const line of table(rows)) output.print(line)
   const count = (state: NodeState['state']): number => all.filter((entry) => entry.state === state).length
-  output.print(`${count('to build')} to build, ${count('cached')} cached, ${count('unneeded')} not needed`)
+  const restored = count('to restore') === 0 ? '' : `${count('to restore')} to restore, `
+  output.print(`${count('to build')} to build, ${restored}${count('cached')} cached, ${count('unneeded')} not needed`)
 }

@@ -1,6 +1,7 @@
 import { availableParallelism, hostname } from 'node:os'
 import type { Arch } from '#engine/arch.ts'
 import { requireEmulation } from '#engine/build/binfmt.ts'
+import { Claims } from '#engine/build/claims.ts'
 import type { BuildContext } from '#engine/build/context.ts'
 import type { BuildNode, NodeReport } from '#engine/build/executor.ts'
 import { execute } from '#engine/build/executor.ts'
@@ -91,6 +92,7 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
     report: context.report,
     signal: context.signal,
   })
+  const documents = remotes.find((remote) => remote.documents !== undefined)?.documents
   const layers = new ImageLayers(context, remotes.length === 0 ? undefined : cache, signer)
   const { finish } = options
   const targets = options.targets ?? plan.targets
@@ -102,6 +104,9 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
     signer,
     build,
     ...(remotes.length === 0 ? {} : { remotes: cache }),
+    ...(documents === undefined
+      ? {}
+      : { claims: new Claims({ documents, holder: context.builder, report: context.report }) }),
   }
   const reports = await execute(
     context,

@@ -1,5 +1,5 @@
 import type { BuildContext } from '#engine/build/context.ts'
-import type { Remotes } from '#engine/build/executor.ts'
+import type { Remotes } from '#engine/build/known-results.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { LayerName, LayerStore } from '#engine/image/layers.ts'
 import type { ImageNode } from '#engine/plan/graph.ts'
@@ -38,7 +38,9 @@ export class ImageLayers {
       find: async (key, name) => {
         const known = await file(key)
         if (known !== undefined || !shared.has(name)) return known
-        return (await this.#remotes?.restore(arch, key)) === undefined ? undefined : file(key)
+        return (await this.#remotes?.restore(arch, key, { title: `the ${name} of ${unit.name}` })) === undefined
+          ? undefined
+          : file(key)
       },
       keep: async (key, path, name) => {
         const layer = await store.objects.adopt(path)

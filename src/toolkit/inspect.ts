@@ -17,8 +17,8 @@ import type { Plan } from './planning.ts'
 export interface NodeState {
   readonly node: Node
   readonly hash: string
-  /** `unneeded`: not built, but nothing that will be built needs it. */
-  readonly state: 'cached' | 'to build' | 'unneeded'
+  /** `unneeded`: not built, but nothing that will be built needs it. `to restore`: a shared cache says that it has it. */
+  readonly state: 'cached' | 'to restore' | 'to build' | 'unneeded'
   readonly why: string
   /** Asked for, not only needed. */
   readonly target: boolean
@@ -28,10 +28,12 @@ export interface NodeState {
 /**
  * Looks, without any work, at what is there for every node of a plan: dependencies first. Locks and changes nothing.
  * @param rebuild nodes whose results are not to be used
+ * @param shared finds those that other machines made, by the name of the cache that has them; default: nobody is asked
  */
 export async function inspectPlan(
   plan: Plan,
   rebuild: ReadonlyMap<Node, Rebuild> = new Map(),
+  shared: (missing: readonly Node[]) => Promise<ReadonlyMap<Node, string>> = async () => new Map(),
 ): Promise<readonly NodeState[]> {
   const nodes = inOrder(plan.targets)
   const manifests = new Map<Node, UnitManifest | undefined>(
@@ -39,7 +41,9 @@ export async function inspectPlan(
       nodes.map(async (node) => [node, rebuild.has(node) ? undefined : await findManifest(plan, node)] as const),
     ),
   )
-  const needed = frontier(plan.targets, (node) => manifests.get(node) !== undefined)
+  const missing = nodes.filter((node) => manifests.get(node) === undefined && !rebuild.has(node))
+  const elsewhere = await shared(missing)
+  const needed = frontier(plan.targets, (node) => manifests.get(node) !== undefined || elsewhere.has(node))
   return Promise.all(
     nodes.map(async (node): Promise<NodeState> => {
       const key = plan.keys.get(node)
@@ -49,6 +53,8 @@ export async function inspectPlan(
       const base = { node, hash: key.hash, target, manifest }
       if (manifest !== undefined) return { ...base, state: 'cached', why: 'nothing changed' }
       if (!needed.has(node)) return { ...base, state: 'unneeded', why: 'what needs it is cached' }
+      const from = elsewhere.get(node)
+      if (from !== undefined) return { ...base, state: 'to restore', why: `${from} has it` }
       const asked = rebuild.get(node)
       if (asked !== undefined) return { ...base, state: 'to build', why: asked.why }
       const { last: path } = foldersOf(plan.workspace.buildRoot, node)

@@ -83,10 +83,13 @@ taken from the cache.
     const plans = values['with-deps'] ? named.map(withDependencies) : named
     const wish: RebuildWish = { force: values.force, clean: values.clean, noCache: values['no-cache'] }
     if (values['dry-run']) {
-      const { inspectPlan } = await import('#toolkit/inspect.ts')
+      const [{ inspectPlan }, { sharedResults }] = await Promise.all([
+        import('#toolkit/inspect.ts'),
+        import('#toolkit/shared-results.ts'),
+      ])
       const inspected = plans.map(async (plan) => ({
         plan,
-        states: await inspectPlan(plan, rebuilds(plan.targets, wish)),
+        states: await inspectPlan(plan, rebuilds(plan.targets, wish), (missing) => sharedResults(plan, missing)),
       }))
       showPlans(await Promise.all(inspected), output)
       return 0

@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { userErrors, YoeError } from '../errors.ts'
 import type { UnitOutcome } from '../events.ts'
-import { canonical } from '../plan/canonical.ts'
 import type { Node } from '../plan/graph.ts'
 import { dependenciesOf, inOrder, manifestArch } from '../plan/graph.ts'
 import { whyChanged } from '../plan/why.ts'
@@ -15,6 +14,8 @@ import type { Claim, Claims } from './claims.ts'
 import type { BuildContext } from './context.ts'
 import { keyOf, limitsOf } from './context.ts'
 import { foldersOf } from './folders.ts'
+import type { Remotes } from './known-results.ts'
+import { KnownResults } from './known-results.ts'
 import { readLast } from './last.ts'
 import { Progress } from './progress.ts'
 import { Remembered } from './remembered.ts'
@@ -53,14 +54,6 @@ export interface Rebuild {
 export interface Results {
   /** Waits for it, builds it where it must; rejects with what kept it from being built. */
   manifestOf(node: Node): Promise<UnitManifest>
-}
-
-/** Caches that other machines fill; see store/cache.ts. */
-export interface Remotes {
-  /** Brings a unit's manifest and objects into the local store; undefined when no remote has it in a way that is trusted. */
-  restore(arch: string, hash: string): Promise<{ readonly manifest: UnitManifest; readonly from: string } | undefined>
-  /** Gives a unit to the remotes that may be written; that one fails is a warning. */
-  share(sealed: SealedManifest): Promise<void>
 }
 
 export interface ExecuteOptions {
@@ -146,12 +139,14 @@ class Execution implements Results {
   readonly #progress: Progress
   readonly #expected: ReturnType<Remembered['expectations']>
   readonly #paths: ReadonlyMap<Node, number>
+  readonly #known: KnownResults
   #stopped: string | undefined
 
   constructor(context: BuildContext, targets: readonly Node[], options: ExecuteOptions, remembered: Remembered) {
     const { jobs, memoryBytes = memoryBudget() } = options
     this.#context = context
     this.#options = options
+    this.#known = new KnownResults(context, targets, options.remotes)
     this.#places = new Places({ jobs, memoryBytes, processors: context.processors })
     this.#remembered = remembered
     this.#expected = remembered.expectations(targets)
@@ -245,7 +240,7 @@ class Execution implements Results {
     // What is started first is chosen among all that turns out to be ready, not among what was looked at first.
     this.#places.hold()
     try {
-      const local = await this.#local(node)
+      const local = await this.#known.local(node)
       if (local !== undefined) {
         await rm(foldersOf(this.#context.buildRoot, node).failed, { force: true })
         return { manifest: local, outcome: 'cached' }
@@ -253,16 +248,10 @@ class Execution implements Results {
     } finally {
       this.#places.go()
     }
-    const manifest = await this.#restore(node)
+    const manifest = await this.#known.shared(node)
     if (manifest !== undefined) return { manifest, outcome: 'restored' }
     this.#progress.wanted(node)
     return undefined
-  }
-
-  async #restore(node: Node): Promise<UnitManifest | undefined> {
-    const restored = await this.#options.remotes?.restore(manifestArch(node), keyOf(this.#context, node).hash)
-    if (restored !== undefined) await this.#remember(node)
-    return restored?.manifest
   }
 
   /** The right to build a node, among all machines that share a store; or its result, when another one had the right. */
@@ -276,19 +265,11 @@ class Execution implements Results {
     return claims.acquire({
       name: `claims/${manifestArch(node)}/${keyOf(this.#context, node).hash}`,
       title: node.unit.name,
-      look: () => this.#restore(node),
+      look: () => this.#known.sharedByNow(node),
       wait,
       signal: this.#context.signal,
       until: deadline,
     })
-  }
-
-  async #local(node: Node): Promise<UnitManifest | undefined> {
-    const { store } = this.#context
-    const sealed = await store.manifest(manifestArch(node), keyOf(this.#context, node).hash)
-    if (sealed === undefined) return undefined
-    const present = await Promise.all(sealed.manifest.files.map(({ sha256 }) => store.objects.has(sha256)))
-    return present.every(Boolean) ? sealed.manifest : undefined
   }
 
   async #build(
@@ -304,7 +285,7 @@ class Execution implements Results {
     const wait = <T>(freed: () => Promise<T>): Promise<T> => this.#places.pause(work, freed)
     const { signal } = this.#context
     await using _alone = await store.lock(`unit-${key.hash}`, { signal, title: node.unit.name, wait })
-    const meanwhile = rebuild === undefined ? await this.#local(node) : undefined
+    const meanwhile = rebuild === undefined ? await this.#known.local(node) : undefined
     if (meanwhile !== undefined)
       return { manifest: meanwhile, why: 'another process built it just now', outcome: 'built' }
     const claimed = rebuild === undefined ? await this.#claim(node, wait) : undefined
@@ -372,14 +353,14 @@ class Execution implements Results {
       }
       this.#remembered.note(node, { ms: manifest.facts.ms, memoryBytes })
       // Who was taken for dead does not add a second result to one that is there.
-      const faster = claim?.doubtful === true ? await this.#restore(node) : undefined
+      const faster = claim?.doubtful === true ? await this.#known.sharedByNow(node) : undefined
       if (faster !== undefined) {
         await claim?.done()
         return { manifest: faster, why: 'another machine was faster', outcome: 'restored' }
       }
       const sealed = seal(manifest, store.scope, this.#options.signer)
       await store.record(sealed)
-      await this.#remember(node)
+      await this.#known.remember(node)
       // Saved the moment it is done, so that a failure elsewhere loses nothing; nobody waits for it but the end.
       this.#saving.push(this.#share(sealed, claim))
       return { manifest, why, outcome: 'built' }
@@ -395,13 +376,6 @@ class Execution implements Results {
   async #share(sealed: SealedManifest, claim: Claim | undefined): Promise<void> {
     await this.#options.remotes?.share(sealed)
     await claim?.done()
-  }
-
-  /** What the next `why` compares with. */
-  async #remember(node: Node): Promise<void> {
-    const { last, failed } = foldersOf(this.#context.buildRoot, node)
-    await replaceFile(last, canonical(keyOf(this.#context, node).inputs))
-    await rm(failed, { force: true })
   }
 
   /** For lists and descriptions; that it can't be written, on a full disk, is not what went wrong. */

@@ -22,6 +22,11 @@ export interface UnitCacheOptions {
 /** What took less time (ms) is made again without much harm, should a run that was killed not have sent it yet. */
 const quickMs = 10_000
 
+export interface RestoreOptions {
+  readonly title?: string
+  readonly fresh?: boolean
+}
+
 export interface CachedUnit {
   readonly manifest: UnitManifest
   /** `local`, or the shared store that had it. */
@@ -36,6 +41,8 @@ export class UnitCache {
   /** Names of entries that are of no use, by store. */
   readonly #useless = new Map<RemoteStore, Set<string>>()
   readonly #told = new Set<string>()
+  /** Names that a store was found not to have. */
+  readonly #absent = new Map<RemoteStore, ReadonlySet<string>>()
 
   constructor(options: UnitCacheOptions) {
     this.#options = options
@@ -43,19 +50,40 @@ export class UnitCache {
   }
 
   /**
+   * Finds out, by the batch and without downloading anything, which of these the shared stores have: {@link restore} then
+   * asks them for nothing else.
+   */
+  async lookUp(wanted: readonly { readonly arch: string; readonly hash: string }[]): Promise<void> {
+    let names = wanted.map(({ arch, hash }) => entryName(arch, hash))
+    for (const remote of this.#options.remotes) {
+      const asked = names
+      const there = asked.length === 0 ? undefined : await this.#ask(remote, () => remote.has(asked))
+      if (there === undefined) continue
+      this.#absent.set(remote, new Set(asked.filter((name) => !there.has(name))))
+      names = asked.filter((name) => !there.has(name))
+    }
+  }
+
+  /**
    * A unit's result with every one of its objects verified and in the local store; undefined: it must be built. What a
    * shared store has but may not be believed is a warning and a miss; one that can't be asked is a warning, and is left
    * alone from then on.
    *
-   * @param title what it is called while it travels
+   * @param options.title what it is called while it travels
+   * @param options.fresh another machine may have made it since {@link lookUp}
    * @throws {YoeError} DISK_FULL, PERMISSION, CANCELLED
    */
-  async restore(arch: string, hash: string, title: string = hash.slice(0, 12)): Promise<CachedUnit | undefined> {
+  async restore(
+    arch: string,
+    hash: string,
+    { title = hash.slice(0, 12), fresh = false }: RestoreOptions = {},
+  ): Promise<CachedUnit | undefined> {
     const { store, remotes } = this.#options
     const local = await this.#local(arch, hash)
     if (local !== undefined) return { manifest: local.manifest, from: 'local' }
     const name = entryName(arch, hash)
     for (const [level, remote] of remotes.entries()) {
+      if (!fresh && this.#absent.get(remote)?.has(name) === true) continue
       const trust = this.#trust(remote)
       const result = await this.#move(remote, `Restore ${title} from ${remote}`, (transfer) =>
         remote.get(name, (path) => unpackUnit(store, path, arch, hash, trust), transfer),

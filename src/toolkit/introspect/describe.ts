@@ -9,6 +9,7 @@ import type { Node, PackageNode } from '#engine/plan/graph.ts'
 import type { Json, Machine, PublicConfig, Source, Unit } from '#engine/project/model.ts'
 import type { Catalog } from '../catalog-view.ts'
 import { sizeText } from '../configuration.ts'
+import type { NodeState } from '../inspect.ts'
 import { inspectPlan } from '../inspect.ts'
 import { planCatalog } from '../planning.ts'
 import { targetsOf } from '../targets.ts'
@@ -48,7 +49,7 @@ export interface UnitDescription {
 export interface BuildDescription {
   readonly id: string
   readonly hash: string
-  readonly state: 'cached' | 'to build' | 'unneeded'
+  readonly state: NodeState['state']
   readonly why: string
   readonly files: readonly { readonly name: string; readonly size: number }[]
 }

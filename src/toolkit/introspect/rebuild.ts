@@ -9,6 +9,7 @@ import { manifestArch } from '#engine/plan/graph.ts'
 import { hashOfInputs } from '#engine/plan/hash.ts'
 import type { Json } from '#engine/project/model.ts'
 import { decodeManifest } from '#engine/store/manifest.ts'
+import type { NodeState } from '../inspect.ts'
 import { inspectPlan } from '../inspect.ts'
 import type { Plan } from '../planning.ts'
 import type { FieldChange } from './fields.ts'
@@ -26,7 +27,7 @@ export interface Cause {
 export interface Rebuild {
   readonly unit: string
   readonly id: string
-  readonly state: 'cached' | 'to build' | 'unneeded'
+  readonly state: NodeState['state']
   /** Why, in a few words. */
   readonly why: string
   readonly causes: readonly Cause[]
