@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { catalogOf } from '../catalog.ts'
-import { command, projectOptions, workerOption } from '../command.ts'
+import { command, projectOptions, remoteCacheOptions, workerOption } from '../command.ts'
 import { workspaceOf } from '../project.ts'
 import { shown } from '../shown.ts'
 
@@ -18,6 +18,7 @@ mode.
   options: {
     ...projectOptions,
     ...workerOption,
+    ...remoteCacheOptions,
     command: { type: 'string', short: 'c', value: 'COMMAND', help: 'run this instead of a shell, and exit as it does' },
   },
   positionals: [0, 1],

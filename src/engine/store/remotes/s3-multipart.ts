@@ -1,8 +1,7 @@
 import { inParallel } from '../../in-parallel.ts'
 import type { Transfer } from '../remote.ts'
 import { sha256Of } from './file-digest.ts'
-import { onlyNew } from './s3.ts'
-import { type BucketRequests, refusal } from './s3-requests.ts'
+import { type BucketRequests, onlyNew, refusal } from './s3-requests.ts'
 
 /** A service keeps at most 10,000 parts. */
 const mostParts = 9_000

@@ -81,6 +81,11 @@ export class BucketRequests {
   }
 }
 
+/** The condition of a request that writes. */
+export function onlyNew(replace: boolean): Readonly<Record<string, string>> {
+  return replace ? {} : { 'if-none-match': '*' }
+}
+
 async function hashOf(body: BucketRequest['body']): Promise<string> {
   if (body === undefined) return sha256OfNothing
   if (typeof body !== 'string') return body.sha256

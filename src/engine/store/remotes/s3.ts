@@ -6,7 +6,7 @@ import { sharedStart } from '../remote.ts'
 import { sha256Of } from './file-digest.ts'
 import { checkName } from './names.ts'
 import { abortAbandoned, uploadParts } from './s3-multipart.ts'
-import { type BucketRequest, type BucketRequests, refusal } from './s3-requests.ts'
+import { type BucketRequest, type BucketRequests, onlyNew, refusal } from './s3-requests.ts'
 
 export interface BucketStoreOptions {
   readonly requests: BucketRequests
@@ -172,11 +172,6 @@ export class BucketStore implements RemoteStore {
     if (!isGood(answer) || version === undefined) throw refusal(answer, `write ${name}`)
     return version
   }
-}
-
-/** The condition of a request that writes. */
-export function onlyNew(replace: boolean): Readonly<Record<string, string>> {
-  return replace ? {} : { 'if-none-match': '*' }
 }
 
 export function isGood({ status }: ExchangeAnswer): boolean {
