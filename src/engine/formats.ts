@@ -113,11 +113,14 @@ export interface PublishInput {
   readonly report: Reporter
 }
 
-/** A private key as text (armored or PEM); never logged, never given to a worker. */
+/**
+ * A private key as text (armored or PEM); never logged, never given to a worker. While a feed's key is replaced by
+ * another, the text holds both, each signs, and either one is enough for a reader.
+ */
 export interface SigningKey {
   readonly privateKey: string
   readonly publicKey: string
-  /** Shown in messages and pages. */
+  /** Shown in messages and pages; of several, that of the newest. */
   readonly fingerprint: string
 }
 

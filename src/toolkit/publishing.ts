@@ -9,6 +9,7 @@ import type { Finished } from '#engine/build/finished.ts'
 import { step } from '#engine/events.ts'
 import type { PackageFormat, RepositoryEntry, SigningKey } from '#engine/formats.ts'
 import type { Node } from '#engine/plan/graph.ts'
+import { keyringName, keyringPackage } from '#feeds/debian/keyring-package.ts'
 import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
 import { ensureKey, loadKey } from '#feeds/keys/project-keys.ts'
 import { publishDirectory } from '#feeds/publish/directory.ts'
@@ -52,10 +53,30 @@ export async function fillRepository(plan: Plan, key: SigningKey, options: Build
   const outcome = await buildPlan(plan, {
     ...options,
     targets: plan.targets.flatMap((node): readonly Node[] => (node.kind === 'image' ? node.units : [node])),
-    finish: async (context, results) => publishEntries(plan, key, root, await plannedEntries(plan, context, results)),
+    finish: async (context, results) =>
+      publishWithKeyring(plan, key, root, await plannedEntries(plan, context, results)),
   })
   throwFailures(outcome)
   return root
+}
+
+/** {@link publishEntries}, with the package by which devices follow when the key is replaced. */
+async function publishWithKeyring(
+  plan: Plan,
+  key: SigningKey,
+  root: string,
+  entries: readonly RepositoryEntry[],
+): Promise<void> {
+  const { project, distro, workspace } = plan
+  const workdir = await mkdtemp(join(tmpdir(), 'yoe-keyring-'))
+  try {
+    const { name } = project
+    const maintainer = `${name} <${name}@localhost>`
+    const keyring = await keyringPackage({ project: name, key, distro, maintainer, workdir, report: workspace.report })
+    await publishEntries(plan, key, root, [...entries, keyring])
+  } finally {
+    await rm(workdir, { recursive: true, force: true })
+  }
 }
 
 /** Adds packages to the project's repository. */
@@ -155,7 +176,7 @@ export async function republish(
       }
     }
     const source = join(staging, plan.distro)
-    await publishEntries(plan, key, source, [...entries.values()])
+    await publishWithKeyring(plan, key, source, [...entries.values()])
     return await publishFeed(plan, source, key, target)
   } finally {
     await rm(staging, { recursive: true, force: true })
@@ -175,5 +196,7 @@ export function installSnippet(plan: Plan, url: string): string {
     `curl -fsSo /etc/apt/keyrings/${name}.gpg ${url}/${name}.gpg`,
     `printf 'Types: deb\\nURIs: ${url}/${plan.distro}\\nSuites: ${plan.suite}\\nComponents: main\\nSigned-By: /etc/apt/keyrings/${name}.gpg\\n' > /etc/apt/sources.list.d/${name}.sources`,
     'apt-get update',
+    // With it installed, a device follows when the feed's key is replaced.
+    `apt-get install ${keyringName(name)}`,
   ].join('\n')
 }

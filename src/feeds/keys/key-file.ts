@@ -1,9 +1,10 @@
 import { constants } from 'node:fs'
-import { chmod, link, mkdir, open, realpath, rm } from 'node:fs/promises'
+import { chmod, link, mkdir, open, realpath, rename, rm } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import { errorCode, writeFailure } from '#engine/store/disk.ts'
 import { tempName } from '#engine/store/temp.ts'
+import { syncFolder } from '../publish/atomic.ts'
 
 /** Keys are a few kilobytes; whatever is larger is no key. */
 const largest = 1 << 20
@@ -53,6 +54,29 @@ export async function readKeyFile(path: string, projectRoot: string): Promise<st
  * @throws {YoeError} KEY_INVALID for a place inside the project, PERMISSION, DISK_FULL
  */
 export async function createKeyFile(path: string, text: string, projectRoot: string): Promise<string> {
+  // Unlike a rename, a link never replaces a key that is there.
+  const placed = await placeKey(path, text, projectRoot, link)
+  if (placed) return text
+  const existing = await readKeyFile(path, projectRoot)
+  return existing ?? createKeyFile(path, text, projectRoot)
+}
+
+/**
+ * Puts another private key in a key's place, at once: there is always one of the two.
+ *
+ * @throws {YoeError} as {@link createKeyFile}
+ */
+export async function replaceKeyFile(path: string, text: string, projectRoot: string): Promise<void> {
+  await placeKey(path, text, projectRoot, rename)
+}
+
+/** @returns false when `place` found something there */
+async function placeKey(
+  path: string,
+  text: string,
+  projectRoot: string,
+  place: (temp: string, path: string) => Promise<void>,
+): Promise<boolean> {
   const folder = dirname(path)
   const temp = join(folder, tempName())
   try {
@@ -66,12 +90,11 @@ export async function createKeyFile(path: string, text: string, projectRoot: str
       await file.close()
     }
     await chmod(temp, 0o600)
-    // Unlike a rename, a link never replaces a key that is there.
-    await link(temp, path)
-    return text
+    await place(temp, path)
+    await syncFolder(folder)
+    return true
   } catch (failure) {
-    const existing = errorCode(failure) === 'EEXIST' ? await readKeyFile(path, projectRoot) : undefined
-    if (existing !== undefined) return existing
+    if (errorCode(failure) === 'EEXIST') return false
     throw await writeFailure(failure, path)
   } finally {
     await rm(temp, { force: true })

@@ -22,45 +22,79 @@ export async function generateOpenPgpKey(project: string, date: Date = new Date(
 }
 
 /**
- * @param armored one unencrypted OpenPGP private key
+ * @param armored unencrypted OpenPGP private keys, the one that stays first; usually one
  * @param where names its origin in errors: a path or a variable
- * @throws {YoeError} KEY_INVALID: not armored, public only, protected by a passphrase, expired, revoked, too weak
+ * @throws {YoeError} KEY_INVALID: not armored, public only, protected by a passphrase; none that can sign (expired,
+ *   revoked, too weak)
  */
 export async function readOpenPgpKey(armored: string, where: string): Promise<SigningKey> {
-  const key = await privateKeyOf(armored, where)
+  const keys = await privateKeysOf(armored, where)
+  const [first] = await usableKeys(keys, where)
   return {
     privateKey: armored,
-    publicKey: key.toPublic().armor(),
-    fingerprint: key.getFingerprint().toUpperCase(),
+    publicKey: await armoredPublic(keys),
+    fingerprint: first.getFingerprint().toUpperCase(),
   }
 }
 
-async function privateKeyOf(armored: string, where: string): Promise<PrivateKey> {
-  const { readPrivateKey } = await import('openpgp')
-  const invalid = (why: string, hint: string, cause?: unknown): YoeError =>
-    new YoeError('KEY_INVALID', `the signing key in ${where} ${why}`, { hint, cause })
+/** All keys of a text, those that can no longer sign among them. @throws {YoeError} KEY_INVALID */
+export async function privateKeysOf(armored: string, where: string): Promise<readonly PrivateKey[]> {
+  const { readPrivateKeys } = await import('openpgp')
   const exported = 'export it again: gpg --armor --export-secret-keys KEY'
-  let key: PrivateKey
+  const blocks =
+    armored.match(/-----BEGIN PGP PRIVATE KEY BLOCK-----[\s\S]*?-----END PGP PRIVATE KEY BLOCK-----/g) ?? []
+  const keys: PrivateKey[] = []
   try {
-    key = await readPrivateKey({ armoredKey: armored })
+    for (const block of blocks) keys.push(...(await readPrivateKeys({ armoredKeys: block })))
   } catch (failure) {
-    throw invalid('is no armored OpenPGP private key', exported, failure)
+    throw invalid(where, 'is no armored OpenPGP private key', exported, failure)
   }
-  if (!key.isDecrypted()) {
-    throw invalid('is protected by a passphrase', 'export it without one, and protect the file or the secret instead')
+  if (keys.length === 0) throw invalid(where, 'is no armored OpenPGP private key', exported)
+  if (keys.some((key) => !key.isDecrypted()))
+    throw invalid(
+      where,
+      'is protected by a passphrase',
+      'export it without one, and protect the file or the secret instead',
+    )
+  return keys
+}
+
+const invalid = (where: string, why: string, hint: string, cause?: unknown): YoeError =>
+  new YoeError('KEY_INVALID', `the signing key in ${where} ${why}`, { hint, cause })
+
+/** Those that can sign now. @throws {YoeError} KEY_INVALID when there is none */
+async function usableKeys(
+  keys: readonly PrivateKey[],
+  where: string,
+): Promise<readonly [PrivateKey, ...(readonly PrivateKey[])]> {
+  const usable: PrivateKey[] = []
+  let reason: unknown
+  for (const key of keys) {
+    try {
+      await key.getSigningKey()
+      usable.push(key)
+    } catch (failure) {
+      reason = failure
+    }
   }
-  try {
-    await key.getSigningKey()
-  } catch (failure) {
-    throw invalid('can no longer sign (expired, revoked or too weak)', 'make another: yoe key generate', failure)
-  }
-  return key
+  const [first, ...others] = usable
+  if (first !== undefined) return [first, ...others]
+  const hint = 'put another key there: yoe key rotate feed makes one where the key is a file'
+  throw invalid(where, 'can no longer sign (expired, revoked or too weak)', hint, reason)
+}
+
+async function armoredPublic(keys: readonly PrivateKey[]): Promise<string> {
+  const [only, ...others] = keys
+  if (only !== undefined && others.length === 0) return only.toPublic().armor()
+  const { armor, enums } = await import('openpgp')
+  return armor(enums.armor.publicKey, Buffer.concat(keys.map((key) => key.toPublic().write())))
 }
 
 /** The public key as apt wants it in /etc/apt/keyrings/<project>.gpg: binary, so that every apt reads it. */
 export async function binaryKeyring(key: SigningKey): Promise<Uint8Array> {
-  const { readKey } = await import('openpgp')
-  return (await readKey({ armoredKey: key.publicKey })).toPublic().write()
+  const { readKeys } = await import('openpgp')
+  const keys = await readKeys({ armoredKeys: key.publicKey })
+  return Buffer.concat(keys.map((each) => each.toPublic().write()))
 }
 
 export interface SignedText {
@@ -71,7 +105,7 @@ export interface SignedText {
 }
 
 /**
- * Signs `text` twice, as InRelease and Release.gpg need it. The same text, key and date give the same bytes.
+ * Signs `text` twice, as InRelease and Release.gpg need it, each time with every key that can still sign. The same text, key and date give the same bytes.
  *
  * @param text lines ended by LF, without trailing blanks
  * @param date seconds since 1970; a signature is never dated before its key, which verifiers refuse
@@ -79,10 +113,10 @@ export interface SignedText {
  */
 export async function signText(text: string, signingKey: SigningKey, date: number): Promise<SignedText> {
   const { createCleartextMessage, createMessage, enums, sign } = await import('openpgp')
-  const key = await privateKeyOf(signingKey.privateKey, 'use')
+  const keys = await usableKeys(await privateKeysOf(signingKey.privateKey, 'use'), 'use')
   const options = {
-    signingKeys: key,
-    date: new Date(Math.max(date * 1000, key.getCreationTime().getTime())),
+    signingKeys: [...keys],
+    date: new Date(Math.max(date * 1000, ...keys.map((key) => key.getCreationTime().getTime()))),
     config: { nonDeterministicSignaturesViaNotation: false, preferredHashAlgorithm: enums.hash.sha512 },
   }
   // The newline before the signature belongs to the armor.
@@ -99,19 +133,21 @@ export async function signText(text: string, signingKey: SigningKey, date: numbe
 const lineFeeds = (armored: string): string => armored.replaceAll('\r\n', '\n')
 
 /**
- * The text of a cleartext-signed message, LF-ended, when this key signed it and nothing stands beside it.
+ * The text of a cleartext-signed message, LF-ended, when one of these keys signed it and nothing stands beside it.
  *
  * @returns undefined when the signature is missing, bad or someone else's
  */
 export async function verifiedText(inline: string, signingKey: SigningKey): Promise<string | undefined> {
-  const { readCleartextMessage, readKey, verify } = await import('openpgp')
+  const { readCleartextMessage, readKeys, verify } = await import('openpgp')
   const marks = inline.match(/^-----(BEGIN|END) PGP [A-Z ]+-----$/gm) ?? []
   const alone =
     inline.startsWith('-----BEGIN PGP SIGNED MESSAGE-----\n') && inline.endsWith('-----END PGP SIGNATURE-----\n')
   if (!alone || marks.length !== 3) return undefined
   try {
     const message = await readCleartextMessage({ cleartextMessage: inline })
-    const verificationKeys = await readKey({ armoredKey: signingKey.publicKey })
+    const known = await readKeys({ armoredKeys: signingKey.publicKey })
+    const revoked = await Promise.all(known.map((key) => key.isRevoked()))
+    const verificationKeys = known.filter((_, index) => revoked[index] === false)
     // A repository kept with a fixed date may have been signed "later" than now.
     const { data } = await verify({ message, verificationKeys, expectSigned: true, date: farFuture })
     return `${String(data).replaceAll('\r\n', '\n').replace(/\n*$/, '')}\n`

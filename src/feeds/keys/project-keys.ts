@@ -85,6 +85,25 @@ export async function loadKey(owner: KeyOwner, use: KeyUse): Promise<SigningKey 
   })
 }
 
+/**
+ * The file that a new key takes the place of: the one that the environment names, else the usual one. Absolute.
+ *
+ * @throws {YoeError} KEY_INVALID when the environment has the key itself, which nobody here can change
+ */
+export function ownKeyPath(owner: KeyOwner, use: KeyUse): string {
+  const { variable, marker } = kinds[use]
+  const given = owner.env[variable]?.trim() ?? ''
+  if (!given.includes(marker)) return given === '' ? keyPath(owner, use) : resolve(given)
+  throw new YoeError('KEY_INVALID', `the ${use} key comes from ${variable}, where it can't be replaced`, {
+    hint: `do it where the key is a file: unset ${variable}`,
+  })
+}
+
+/** What CI systems call the secret. */
+export function keyVariable(use: KeyUse): string {
+  return kinds[use].variable
+}
+
 /** {@link loadKey}, or a fresh key kept in its file. */
 export async function ensureKey(
   owner: KeyOwner,

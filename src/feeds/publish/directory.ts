@@ -3,6 +3,7 @@ import { YoeError } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
 import type { SigningKey } from '#engine/formats.ts'
 import { type Generation, readGeneration } from '../debian/generation.ts'
+import { keyringName } from '../debian/keyring-package.ts'
 import { exclusively, publishGeneration } from '../debian/repository.ts'
 import { binaryKeyring } from '../keys/openpgp.ts'
 import { makeFolder, putFile } from './atomic.ts'
@@ -70,6 +71,7 @@ function page(input: DirectoryPublish, { indexes, date }: Generation): string {
     project: input.project,
     suite: input.suite,
     architectures: [...indexes.keys()].sort(),
+    keyring: keyringName(input.project),
     fingerprint: input.signingKey.fingerprint,
     url: input.url,
     published: date,

@@ -3,6 +3,8 @@ export interface FeedPage {
   readonly project: string
   readonly suite: string
   readonly architectures: readonly string[]
+  /** The package that brings the feed's keys to devices, where the feed has it. */
+  readonly keyring: string
   /** Of the signing key, as its owner would read it out. */
   readonly fingerprint: string
   /** Address that the page will have, when known: `https://example.org/feed`. */
@@ -59,7 +61,7 @@ th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px soli
 cat >/etc/apt/sources.list.d/${text(project)}.sources &lt;&lt;'END'
 ${sources.map(text).join('\n')}
 END
-apt-get update</pre>
+apt-get update${page.packages.some(({ name }) => name === page.keyring) ? `\napt-get install ${text(page.keyring)}` : ''}</pre>
 <p>The feed is signed by the key <code>${text(spaced(page.fingerprint))}</code>
 (<a href="${text(project)}.asc">armored</a>, <a href="${text(project)}.gpg">for apt</a>). Compare it with what the
 project's owner tells you on another channel: <code>gpg --show-keys ${text(project)}.gpg</code>.</p>
