@@ -11,6 +11,9 @@ const folder = join(import.meta.dirname, '..', '..', 'modules', 'module-core', '
 const internal = new Set(['apps.star', 'commands.star'])
 /** Functions for classes, and the file of each. */
 const helpers = new Map([
+  ['check_flag', 'arguments.star'],
+  ['check_lists', 'arguments.star'],
+  ['check_text', 'arguments.star'],
   ['merge_tasks', 'tasks.star'],
   ['strip_task', 'strip.star'],
 ])

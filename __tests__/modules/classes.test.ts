@@ -233,3 +233,30 @@ test('module-core: a service without its file is an error at the line of the uni
     'units/app.star:3: BAD_FIELD install_file(): there is no file units/app/app.service',
   ])
 })
+
+const wrong: Readonly<Record<string, readonly [call: string, says: string]>> = {
+  'a text for a list': [
+    'go_binary(name = "app", version = "1", ldflags = "-s")',
+    'units/app.star:2: STAR_EVAL go_binary(): ldflags is a list: ldflags = ["-s"] | it happened at @module-core//classes/arguments.star:7, called from here',
+  ],
+  'a text for a choice': [
+    'go_binary(name = "app", version = "1", cgo = "yes")',
+    'units/app.star:2: STAR_EVAL go_binary(): cgo is True or False, not "yes" | it happened at @module-core//classes/arguments.star:13, called from here',
+  ],
+  'a number for a text': [
+    'go_binary(name = "app", version = "1", binary = 5)',
+    'units/app.star:2: STAR_EVAL go_binary(): binary is a text, not 5 | it happened at @module-core//classes/arguments.star:19, called from here',
+  ],
+  'a misspelt argument': [
+    'go_binary(name = "app", version = "1", ldflag = ["-s"])',
+    'units/app.star:2: UNKNOWN_FIELD go_binary() has no field "ldflag" | did you mean "ldflags"?',
+  ],
+}
+
+for (const [what, [call, says]] of Object.entries(wrong)) {
+  test(`module-core: ${what} is told at the line of the unit`, async () => {
+    const load = 'load("@module-core//classes/go.star", "go_binary")\n'
+    const { errors } = await evaluate({ 'PROJECT.star': core, 'units/app.star': load + call })
+    assert.deepEqual(errors.map(shown), [says])
+  })
+}

@@ -58,6 +58,16 @@ const faults: Readonly<Record<string, readonly [unit: string, list: string | und
     `markupsafe==3.0.2 --hash=sha256:${'0'.repeat(64)}\n`,
     /units\/app\.star:2: [\s\S]*THESE PACKAGES DO NOT MATCH THE HASHES/,
   ],
+  'a command without its function': [
+    'source = path("app"), entry_points = {"run": "greet:mian"}',
+    undefined,
+    /entry_points: run is to call "greet:mian", and greet has no mian/,
+  ],
+  'a command without its module': [
+    'source = path("app"), entry_points = {"json": "json.tool", "run": "great"}',
+    undefined,
+    /entry_points: run is to start "great", and the environment has no module great/,
+  ],
   'an index of its own': [
     'requirements = "list.txt"',
     '--index-url https://pypi.example.org\nmarkupsafe==3.0.2\n',
@@ -70,6 +80,9 @@ for (const [what, [call, list, says]] of Object.entries(faults)) {
     const texts = {
       ...bare,
       'units/app.star': venv(call),
+      'units/app/pyproject.toml':
+        '[project]\nname = "greet"\nversion = "1"\n[tool.setuptools]\npy-modules = ["greet"]\n',
+      'units/app/greet.py': 'def main():\n    pass\n',
       ...(list === undefined ? {} : { 'units/app/list.txt': list }),
     }
     assert.match(await failing(testProject(t, texts, cache), 'app'), says)

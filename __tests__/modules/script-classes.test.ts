@@ -60,7 +60,8 @@ test('python_venv: a list, its commands and where it is', async () => {
   const unit = await unitOf(
     'python_venv(name = "app", version = "1", pip_packages = ["a==1", "b==2"], install_path = "/opt/app", entry_points = {"run": "a.b", "call": "a:main"})',
   )
-  assert.deepEqual(names(unit), ['fetch (network)', 'install'])
+  assert.deepEqual(names(unit), ['fetch (network)', 'install', 'entry-points'])
+  assert.deepEqual(commands(unit, 'entry-points'), ['python3 $HOME/entry_points.py /opt/app run a.b call a:main'])
   assert.deepEqual(commands(unit, 'fetch'), [
     "printf '%s\\n' 'a==1' 'b==2' >$HOME/requirements.txt",
     'python3 $HOME/fetch.py /var/cache/pip',
@@ -120,6 +121,10 @@ const refused: Readonly<Record<string, readonly [call: string, says: RegExp]>> =
   'an open version': [
     'python_venv(name = "app", version = "1", pip_packages = ["a[x]>=1"])',
     /"a\[x\]>=1" leaves its version open; write it as a==1\.2\.3/,
+  ],
+  'a text that should be a list': [
+    'python_venv(name = "app", version = "1", pip_packages = "a==1")',
+    /python_venv\(\): pip_packages is a list: pip_packages = \["a==1"\]/,
   ],
   'two lists': [
     'python_venv(name = "app", version = "1", pip_packages = ["a==1"], requirements = "r.txt")',

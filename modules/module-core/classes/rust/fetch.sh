@@ -1,6 +1,10 @@
 # Fills the cache of crates with what Cargo.lock names: fetch.sh FOLDER_OF_THE_CRATE [cargo's options…].
 manifest=$1/Cargo.toml
 shift
+if [ ! -e "$manifest" ]; then
+  echo "${manifest#./} is missing: this is no Rust crate. Where it lies in another folder, the unit says so: crate = \"FOLDER\"." >&2
+  exit 1
+fi
 cargo fetch --locked --manifest-path "$manifest" "$@" && exit 0
 root=$(cargo locate-project --workspace --message-format plain --manifest-path "$manifest") || exit 1
 if [ -e "${root%.toml}.lock" ]; then
