@@ -17,8 +17,14 @@ export interface CacheTrust {
   readonly revoked: ReadonlySet<string>
 }
 
+/** Of a plan, what keys depend on. */
+export interface KeyPlace {
+  readonly project: Pick<Plan['project'], 'name' | 'cache'>
+  readonly workspace: Pick<Plan['workspace'], 'root' | 'env'>
+}
+
 /** Whose keys a project's keys are. */
-export function keyOwner({ project, workspace }: Pick<Plan, 'project' | 'workspace'>): KeyOwner {
+export function keyOwner({ project, workspace }: KeyPlace): KeyOwner {
   return { project: project.name, projectRoot: workspace.root, env: workspace.env }
 }
 
@@ -29,11 +35,7 @@ export function keyOwner({ project, workspace }: Pick<Plan, 'project' | 'workspa
  * @param scope `untrusted`: anybody can start such a run, and it never signs
  * @throws {YoeError} KEY_INVALID
  */
-export async function cacheTrustOf(
-  plan: Pick<Plan, 'project' | 'workspace'>,
-  scope: Scope,
-  report: Reporter,
-): Promise<CacheTrust> {
+export async function cacheTrustOf(plan: KeyPlace, scope: Scope, report: Reporter): Promise<CacheTrust> {
   const found = await loadKey(keyOwner(plan), 'cache')
   const own = found === undefined ? undefined : parseCacheSigner(found.privateKey)
   const untrusted = scope === 'untrusted'
