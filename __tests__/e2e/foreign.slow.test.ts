@@ -1,12 +1,9 @@
 /** Packages of other architectures, compiled by their own compilers under QEMU. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { hostArch } from '#engine/arch.ts'
-import { binfmtFolder, emulationOf, registerEmulators } from '#engine/build/binfmt.ts'
-import { userErrors } from '#engine/errors.ts'
+import { unusable } from '../support/emulation.ts'
 import { debianProject, testProject } from '../support/project.ts'
 
 const texts = {
@@ -24,22 +21,6 @@ const texts = {
     tests = [test("runs", run = "$DESTDIR/usr/bin/hello | grep -x hello; uname -m")],
 )
 `,
-}
-
-/** Why other architectures can't be built here, after trying what \`yoe container binfmt\` does. */
-async function unusable(t: TestContext, arch: 'arm64' | 'riscv64'): Promise<string | undefined> {
-  if ((await emulationOf(arch)).kind !== 'missing') return undefined
-  try {
-    const done = await registerEmulators([arch])
-    const mine = done.filter(({ outcome }) => outcome === 'registered')
-    const file = arch === 'arm64' ? 'qemu-aarch64' : 'qemu-riscv64'
-    if (mine.length > 0) t.after(() => writeFileSync(join(binfmtFolder, file), '-1', { flag: 'r+' }))
-    return done[0]?.outcome === 'no emulator' ? done[0].hint : undefined
-  } catch (failure) {
-    const [error] = userErrors(failure) ?? []
-    if (error === undefined) throw failure
-    return `${error.message}: ${error.hint}`
-  }
 }
 
 const rows = [
