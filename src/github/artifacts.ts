@@ -1,10 +1,11 @@
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { YoeError } from '#engine/errors.ts'
 import { zstdFrames } from '#engine/image/zstd.ts'
 import { commandData, neutralText } from './neutral.ts'
+import { publicFiles, type Redactions, redact } from './public-files.ts'
 
 export interface Uploaded {
   readonly name: string
@@ -18,14 +19,17 @@ export class Artifacts {
   readonly #temp: string
   readonly #days: number | undefined
   readonly #write: (text: string) => void
+  readonly #redactions: Redactions
   readonly uploaded: Uploaded[] = []
 
   /**
    * @param temp RUNNER_TEMP
    * @param write to the log: what the client says of an upload is one closed group
    * @param days how long they are kept; undefined: as the repository says
+   * @param redactions what must stand in no text
    */
-  constructor(runUrl: string, temp: string, write: (text: string) => void, days?: number) {
+  constructor(runUrl: string, temp: string, write: (text: string) => void, days?: number, redactions: Redactions = []) {
+    this.#redactions = redactions
     this.#runUrl = runUrl
     this.#write = write
     this.#temp = temp
@@ -44,15 +48,28 @@ export class Artifacts {
     }
   }
 
-  /** A signed repository: everything in it, as it is. @throws {YoeError} PUBLISH_FAILED */
+  /** A signed repository: what a feed consists of, and nothing else that lies there. @throws {YoeError} PUBLISH_FAILED */
   async feed(name: string, folder: string): Promise<Uploaded> {
-    const files = await publicFiles(folder)
-    return await this.#upload(name, files, folder, { compressionLevel: 0 })
+    const { files, leftOut } = await publicFiles(folder)
+    if (leftOut.length > 0) {
+      const shown = leftOut.slice(0, 5).join(', ')
+      this.#write(
+        `${neutralText(`not uploaded, being no part of a feed: ${shown}${leftOut.length > 5 ? ', …' : ''}`)}\n`,
+      )
+    }
+    return await this.#upload(name, [...files], folder, { compressionLevel: 0 })
   }
 
-  /** One text file: a report, a serial log. @throws {YoeError} PUBLISH_FAILED */
+  /** One text file: a report, a serial log; without secrets. @throws {YoeError} PUBLISH_FAILED */
   async text(name: string, path: string): Promise<Uploaded> {
-    return await this.#upload(name, [path], join(path, '..'), { compressionLevel: 6 })
+    const folder = await mkdtemp(join(this.#temp, 'yoe-text-'))
+    try {
+      const file = join(folder, basename(path))
+      await writeFile(file, redact(await readFile(path, 'utf8'), this.#redactions))
+      return await this.#upload(name, [file], folder, { compressionLevel: 6 })
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
   }
 
   /** Downloads all artifacts of this run whose names start so, each into a folder of its name. */
@@ -116,24 +133,4 @@ export class Artifacts {
 /** A name without the characters that an artifact's must not have. */
 export function artifactName(...parts: readonly string[]): string {
   return parts.join('-').replaceAll(/[^A-Za-z0-9._+~-]+/g, '-')
-}
-
-/**
- * Every file of a folder that is to be public.
- *
- * @throws {YoeError} PUBLISH_FAILED when one looks like a secret
- */
-async function publicFiles(folder: string): Promise<string[]> {
-  const files: string[] = []
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-    const path = join(entry.parentPath, entry.name)
-    if (!entry.isFile() || path.slice(folder.length).includes('/.')) continue
-    const { size } = await stat(path)
-    if (size < 64 * 1024 && /PRIVATE KEY/.test(await readFile(path, 'latin1')))
-      throw new YoeError('PUBLISH_FAILED', `${path} holds a private key: it is not uploaded`, {
-        hint: 'remove it from the feed, and replace the key',
-      })
-    files.push(path)
-  }
-  return files.sort()
 }

@@ -10,6 +10,7 @@ import { type Host, Told } from './host.ts'
 import { localCommandOf } from './local-command.ts'
 import { runOneCell, tempOf } from './one-cell.ts'
 import { prepareRunner } from './prepare.ts'
+import type { Redactions } from './public-files.ts'
 import { ActionsReporter, type AnnotationCount } from './reporter.ts'
 import { bytes, mostPageBytes, renderCache } from './summary.ts'
 import { tellFailure } from './tell-failure.ts'
@@ -37,7 +38,13 @@ export async function cellAction(host: Host, wanted: Phase, open: () => Promise<
     throw tellFailure(host, first, failure, { title, localCommand, ms: Date.now() - started })
   }
   const cache = openCache(host, inputs.token, first)
-  const artifacts = new Artifacts(context.runUrl, tempOf(host), host.write, inputs.retentionDays)
+  const artifacts = new Artifacts(
+    context.runUrl,
+    tempOf(host),
+    host.write,
+    inputs.retentionDays,
+    redactionsOf(host, inputs),
+  )
   const outputs = new Map<string, string[]>()
   let [ok, kept] = [true, 0]
   for (const cell of cells) {
@@ -62,6 +69,18 @@ export async function cellAction(host: Host, wanted: Phase, open: () => Promise<
     host.summary(renderCache(cache.numbers))
   }
   if (!ok) throw new Told()
+}
+
+/** Keys and tokens that this step has, and where the runner keeps things: a self-hosted one is somebody's machine. */
+function redactionsOf({ env, context }: Host, { cacheKey, token }: CellInputs): Redactions {
+  const secrets = [cacheKey, token, env['ACTIONS_RUNTIME_TOKEN'] ?? '', env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'] ?? '']
+  const home = env['HOME'] ?? ''
+  return [
+    ...secrets.map((secret) => [secret, '***'] as const),
+    [context.workspace, '.'],
+    [tempOf({ env }), 'TEMP'],
+    ...(home === '/' ? [] : [[home, '~'] as const]),
+  ]
 }
 
 /** Checks that the cells exist, and that this runner can build (and boot) them. */
