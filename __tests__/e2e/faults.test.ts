@@ -63,6 +63,15 @@ const cases: Readonly<Record<string, Case>> = {
     '--quiet=1',
   ),
   'too many arguments': usage('yoe doctor takes no arguments, not 1\n  hint: yoe doctor', 'doctor', 'now'),
+  'nothing to add': usage('say what to add\n  hint: yoe new unit URL, or yoe new app --lang LANG NAME', 'new'),
+  'an application without a name': usage(
+    'say how it is called\n  hint: yoe new app --lang go NAME',
+    'new',
+    'app',
+    '--lang',
+    'go',
+  ),
+  'sources from nowhere': usage('say where the sources are\n  hint: yoe new unit URL', 'new', 'unit'),
   'too few arguments': usage('yoe desc takes 1 argument, not 0\n  hint: yoe desc NAME [--inputs|--config]', 'desc'),
   'a number of jobs that is none': usage('"many" is no number of jobs\n  hint: say -j 4', 'build', '-j', 'many'),
   'a lock file that is none': {

@@ -30,14 +30,21 @@ A unit for an archive, or for the newest version of a repository: both are fetch
 built and what their licence is. An application gets its source in a folder of its name, a unit that builds it, and a
 service that starts it.`,
   options,
-  positionals: [2, 2],
+  positionals: [0, 2],
   completes: [kinds],
   async run(invocation) {
-    const [kind, subject = ''] = invocation.positionals
-    if (kind === 'unit') return unit(invocation, subject)
-    if (kind === 'app') return app(invocation, subject)
-    throw new YoeError('USAGE', `there is no yoe new ${shown(kind ?? '')}`, {
-      hint: didYouMean(kind ?? '', kinds) ?? 'yoe new unit URL, or yoe new app --lang LANG NAME',
+    const [kind, subject] = invocation.positionals
+    if (kind === 'unit' || kind === 'app') {
+      if (subject !== undefined) return kind === 'unit' ? unit(invocation, subject) : app(invocation, subject)
+      const lang = invocation.values.lang ?? 'LANG'
+      throw new YoeError('USAGE', kind === 'unit' ? 'say where the sources are' : 'say how it is called', {
+        hint: kind === 'unit' ? 'yoe new unit URL' : `yoe new app --lang ${shown(lang)} NAME`,
+      })
+    }
+    if (kind === undefined)
+      throw new YoeError('USAGE', 'say what to add', { hint: 'yoe new unit URL, or yoe new app --lang LANG NAME' })
+    throw new YoeError('USAGE', `there is no yoe new ${shown(kind)}`, {
+      hint: didYouMean(kind, kinds) ?? 'yoe new unit URL, or yoe new app --lang LANG NAME',
     })
   },
 })
