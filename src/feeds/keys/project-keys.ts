@@ -4,6 +4,7 @@ import { YoeError } from '#engine/errors.ts'
 import type { SigningKey } from '#engine/formats.ts'
 import { generateCacheKey, parseCacheSigner } from '#engine/store/signing.ts'
 import { createKeyFile, readKeyFile } from './key-file.ts'
+import { forbidCoreDumps } from './no-core-dump.ts'
 import { generateOpenPgpKey, readOpenPgpKey } from './openpgp.ts'
 
 /** Whose keys, and where they may come from. */
@@ -74,15 +75,20 @@ export function keyPath({ project, env }: KeyOwner, use: KeyUse): string {
 export async function loadKey(owner: KeyOwner, use: KeyUse): Promise<SigningKey | undefined> {
   const kind = kinds[use]
   const given = owner.env[kind.variable]?.trim()
-  if (given?.includes(kind.marker)) return kind.read(`${given}\n`, kind.variable)
+  if (given?.includes(kind.marker)) return readKey(kind, `${given}\n`, kind.variable)
   const path = given === undefined || given === '' ? keyPath(owner, use) : resolve(given)
   const text = await readKeyFile(path, owner.projectRoot)
-  if (text !== undefined) return kind.read(text, path)
+  if (text !== undefined) return readKey(kind, text, path)
   if (given === undefined || given === '') return undefined
   // Not what it says: a key that was pasted wrong is still a secret.
   throw new YoeError('KEY_INVALID', `${kind.variable} is neither a key nor a file that exists`, {
     hint: `set ${kind.variable} to a key's text or file, or unset it`,
   })
+}
+
+function readKey(kind: Kind, text: string, where: string): Promise<SigningKey> {
+  forbidCoreDumps()
+  return kind.read(text, where)
 }
 
 /**
@@ -115,5 +121,5 @@ export async function ensureKey(
   const fresh = await kind.generate(owner.project)
   const path = keyPath(owner, use)
   const text = await createKeyFile(path, `${fresh.privateKey.trim()}\n`, owner.projectRoot)
-  return { key: await kind.read(text, path), created: text.trim() === fresh.privateKey.trim() }
+  return { key: await readKey(kind, text, path), created: text.trim() === fresh.privateKey.trim() }
 }
