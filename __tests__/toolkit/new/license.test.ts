@@ -35,6 +35,14 @@ test('packages of npm, which say what they are', () => {
   assert.ok(checked > 50)
 })
 
+test("curl's, which begins like ISC's", () => {
+  const grant =
+    'Permission to use, copy, modify, and distribute this software for any purpose\nwith or without fee is hereby granted'
+  assert.equal(licenseOf(grant, false), 'ISC')
+  const notice = 'Except as contained in this notice, the name of a copyright holder shall not\nbe used in advertising'
+  assert.equal(licenseOf(`${grant}.\n\n${notice}`, false), 'curl')
+})
+
 test('GNU licences depend on what the sources say', () => {
   const text = readFileSync('/usr/share/common-licenses/GPL-2', 'latin1')
   assert.equal(licenseOf(text, true), 'GPL-2.0-or-later')
