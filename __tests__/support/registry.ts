@@ -12,6 +12,8 @@ import { scratch } from './project.ts'
 export interface TestRegistry {
   /** `127.0.0.1:PORT`, as names of its images begin. */
   readonly host: string
+  /** Where it keeps everything. */
+  readonly folder: string
   /** Puts bytes in; their digest. */
   blob(repository: string, bytes: Buffer): Promise<string>
   /** Puts an image of layers in, under a tag. @returns the manifest's digest, in hexadecimal */
@@ -55,11 +57,11 @@ export async function testRegistry(t: TestContext, auth = ''): Promise<TestRegis
     if (tries > 200) throw new Error('docker-registry does not answer')
     await sleep(50)
   }
-  return registryAt(host)
+  return registryAt(host, join(folder, 'data'))
 }
 
 /** @param host of a registry that anybody may write to, or that takes any token */
-function registryAt(host: string): TestRegistry {
+function registryAt(host: string, folder: string): TestRegistry {
   const send = async (method: string, path: string, body?: Buffer, type = 'application/octet-stream') => {
     const answer = await fetch(new URL(path, `http://${host}/`), {
       method,
@@ -86,6 +88,7 @@ function registryAt(host: string): TestRegistry {
   }
   return {
     host,
+    folder,
     blob,
     manifest,
     async image(repository, tag, layers, { architecture = 'amd64', config = {}, diffIds } = {}) {

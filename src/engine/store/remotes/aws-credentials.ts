@@ -31,9 +31,11 @@ const aheadMs = 5 * 60_000
 export function credentialChain(env: Environment): FindCredentials {
   let found: Promise<Credentials | undefined> | undefined
   return async () => {
-    const known = await found
-    if (found !== undefined && (known?.expires ?? Number.POSITIVE_INFINITY) - aheadMs > Date.now()) return known
-    found = search(env)
+    found ??= search(env)
+    const current = found
+    const known = await current
+    if ((known?.expires ?? Number.POSITIVE_INFINITY) - aheadMs > Date.now()) return known
+    if (found === current) found = search(env)
     return found
   }
 }
