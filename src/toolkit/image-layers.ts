@@ -32,6 +32,7 @@ export class ImageLayers {
     const { store } = this.#context
     const file = async (hash: string): Promise<string | undefined> => {
       const [layer] = (await store.manifest(arch, hash))?.manifest.files ?? []
+      if (layer !== undefined) store.used(arch, hash)
       return layer === undefined ? undefined : store.objects.path(layer.sha256)
     }
     return {

@@ -3,6 +3,7 @@ import { mkdir, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { digestOf } from '../plan/canonical.ts'
 import type { PackageNode, ToolchainNode } from '../plan/graph.ts'
+import { noteUse } from '../store/use.ts'
 import type { BuildContext } from './context.ts'
 import { keyOf } from './context.ts'
 import { removeTree } from './tree.ts'
@@ -40,6 +41,7 @@ export async function openCacheFolders(
     held.use(await store.lock(`dir-${digestOf('yoe-cache-dir/1', { scope, name })}`, { signal }))
     const folder = join(store.root, 'dirs', scope, name)
     if (context.clean === true) await removeTree(folder)
+    noteUse(dirname(folder))
     if (existsSync(folder)) continue
     // Under its name only when runs can write to it.
     const fresh = store.temp()

@@ -7,6 +7,7 @@ import { inParallel } from '../in-parallel.ts'
 import type { ToolchainNode } from '../plan/graph.ts'
 import type { UnitManifest } from '../store/manifest.ts'
 import { replaceFile } from '../store/replace-file.ts'
+import { noteUse } from '../store/use.ts'
 import type { BuildContext } from './context.ts'
 import { keyOf } from './context.ts'
 import type { Produced, Results } from './executor.ts'
@@ -134,6 +135,7 @@ export class Roots {
     const dest = join(store.root, 'roots', hash)
     await using _alone = await store.lock(`root-${hash}`, { signal })
     if (existsSync(dest)) {
+      noteUse(`${dest}.tree`)
       const look = this.#look(node, hash)
       look.catch(() => {})
       this.#looking.push(look)

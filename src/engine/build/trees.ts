@@ -18,6 +18,7 @@ import { YoeError } from '../errors.ts'
 import type { PackageFormat } from '../formats.ts'
 import { shown } from '../shown.ts'
 import { errorCode, requireSpace, syncFileSystem, writeFailure } from '../store/disk.ts'
+import { noteUse } from '../store/use.ts'
 import type { BuildContext } from './context.ts'
 import { changedTrees, treeStates } from './tree-record.ts'
 import type { UnitLog } from './unit-log.ts'
@@ -68,6 +69,7 @@ export async function packageTrees(
   const home = join(store.root, 'unpacked')
   const trees = packages.map(({ name, sha256 }) => ({ name, folder: places(home, sha256).tree }))
   const missing = packages.filter(({ sha256 }) => !existsSync(places(home, sha256).folder))
+  for (const { sha256 } of packages) noteUse(places(home, sha256).record)
   if (missing.length === 0) return trees
   const temp = store.temp()
   try {

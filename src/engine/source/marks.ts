@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { replaceFile } from '../store/replace-file.ts'
+import { noteUse } from '../store/use.ts'
 import { type CommitParts, treePath } from './git.ts'
 
 /** A source in the cache, and the build folders of those who fetched it. */
@@ -27,6 +28,7 @@ const nameOf = (buildRoot: string): string => createHash('sha256').update(buildR
 export async function markSource(root: string, id: string, title: string, buildRoot: string): Promise<void> {
   const path = join(folderOf(root), id, nameOf(buildRoot))
   if ((await readMark(path))?.title !== title) await replaceFile(path, JSON.stringify({ title, buildRoot }))
+  noteUse(path)
 }
 
 /** What a project called a source when it last used it; undefined when it did not. */

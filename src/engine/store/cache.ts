@@ -1,9 +1,11 @@
+import { stat } from 'node:fs/promises'
 import { YoeError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { errorCode } from './disk.ts'
 import { distrust, type SealedManifest, seal, type Trust, type UnitManifest } from './manifest.ts'
 import { packUnit, unpackUnit } from './pack.ts'
 import type { RemoteStore, Transfer } from './remote.ts'
+import { RemoteCounts } from './remote-counts.ts'
 import type { CacheSigner } from './signing.ts'
 import type { Store } from './store.ts'
 import { Transfers } from './transfers.ts'
@@ -27,6 +29,15 @@ export interface RestoreOptions {
   readonly fresh?: boolean
 }
 
+/** What became of an entry that was to be sent. */
+export interface Sent {
+  /** `refused`: nobody would believe it. */
+  readonly outcome: 'saved' | 'exists' | 'read-only' | 'refused' | 'failed' | 'down'
+  readonly why?: string
+  /** Bytes of the entry; 0 where it was there already. */
+  readonly size?: number
+}
+
 export interface CachedUnit {
   readonly manifest: UnitManifest
   /** `local`, or the shared store that had it. */
@@ -43,10 +54,13 @@ export class UnitCache {
   readonly #told = new Set<string>()
   /** Names that a store was found not to have. */
   readonly #absent = new Map<RemoteStore, ReadonlySet<string>>()
+  /** What became of it, for who asks afterwards; in the order of the shared stores. */
+  readonly counts: readonly RemoteCounts[]
 
   constructor(options: UnitCacheOptions) {
     this.#options = options
     this.#transfers = new Transfers(options.report, options.signal)
+    this.counts = options.remotes.map((remote) => new RemoteCounts(`${remote}`))
   }
 
   /**
@@ -83,11 +97,25 @@ export class UnitCache {
     if (local !== undefined) return { manifest: local.manifest, from: 'local' }
     const name = entryName(arch, hash)
     for (const [level, remote] of remotes.entries()) {
-      if (!fresh && this.#absent.get(remote)?.has(name) === true) continue
+      const counts = this.counts[level]
+      if (!fresh && this.#absent.get(remote)?.has(name) === true) {
+        counts?.missed(name)
+        continue
+      }
       const trust = this.#trust(remote)
       const result = await this.#move(remote, `Restore ${title} from ${remote}`, (transfer) =>
-        remote.get(name, (path) => unpackUnit(store, path, arch, hash, trust), transfer),
+        remote.get(
+          name,
+          async (path) => {
+            const { size } = await stat(path)
+            const taken = await unpackUnit(store, path, arch, hash, trust)
+            if (typeof taken !== 'string') counts?.had(name, size)
+            return taken
+          },
+          transfer,
+        ),
       )
+      if (typeof result !== 'object' && !fresh) counts?.missed(name)
       if (result === undefined) continue
       if (typeof result === 'string') {
         this.#setAside(remote, name, result)
@@ -145,22 +173,36 @@ export class UnitCache {
     for (const remote of this.#options.remotes) await this.#send(remote, sealed)
   }
 
+  /** As {@link share}, to one of the shared stores; `down`: it could not be asked, which was told. */
+  async send(remote: RemoteStore, sealed: SealedManifest): Promise<Sent> {
+    const doubt = distrust(sealed, this.#trust(remote))
+    if (doubt !== undefined) return { outcome: 'refused', why: doubt }
+    return (await this.#send(remote, sealed)) ?? { outcome: 'down' }
+  }
+
   async #send(
     remote: RemoteStore,
     sealed: SealedManifest,
     replace = this.#useless.get(remote)?.has(entryName(sealed.manifest.arch, sealed.manifest.hash)) === true,
-  ): Promise<void> {
-    const { store } = this.#options
+  ): Promise<Sent | undefined> {
+    const { store, remotes } = this.#options
     const { arch, hash } = sealed.manifest
-    if (distrust(sealed, this.#trust(remote)) !== undefined) return
+    if (distrust(sealed, this.#trust(remote)) !== undefined) return undefined
+    let size = 0
+    const fill = async (path: string): Promise<void> => {
+      await packUnit(store, sealed, path)
+      size = (await stat(path)).size
+    }
     try {
-      await this.#move(remote, `Send ${sealed.manifest.unit} to ${remote}`, (transfer) =>
-        remote.put(entryName(arch, hash), (path) => packUnit(store, sealed, path), {
+      const outcome = await this.#move(remote, `Send ${sealed.manifest.unit} to ${remote}`, (transfer) =>
+        remote.put(entryName(arch, hash), fill, {
           ...transfer,
           replace: replace && sealed.signature !== undefined,
           quick: sealed.manifest.facts.ms < quickMs,
         }),
       )
+      if (outcome === 'saved') this.counts[remotes.indexOf(remote)]?.took(size)
+      return outcome === undefined ? undefined : { outcome, size }
     } catch (failure) {
       // Whatever it is, it loses this entry and not the build.
       if (!(failure instanceof YoeError)) throw failure
@@ -168,6 +210,7 @@ export class UnitCache {
         type: 'warning',
         message: `${sealed.manifest.unit} was not saved to ${remote}: ${failure.message}`,
       })
+      return { outcome: 'failed', why: failure.message }
     }
   }
 

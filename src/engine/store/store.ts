@@ -14,6 +14,7 @@ import {
 } from './manifest.ts'
 import { Objects, sync } from './objects.ts'
 import { collectLitter, processName, tempName } from './temp.ts'
+import { noteUse } from './use.ts'
 
 export interface StoreOptions {
   readonly report?: Reporter
@@ -138,6 +139,11 @@ export class Store {
     } finally {
       await rm(temp, { force: true })
     }
+  }
+
+  /** Notes that a result is used; see {@link noteUse}. */
+  used(arch: string, hash: string): void {
+    noteUse(this.#manifestPath(arch, hash))
   }
 
   async forget(arch: string, hash: string): Promise<void> {

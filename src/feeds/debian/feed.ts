@@ -11,6 +11,7 @@ import type { FeedDeclaration } from '#engine/project/model.ts'
 import { writeFailure } from '#engine/store/disk.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import { tempName } from '#engine/store/temp.ts'
+import { noteUse } from '#engine/store/use.ts'
 import { type AptFeedOptions, aptFeedOptions } from './feed-options.ts'
 import { feedRecords } from './feed-records.ts'
 import { type Accepted, readAccepted, readNewest, type StatePaths, statePaths, writeState } from './feed-state.ts'
@@ -197,6 +198,7 @@ class Opening {
 
   #reopen(accepted: Pick<Accepted, 'files'>): Feed | undefined {
     const digest = textDigest(accepted.files)
+    noteUse(this.#indexPath(digest))
     const index = readIndex(this.#indexPath(digest)) ?? this.#buildFromObjects(accepted.files)
     return index === undefined ? undefined : this.#feed(accepted.files, index)
   }

@@ -3,6 +3,7 @@ import { YoeError } from '#engine/errors.ts'
 import type { FeedEnvironment } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
 import { objectPath } from '#engine/store/object-path.ts'
+import { noteUse } from '#engine/store/use.ts'
 import { optionsOf, sitesOf } from './feed.ts'
 import { debianArch } from './names.ts'
 import { verifiedFile } from './objects.ts'
@@ -31,7 +32,10 @@ export function fetchDeb(
   const known = checked.get(path)
   if (known !== undefined) return known
   const work = (async (): Promise<string> => {
-    if (await verifiedFile(path, sha256, size)) return path
+    if (await verifiedFile(path, sha256, size)) {
+      noteUse(path)
+      return path
+    }
     const { fetcher, report, signal } = environment
     const title = `${record.name} ${record.version}`
     const sites = sitesOf(optionsOf(declaration), environment, debianArch(environment.arch))
