@@ -243,8 +243,8 @@ export interface Removed {
 }
 
 /**
- * Removes sources that this project fetched and that neither it nor another project on this machine uses any more. What
- * was fetched for others stays.
+ * Removes sources that neither this project nor another one on this machine uses any more, also of projects whose folders
+ * are gone. What another project uses stays.
  */
 export async function cleanSources(
   opened: Workspace,

@@ -29,7 +29,7 @@ export const source = command({
   details: `fetch [UNIT…]   downloads the sources of units and of all that they are built from; of the default image, or with --all
 list [UNIT…]    where sources are from, and whether they are here
 verify [UNIT…]  reads every byte of those that are here, and sets aside what is damaged
-clean           removes what this project fetched and no project on this machine uses any more
+clean           removes what no project on this machine uses any more, whichever of them fetched it
 
 Builds fetch what they need by themselves.
 
