@@ -261,10 +261,9 @@ test('publishing is for the default branch and tags, after jobs that uploaded fe
   )
   assert.ok(fork.asked.has('signing-key') === false, 'the key is not even read')
   const early = host(units, { inputs: { 'signing-key': 'k', upload: 'true' } })
-  await assert.rejects(
-    publishAction(early, openEngine),
-    (failure) => failure instanceof YoeError && /no job of this run uploaded a feed/.test(failure.message),
-  )
+  assert.ok(await failsTold(publishAction(early, openEngine)))
+  assert.match(early.log(), /^::error title=PUBLISH_FAILED::no job of this run uploaded a feed/m)
+  assert.match(early.summaries.join(''), /^## ❌ publish/)
 })
 
 test('the plan drops what a pull request does not touch, and keeps all when it can not ask', async () => {

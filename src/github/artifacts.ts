@@ -72,21 +72,29 @@ export class Artifacts {
     }
   }
 
-  /** Downloads all artifacts of this run whose names start so, each into a folder of its name. */
+  /** Downloads all artifacts of this run whose names start so, each into a folder of its name. @throws {YoeError} */
   async download(prefix: string, folder: string): Promise<readonly string[]> {
     const { DefaultArtifactClient } = await import('@actions/artifact')
     const client = new DefaultArtifactClient()
-    const { artifacts } = await client.listArtifacts({ latest: true })
     const folders: string[] = []
-    for (const { id, name, digest } of artifacts.filter((one) => one.name.startsWith(prefix))) {
-      const path = join(folder, artifactName(name))
-      const { digestMismatch } = await client.downloadArtifact(id, {
-        path,
-        ...(digest === undefined ? {} : { expectedHash: digest }),
+    try {
+      const { artifacts } = await client.listArtifacts({ latest: true })
+      for (const { id, name, digest } of artifacts.filter((one) => one.name.startsWith(prefix))) {
+        const path = join(folder, artifactName(name))
+        const { digestMismatch } = await client.downloadArtifact(id, {
+          path,
+          ...(digest === undefined ? {} : { expectedHash: digest }),
+        })
+        if (digestMismatch === true)
+          throw new YoeError('DIGEST_MISMATCH', `the artifact ${name} arrived damaged`, { hint: 're-run this job' })
+        folders.push(path)
+      }
+    } catch (failure) {
+      if (failure instanceof YoeError) throw failure
+      throw new YoeError('FETCH_FAILED', `the artifacts of this run could not be fetched: ${reasonOf(failure)}`, {
+        hint: 're-run this job',
+        cause: failure,
       })
-      if (digestMismatch === true)
-        throw new YoeError('DIGEST_MISMATCH', `the artifact ${name} arrived damaged`, { hint: 're-run this job' })
-      folders.push(path)
     }
     return folders.sort()
   }
@@ -115,15 +123,10 @@ export class Artifacts {
       this.uploaded.push(uploaded)
       return uploaded
     } catch (failure) {
-      const reason = failure instanceof Error ? failure.message : String(failure)
-      throw new YoeError(
-        'PUBLISH_FAILED',
-        `the artifact ${name} could not be uploaded: ${reason.replaceAll(/\?[^\s"']*/g, '')}`,
-        {
-          hint: 're-run this job: what was built is restored',
-          cause: failure,
-        },
-      )
+      throw new YoeError('PUBLISH_FAILED', `the artifact ${name} could not be uploaded: ${reasonOf(failure)}`, {
+        hint: 're-run this job: what was built is restored',
+        cause: failure,
+      })
     } finally {
       this.#write('::endgroup::\n')
     }
@@ -133,4 +136,9 @@ export class Artifacts {
 /** A name without the characters that an artifact's must not have. */
 export function artifactName(...parts: readonly string[]): string {
   return parts.join('-').replaceAll(/[^A-Za-z0-9._+~-]+/g, '-')
+}
+
+/** The client's words, without the queries of addresses: they are signatures. */
+function reasonOf(failure: unknown): string {
+  return (failure instanceof Error ? failure.message : String(failure)).replaceAll(/\?[^\s"']*/g, '')
 }

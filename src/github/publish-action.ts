@@ -9,6 +9,7 @@ import type { Host } from './host.ts'
 import { flagInput, folderInput } from './inputs.ts'
 import { ActionsReporter } from './reporter.ts'
 import { renderPublish } from './summary-plan.ts'
+import { tellFailure } from './tell-failure.ts'
 
 /** Publishes what the cells of this run made as one signed feed; reads this run's artifacts only, never the cache. */
 export async function publishAction(host: Host, open: () => Promise<Engine> = openEngine): Promise<void> {
@@ -28,6 +29,7 @@ export async function publishAction(host: Host, open: () => Promise<Engine> = op
   if (signingKey !== '') for (const line of signingKey.split('\n')) if (line.length > 8) host.mask(line)
   const reporter = new ActionsReporter({ write: host.write, project, localCommand: 'yoe publish' })
   const temp = env['RUNNER_TEMP'] ?? tmpdir()
+  const started = Date.now()
   const artifacts = new Artifacts(context.runUrl, temp, host.write)
   const downloads = await mkdtemp(join(temp, 'yoe-feeds-'))
   try {
@@ -55,6 +57,12 @@ export async function publishAction(host: Host, open: () => Promise<Engine> = op
     }
     reporter.line(`Published ${report.packages} packages to ${directory}, signed by ${report.keyFingerprint}`)
     host.summary(renderPublish(report, artifacts.uploaded))
+  } catch (failure) {
+    throw tellFailure(host, reporter, failure, {
+      title: 'publish',
+      localCommand: 'yoe publish',
+      ms: Date.now() - started,
+    })
   } finally {
     await rm(downloads, { recursive: true, force: true })
   }
