@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { generateCacheKey } from '#engine/store/signing.ts'
+import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
 import { sleep, until } from '../support/processes.ts'
 import { debianProject, type TestProject, testProject } from '../support/project.ts'
 import { sharedCache } from '../support/shared-cache.ts'
@@ -12,15 +14,16 @@ import { sharedCache } from '../support/shared-cache.ts'
 const secret = `canary${randomBytes(12).toString('hex')}`
 
 /** Ways in which a text may be written down. */
-const spellings = [
-  secret,
-  Buffer.from(secret).toString('base64').replace(/=+$/, ''),
-  Buffer.from(secret).toString('hex'),
-  [...secret].join('\n'),
+const spelt = (text: string | Uint8Array): readonly string[] => [
+  Buffer.from(text).toString('latin1'),
+  Buffer.from(text).toString('base64').replace(/=+$/, ''),
+  Buffer.from(text).toString('hex'),
+  [...Buffer.from(text).toString('latin1')].join('\n'),
 ]
+const spellings = spelt(secret)
 
 /** Every file below these folders that was written since `marker` was, and has the secret in it. */
-function leaks(folders: readonly string[], marker: string): readonly string[] {
+function leaks(folders: readonly string[], marker: string, wanted = spellings): readonly string[] {
   const found = execFileSync(
     'find',
     [...folders, '-xdev', '-type', 'f', '-newer', marker, '-size', '-20M', '-print0'],
@@ -32,7 +35,7 @@ function leaks(folders: readonly string[], marker: string): readonly string[] {
   const files = found.split('\0').filter(Boolean)
   return files.filter((file) => {
     const text = existsSync(file) ? readFileSync(file, 'latin1') : ''
-    return spellings.some((one) => text.includes(one))
+    return wanted.some((one) => text.includes(one))
   })
 }
 
@@ -98,6 +101,57 @@ test('H4: a key that is none is not shown in the error', async (t) => {
   assert.notEqual(ran.code, 0)
   for (const text of [ran.stdout, ran.stderr, readFileSync(events, 'utf8')])
     for (const one of spellings) assert.ok(!text.includes(one), text)
+})
+
+test('C9: keys that are in use are nowhere but in their own variables: tasks, logs, caches, feeds and pages have none', async (t) => {
+  const project = testProject(t, {}, sharedCache())
+  const marker = join(project.root, 'marker')
+  project.write({ marker: '' })
+  looking(project, look)
+  const cacheKey = generateCacheKey()
+  const feedKey = await generateOpenPgpKey('demo')
+  const { readPrivateKey } = await import('openpgp')
+  const { keyPacket } = await readPrivateKey({ armoredKey: feedKey.privateKey })
+  const seed: unknown = Reflect.get(Object(Reflect.get(keyPacket, 'privateParams')), 'seed')
+  assert.ok(seed instanceof Uint8Array && seed.length === 32)
+  const cacheSeed = cacheKey.privateKey.replace('ed25519-private:', '')
+  const wanted = [
+    ...[cacheSeed, Buffer.from(cacheSeed, 'base64'), seed, feedKey.privateKey.split('\n')[4] ?? secret].flatMap(spelt),
+    'BEGIN PGP PRIVATE',
+    cacheKey.privateKey,
+  ]
+  project.write({
+    'keys/cache.pub': cacheKey.publicKey,
+    'PROJECT.star': debianProject.replace(
+      'version = "1.0",',
+      'version = "1.0",\n    cache = cache(signing = "keys/cache.pub"),',
+    ),
+  })
+  const shared = join(project.root, '../shared')
+  const env = {
+    YOE_SIGNING_KEY: feedKey.privateKey,
+    YOE_CACHE_SIGNING_KEY: cacheKey.privateKey,
+    YOE_REMOTE_CACHE: `file://${shared}`,
+  }
+  const events = ['--events', join(project.root, 'events')]
+  for (const args of [
+    ['build', 'uu', '--force', '-v', ...events],
+    ['publish', 'uu', '--to', 'public', '-v'],
+    ['key', 'show'],
+    ['key', 'export', 'feed'],
+    ['key', 'rotate', 'cache'],
+  ]) {
+    const ran = await project.yoe(args, { env })
+    assert.equal(ran.code, args[1] === 'rotate' ? 2 : 0, ran.stderr)
+    for (const one of wanted) assert.ok(!`${ran.stdout}${ran.stderr}`.includes(one), args.join(' '))
+  }
+  assert.match(readFileSync(join(project.root, 'build/debian/uu.x86_64/build.log'), 'utf8'), /UNIT=uu/, 'it did look')
+  assert.ok(globSync('units/*/*', { cwd: shared }).length > 0, 'the cache key was in use')
+  assert.ok(existsSync(join(project.root, 'public/debian/dists')), 'so was the other')
+  assert.deepEqual(leaks([project.root, shared, sharedCache()], marker, wanted), [])
+  // The control: a key that lies in the project is found.
+  project.write({ 'naive.key': cacheKey.privateKey })
+  assert.equal(leaks([project.root], marker, wanted).length, 1)
 })
 
 test('I8: the search finds a secret that a naive build writes down, in each spelling', async (t) => {
