@@ -3,7 +3,7 @@
  * service. The project is an exported copy under git; our actions are consumed as a stranger would, by `octo/yoe@v1`.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type ResultsService, runtimeToken, type Scope } from './results-service.ts'
@@ -13,7 +13,7 @@ export interface ActOptions {
   readonly service: ResultsService
   /** Folder of the project: becomes the checkout. */
   readonly project: string
-  /** Folder with our action.yml files and dist/, as a release has them. */
+  /** Folder with our action.yml files, workflows and dist/, as a release has them; it is octo/yoe at {@link releasedAt}. */
   readonly release: string
   readonly event: string
   readonly payload?: unknown
@@ -23,8 +23,13 @@ export interface ActOptions {
   readonly run?: string
 }
 
+/** The commit of the release. */
+export const releasedAt = 'a'.repeat(40)
+
 export interface ActRun {
   readonly code: number
+  /** The commit that was checked out. */
+  readonly sha: string
   /** The jobs that ran: a label that act does not know is skipped without a word, so tests compare this list. */
   readonly jobs: readonly { readonly id: string; readonly cell: string | undefined; readonly result: string }[]
   readonly annotations: readonly { readonly level: string; readonly text: string }[]
@@ -53,7 +58,7 @@ export async function runAct(options: ActOptions): Promise<ActRun> {
   try {
     const work = join(dir, 'repo')
     cpSync(project, work, { recursive: true })
-    commit(work)
+    const sha = commit(work)
     const env = {
       ...service.env(runtimeToken({ run, ...(scopes === undefined ? {} : { scopes }) })),
       GITHUB_REPOSITORY: 'octo/widgets',
@@ -61,7 +66,7 @@ export async function runAct(options: ActOptions): Promise<ActRun> {
     const argv = [
       ...[event, '-W', '.github/workflows/images.yml', '--json', '--no-cache-server'],
       ...['-P', 'ubuntu-24.04=-self-hosted', '-P', 'ubuntu-24.04-arm=-self-hosted', '--concurrent-jobs', '2'],
-      ...['--action-cache-path', join(dir, 'actions'), '--local-repository', `octo/yoe@v1=${release}`],
+      ...['--action-cache-path', join(dir, 'actions'), '--local-repository', `octo/yoe@${releasedAt}=${release}`],
       ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
       ...Object.entries(secrets).flatMap(([name, value]) => ['--secret', `${name}=${value}`]),
     ]
@@ -85,23 +90,24 @@ export async function runAct(options: ActOptions): Promise<ActRun> {
     child.stdout.on('data', add)
     child.stderr.on('data', add)
     const code = await new Promise<number>((done) => child.once('close', (status) => done(status ?? -1)))
-    return { code, text, ...read(text) }
+    return { code, sha, text, ...read(text) }
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
 }
 
-/** Puts a folder under git, as a checkout is. */
-export function commit(folder: string): void {
-  const git = (...argv: string[]): void => {
+/** Puts a folder under git, as a checkout is. @returns its commit */
+export function commit(folder: string): string {
+  const git = (...argv: string[]): string =>
     execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...argv], {
       cwd: folder,
-      stdio: 'ignore',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      encoding: 'utf8',
     })
-  }
   git('init', '-q', '-b', 'main')
   git('add', '-A', '-f')
   git('commit', '-qm', 'export')
+  return git('rev-parse', 'HEAD').trim()
 }
 
 function read(text: string): Pick<ActRun, 'jobs' | 'annotations' | 'summaries' | 'outputs'> {
@@ -130,10 +136,16 @@ function read(text: string): Pick<ActRun, 'jobs' | 'annotations' | 'summaries' |
   }
 }
 
-/** Copies what a release holds of ours: the action files and the bundle. */
+/** Copies what a release holds of ours: the action files, the reusable workflow and the bundle. */
 export function layRelease(root: string, bundle: string, into: string): void {
   mkdirSync(into, { recursive: true })
   cpSync(join(root, 'action.yml'), join(into, 'action.yml'))
   cpSync(join(root, 'actions'), join(into, 'actions'), { recursive: true })
   cpSync(bundle, join(into, 'dist'), { recursive: true })
+  const reusable = '.github/workflows/images.yml'
+  mkdirSync(dirname(join(into, reusable)), { recursive: true })
+  // `$/` is this repository at this commit, which act does not know yet.
+  const text = readFileSync(join(root, reusable), 'utf8')
+  const own = (_: string, path: string): string => `uses: octo/yoe${path === '' ? '' : `/${path}`}@${releasedAt}`
+  writeFileSync(join(into, reusable), text.replaceAll(/uses: \$\/(\S*)/g, own))
 }
