@@ -197,25 +197,26 @@ class Turn {
   over = false
   readonly #client: ClientRequest
   readonly #limits: FetchLimits
-  #timer: NodeJS.Timeout
+  #timer: NodeJS.Timeout | undefined
 
   constructor(client: ClientRequest, limits: FetchLimits, signal: AbortSignal | undefined) {
     this.#client = client
     this.#limits = limits
     const late = (reason: string, ms: number): NodeJS.Timeout =>
       setTimeout(() => client.destroy(new Trouble(`${reason} within ${seconds(ms)}`, true)), ms)
-    this.#timer = late('no connection', limits.connect)
+    const connecting = late('no connection', limits.connect)
     const aborted = (): void => void client.destroy(new Trouble('cancelled', false))
     if (signal?.aborted === true) aborted()
     signal?.addEventListener('abort', aborted, { once: true })
     this.response = new Promise((resolve, reject) => {
       const settle = (): void => {
         this.over = true
+        clearTimeout(connecting)
         clearTimeout(this.#timer)
         signal?.removeEventListener('abort', aborted)
       }
       client.on('socket', (socket) => {
-        const connected = (): void => clearTimeout(this.#timer)
+        const connected = (): void => clearTimeout(connecting)
         if (!socket.connecting) connected()
         else socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected)
       })
@@ -236,7 +237,6 @@ class Turn {
   sent(): void {
     if (this.over) return
     const { header } = this.#limits
-    clearTimeout(this.#timer)
     const late = new Trouble(`no answer within ${seconds(header)}`, true)
     this.#timer = setTimeout(() => this.#client.destroy(late), header + this.#limits.connect)
   }

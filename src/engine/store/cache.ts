@@ -239,7 +239,9 @@ export class UnitCache {
       if (reason === undefined) throw failure
       if (!this.#down.has(remote)) {
         this.#down.add(remote)
-        this.#options.report({ type: 'warning', message: `${remote}: ${reason}`, hint: 'this run goes on without it' })
+        const mend = failure instanceof YoeError && failure.hint !== undefined ? `${failure.hint}; ` : ''
+        const hint = `${mend}this run goes on without it`
+        this.#options.report({ type: 'warning', message: `${remote}: ${reason}`, hint })
       }
       return undefined
     }
