@@ -54,8 +54,8 @@ const classes: Readonly<Record<string, readonly [call: string, tasks: readonly s
   meson: [
     'meson(name = "app", version = "1", meson_args = ["-Dtests=false"])',
     [
-      'configure: meson setup _build --prefix=$PREFIX --libdir=lib --sysconfdir=/etc --localstatedir=/var --buildtype=plain --wrap-mode=nodownload -Dtests=false',
-      'compile: meson compile -C _build -j $NPROC',
+      'configure: LIBRARY_PATH=$LD_LIBRARY_PATH meson setup _build --prefix=$PREFIX --libdir=lib --sysconfdir=/etc --localstatedir=/var --buildtype=plain --wrap-mode=nodownload -Dtests=false',
+      'compile: LIBRARY_PATH=$LD_LIBRARY_PATH meson compile -C _build -j $NPROC',
       'install: DESTDIR=$DESTDIR meson install -C _build --no-rebuild',
     ],
   ],
@@ -237,15 +237,15 @@ test('module-core: a service without its file is an error at the line of the uni
 const wrong: Readonly<Record<string, readonly [call: string, says: string]>> = {
   'a text for a list': [
     'go_binary(name = "app", version = "1", ldflags = "-s")',
-    'units/app.star:2: STAR_EVAL go_binary(): ldflags is a list: ldflags = ["-s"] | it happened at @module-core//classes/arguments.star:7, called from here',
+    'units/app.star:2: STAR_EVAL go_binary(): ldflags is a list: ldflags = ["-s"]',
   ],
   'a text for a choice': [
     'go_binary(name = "app", version = "1", cgo = "yes")',
-    'units/app.star:2: STAR_EVAL go_binary(): cgo is True or False, not "yes" | it happened at @module-core//classes/arguments.star:13, called from here',
+    'units/app.star:2: STAR_EVAL go_binary(): cgo is True or False, not "yes"',
   ],
   'a number for a text': [
     'go_binary(name = "app", version = "1", binary = 5)',
-    'units/app.star:2: STAR_EVAL go_binary(): binary is a text, not 5 | it happened at @module-core//classes/arguments.star:19, called from here',
+    'units/app.star:2: STAR_EVAL go_binary(): binary is a text, not 5',
   ],
   'a misspelt argument': [
     'go_binary(name = "app", version = "1", ldflag = ["-s"])',

@@ -38,13 +38,15 @@ function toYoeError(failure: StarlarkError, names: readonly string[]): YoeError 
   const elsewhere = inner !== undefined && at !== undefined && (inner.file !== at.file || inner.line !== at.line)
   return new YoeError(
     failure.kind === 'load' && /cycle/.test(failure.message) ? 'LOAD_CYCLE' : codes[failure.kind],
-    // What a file says by fail() is said by itself.
     failure.message.replace(/^fail: /, ''),
     {
       at,
-      hint: elsewhere
-        ? `it happened at ${inner.file}:${inner.line}, called from here`
-        : suggestion(failure.message, names),
+      // What a class says by fail() is said for whoever calls it: where it stands helps nobody.
+      hint: failure.message.startsWith('fail: ')
+        ? undefined
+        : elsewhere
+          ? `it happened at ${inner.file}:${inner.line}, called from here`
+          : suggestion(failure.message, names),
       cause: failure,
     },
   )
