@@ -84,6 +84,7 @@ test('a cell leaves outputs, artifacts, a page and a report that agree', async (
     'report-box-base',
   ])
   assert.match(run.summaries.join(''), /^## ✅ box\/base\n\n2 built, 0 unchanged/)
+  assert.doesNotMatch(run.summaries.join(''), /a key that only this run had/)
   assert.deepEqual(
     readdirSync(run.env['RUNNER_TEMP'] ?? ''),
     ['junit-box-base.xml', 'yoe-report-box-base.json'],

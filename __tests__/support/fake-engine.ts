@@ -84,14 +84,15 @@ async function runCell(request: CellRequest): Promise<CellReport> {
   const out = join(projectDir, 'build')
   await mkdir(join(out, 'feed', 'pool'), { recursive: true })
   for (const unit of units) await writeFile(join(out, 'feed', 'pool', `${unit.name}.deb`), unit.text)
-  if (through === 'units') return { ...base, feedDir: join(out, 'feed') }
+  const feed = { feedDir: join(out, 'feed'), throwawayKey: true }
+  if (through === 'units') return { ...base, ...feed }
   const disk = units.map(({ text }) => text).join('')
   const path = join(out, `${image}.img`)
   await writeFile(path, disk)
   const packages = units.map(({ name, text }) => ({ name, version: String(text.length), size: text.length }))
   const made = {
     ...base,
-    feedDir: join(out, 'feed'),
+    ...feed,
     disk: { path, sha256: sha256(disk), size: disk.length },
     packages,
   }

@@ -81,6 +81,8 @@ export interface CellReport {
   readonly packages?: readonly { readonly name: string; readonly version: string; readonly size: number }[]
   /** Absolute folder of the project's own signed repository. */
   readonly feedDir?: string
+  /** Whether that repository is signed by a key that only this run had: no device trusts it. */
+  readonly throwawayKey?: boolean
   /** From phase `boot-test` on. */
   readonly boot?: BootReport
 }

@@ -5,11 +5,11 @@ import { junit } from '#bsp/boot-report.ts'
 import { userErrors, YoeError } from '#engine/errors.ts'
 import { type Artifacts, artifactName } from './artifacts.ts'
 import { deltaToBase, keepContents } from './base.ts'
-import type { ActionsCache } from './cache.ts'
 import type { CellInputs } from './cell-inputs.ts'
 import type { Delta } from './delta.ts'
 import type { CellReport, Engine, Phase, UnitReport } from './engine-port.ts'
 import { bug, type Host } from './host.ts'
+import type { PackedCache } from './packed-cache.ts'
 import type { ActionsReporter } from './reporter.ts'
 import { renderSummary } from './summary.ts'
 
@@ -21,7 +21,7 @@ export interface CellTask {
   readonly through: Phase
   readonly inputs: CellInputs
   readonly reporter: ActionsReporter
-  readonly cache: ActionsCache | undefined
+  readonly cache: PackedCache | undefined
   readonly artifacts: Artifacts
   /** Milliseconds since 1970 after which no unit is started. */
   readonly deadline: number
@@ -171,11 +171,15 @@ function tailsOf(reporter: ActionsReporter, errors: readonly YoeError[]): readon
   })
 }
 
-function notesOf({ host, cache, through }: CellTask, report: CellReport | undefined, delta: Delta | undefined) {
+function notesOf({ host, cache, through, inputs }: CellTask, report: CellReport | undefined, delta: Delta | undefined) {
   const { context } = host
   const compares = context.event === 'pull_request' && through !== 'units' && report !== undefined
   return [
     ...(context.readOnly === undefined ? [] : [`Nothing was saved for other runs: ${context.readOnly}.`]),
+    // What may be published is signed by the job that publishes.
+    ...(report?.throwawayKey === true && inputs.upload.includes('feed') && !context.mayPublish
+      ? ['The feed is signed with a key that only this run had: no device trusts it.']
+      : []),
     ...(compares && cache !== undefined && delta === undefined
       ? [
           `Nothing to compare the image with: the run of the base commit ${context.change?.base.slice(0, 12) ?? ''} did not keep its list.`,

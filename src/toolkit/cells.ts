@@ -64,6 +64,8 @@ export interface CellReport extends Cell {
   readonly disk?: { readonly path: string; readonly sha256: string; readonly size: number }
   readonly packages?: readonly { readonly name: string; readonly version: string; readonly size: number }[]
   readonly feedDir?: string
+  /** Whether the repository is signed by a key that only this run had. */
+  readonly throwawayKey?: boolean
   readonly boot?: BootReport
 }
 
@@ -187,19 +189,19 @@ export async function runCell(workspace: Workspace, cell: Cell, options: CellOpt
     if (errors.length > 0) throw new YoeErrors(errors)
     return { ...cell, units: unitReports(plan, reports) }
   }
-  const key = options.feed ? await feedKeyOrThrowaway(plan) : undefined
+  const signing = options.feed ? await feedKeyOrThrowaway(plan) : undefined
   const { reports } = await buildTargets(plan, {
     ...build,
     finish: async (context, results) => {
-      if (key === undefined) return
-      await publishEntries(plan, key, repositoryRoot(plan), await plannedEntries(plan, context, results))
+      if (signing === undefined) return
+      await publishEntries(plan, signing.key, repositoryRoot(plan), await plannedEntries(plan, context, results))
     },
   })
   const report: CellReport = {
     ...cell,
     units: unitReports(plan, reports),
     ...(await imageFacts(plan, reports)),
-    ...(key === undefined ? {} : { feedDir: repositoryRoot(plan) }),
+    ...(signing === undefined ? {} : { feedDir: repositoryRoot(plan), throwawayKey: signing.throwaway }),
   }
   if (options.through === 'image') return report
   const timeout = options.bootTimeout === undefined ? undefined : options.bootTimeout * 1000

@@ -34,8 +34,11 @@ export async function feedKey(plan: Plan): Promise<SigningKey> {
 }
 
 /** The project's feed key, or one that only this process has: for jobs that must not have the real one. */
-export async function feedKeyOrThrowaway(plan: Plan): Promise<SigningKey> {
-  return (await loadKey(keyOwner(plan), 'feed')) ?? generateOpenPgpKey(plan.project.name)
+export async function feedKeyOrThrowaway(
+  plan: Plan,
+): Promise<{ readonly key: SigningKey; readonly throwaway: boolean }> {
+  const own = await loadKey(keyOwner(plan), 'feed')
+  return { key: own ?? (await generateOpenPgpKey(plan.project.name)), throwaway: own === undefined }
 }
 
 /** Where the project's own repository of a distro is: `repo/<project>/<distro>`. */
