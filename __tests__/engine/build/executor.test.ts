@@ -251,3 +251,21 @@ test('every node that is looked at ends once, and nothing unfinished is left', a
   await each.context.store.release()
   assert.deepEqual(readdirSync(join(root, 'cache', 'tmp')), [])
 })
+
+test('two states of a project at once: a unit has one build folder, which one of them builds in at a time', async (t) => {
+  const [root, a] = [scratch(t), node('a')]
+  let inside = 0
+  let most = 0
+  const work = async (): Promise<void> => {
+    most = Math.max(most, ++inside)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    inside--
+  }
+  const states = await Promise.all(['1', '2', '3'].map((inputs) => world(t, [a], { root, inputs: () => inputs, work })))
+  const ended = await Promise.all(states.map((state) => state.run([a])))
+  assert.deepEqual(
+    ended.flat().map((line) => line.split(':')[0]),
+    ['a built', 'a built', 'a built'],
+  )
+  assert.equal(most, 1)
+})

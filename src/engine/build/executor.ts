@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { userErrors, YoeError } from '../errors.ts'
 import type { UnitOutcome } from '../events.ts'
@@ -292,6 +293,10 @@ class Execution implements Results {
     if (claimed !== undefined && 'found' in claimed)
       return { manifest: claimed.found, why: 'another machine built it just now', outcome: 'restored' }
     try {
+      // Of another state of the project, whose key differs, which is built in the same folder.
+      const { root } = foldersOf(this.#context.buildRoot, node)
+      const folder = `folder-${createHash('sha256').update(root).digest('hex')}`
+      await using _folder = await store.lock(folder, { signal, title: `the build folder of ${node.unit.name}`, wait })
       // Others may have been waited for.
       this.#checkTime()
       return await this.#make(node, rebuild, work, share, claimed?.claim)
