@@ -9,6 +9,7 @@ import type { Engine, Phase } from './engine-port.ts'
 import { type Host, Told } from './host.ts'
 import { localCommandOf } from './local-command.ts'
 import { runOneCell, tempOf } from './one-cell.ts'
+import { PackedCache } from './packed-cache.ts'
 import { prepareRunner } from './prepare.ts'
 import type { Redactions } from './public-files.ts'
 import { ActionsReporter, type AnnotationCount } from './reporter.ts'
@@ -103,23 +104,29 @@ async function ready(
 }
 
 /** The job's shared store; undefined where there is none (act without a cache service, a self-hosted runner cut off from it). */
-export function openCache(host: Host, token: string, reporter: ActionsReporter): ActionsCache | undefined {
+export function openCache(host: Host, token: string, reporter: ActionsReporter): PackedCache | undefined {
   const { context, env } = host
   if (!ActionsCache.available(env)) {
     reporter.line('There is no Actions cache here: everything that this machine does not have is built.')
     return undefined
   }
-  return new ActionsCache({
+  const entries = new ActionsCache({
     env,
     repository: token === '' ? undefined : { owner: context.owner, repo: context.repo, token, apiUrl: context.apiUrl },
     readOnly: context.readOnly,
     report: reporter.report,
   })
+  return new PackedCache(entries, {
+    branches: context.reads,
+    writes: context.readOnly === undefined,
+    report: reporter.report,
+    temp: env['RUNNER_TEMP'],
+  })
 }
 
 /** Keeps the project's entries within their budget; that this fails is no reason for a job to fail. */
 async function prune(
-  cache: ActionsCache,
+  cache: PackedCache,
   { readOnly }: RunContext,
   { cacheBudget }: CellInputs,
   reporter: ActionsReporter,

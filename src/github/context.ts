@@ -13,6 +13,8 @@ export interface RunContext {
   readonly owner: string
   readonly repo: string
   readonly ref: string
+  /** Refs whose cache entries GitHub lets this run read, its own first. */
+  readonly reads: readonly string[]
   readonly sha: string
   /** Absolute folder of the checkout. */
   readonly workspace: string
@@ -50,6 +52,7 @@ export function contextOf(env: NodeJS.ProcessEnv, payload: unknown): RunContext 
     owner,
     repo,
     ref,
+    reads: readsOf(ref, env['GITHUB_BASE_REF'], payload),
     sha: env['GITHUB_SHA'] ?? '',
     workspace: env['GITHUB_WORKSPACE'] ?? process.cwd(),
     apiUrl: env['GITHUB_API_URL'] ?? 'https://api.github.com',
@@ -87,6 +90,13 @@ function trustOf(event: string, ref: string, payload: unknown): Trust {
   // The payload of `schedule` has no repository on some runners; it always runs on the default branch.
   if (main === undefined ? event === 'schedule' : ref === `refs/heads/${main}`) return 'default-branch'
   return 'branch'
+}
+
+/** @see GitHub's documentation of the cache, "Restrictions for accessing a cache" */
+function readsOf(ref: string, base: string | undefined, payload: unknown): readonly string[] {
+  const main = text(payload, 'repository', 'default_branch')
+  const heads = [base, main].filter((name) => name !== undefined && name !== '').map((name) => `refs/heads/${name}`)
+  return [...new Set([ref, ...heads])]
 }
 
 function readOnlyBecause(trust: Trust, event: string): string | undefined {

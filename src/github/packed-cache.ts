@@ -40,6 +40,7 @@ export class PackedCache implements RemoteStore {
   readonly #options: PackedCacheOptions
   readonly #packs = new Map<string, Promise<ReadonlyMap<string, string>>>()
   readonly #sent: Promise<void>[] = []
+  readonly #packed = { found: 0, packsFound: 0, foundLate: 0, sent: 0, packsSent: 0 }
   #folder: Promise<string> | undefined
   #waiting: Piece[] = []
   #timer: NodeJS.Timeout | undefined
@@ -53,8 +54,11 @@ export class PackedCache implements RemoteStore {
     if (options.writes) this.documents = new CacheDocuments(entries)
   }
 
+  /** Of results, whether they travelled alone or in packs. */
   get numbers(): CacheNumbers {
-    return this.#entries.numbers
+    const { hits, misses, saved, ...others } = this.#entries.numbers
+    const { found, packsFound, sent, packsSent, foundLate } = this.#packed
+    return { ...others, hits: hits - packsFound + found, misses: misses - foundLate, saved: saved - packsSent + sent }
   }
 
   async get<T>(name: string, read: (path: string) => Promise<T>): Promise<T | undefined> {
@@ -64,7 +68,10 @@ export class PackedCache implements RemoteStore {
     if (alone !== undefined) return alone
     const pack = known ?? (await this.#index.row(name))?.pack
     const file = pack === undefined ? undefined : (await this.#opened(pack)).get(name)
-    return file === undefined ? undefined : read(file)
+    if (file === undefined) return undefined
+    this.#packed.found++
+    if (known === undefined) this.#packed.foundLate++
+    return read(file)
   }
 
   async has(names: readonly string[]): Promise<ReadonlySet<string>> {
@@ -116,7 +123,11 @@ export class PackedCache implements RemoteStore {
       this.#quietly(async () => {
         const pack = `packs/${randomBytes(8).toString('hex')}`
         const saved = await this.#entries.put(pack, (path) => writePack(path, pieces))
-        if (saved === 'saved') for (const { name } of pieces) this.#index.note(name, pack)
+        if (saved === 'saved') {
+          for (const { name } of pieces) this.#index.note(name, pack)
+          this.#packed.packsSent++
+          this.#packed.sent += pieces.length
+        }
         for (const { path } of pieces) await rm(path, { force: true })
       }).then(() => this.#tellSoon()),
     )
@@ -145,6 +156,7 @@ export class PackedCache implements RemoteStore {
     if (known !== undefined) return known
     const opened = this.#temp().then(async (folder) => {
       const files = await this.#entries.get(pack, (path) => readPack(path, join(folder, pack)))
+      if (files !== undefined) this.#packed.packsFound++
       return files ?? new Map<string, string>()
     })
     this.#packs.set(pack, opened)
