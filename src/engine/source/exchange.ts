@@ -10,7 +10,7 @@ import { Connections, retryOf, troubleOf } from './http.ts'
 import { defaultFetchLimits, type FetchLimits } from './limits.ts'
 import type { Pace } from './pace.ts'
 import { seconds, Trouble } from './trouble.ts'
-import { redirectTarget, shownUrl } from './url.ts'
+import { redirectTarget } from './url.ts'
 
 /** Bytes of a file that are sent. */
 export interface FilePart {
@@ -83,7 +83,7 @@ export class Exchange {
         if (!(failure instanceof Trouble)) throw failure
         if (failure.retry === false || tries > retries) {
           const often = tries > 1 ? ` (tried ${tries} times)` : ''
-          throw new YoeError('FETCH_FAILED', `${shownUrl(request.url)}: ${failure.message}${often}`)
+          throw new YoeError('FETCH_FAILED', `${new URL(request.url).host}: ${failure.message}${often}`)
         }
         await this.#rest(failure.retry === true ? backoff * 2 ** (tries - 1) : failure.retry, request)
       }
