@@ -70,7 +70,7 @@ export async function dockerBuild(input: DockerBuild): Promise<ImageSettings> {
       forcerm: true,
       platform: platformOf(arch),
       labels: label,
-      buildargs: input.network ? proxies() : {},
+      buildargs: input.network ? buildProxies(process.env, input.log) : {},
       abortSignal: signal,
     })
     await follow(stream, (text) => {
@@ -127,14 +127,24 @@ async function importBase(
 
 const quoted = (value: string): string => `"${value.replaceAll(/["\\$]/g, '\\$&')}"`
 
-/** As Docker hands them on by itself: they are in no image. */
-function proxies(): Record<string, string> {
-  return Object.fromEntries(
-    ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].flatMap((name) => {
-      const value = process.env[name]
-      return value === undefined ? [] : [[name, value]]
-    }),
-  )
+/**
+ * As Docker hands them on by itself: they are in no image. An address with a password is not handed on, since every
+ * command of the Dockerfile could read it.
+ */
+export function buildProxies(env: Readonly<Record<string, string | undefined>>, log: (text: Uint8Array) => void) {
+  const given: Record<string, string> = {}
+  for (const name of ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']) {
+    const value = env[name]
+    if (value === undefined) continue
+    if (value.includes('@'))
+      log(
+        Buffer.from(
+          `${name} of this machine holds a password: the build does not get it; Docker's own setting may (proxies in daemon.json)\n`,
+        ),
+      )
+    else given[name] = value
+  }
+  return given
 }
 
 /** What the daemon tells, line by line, to the log. @throws {BuildFailed} */
