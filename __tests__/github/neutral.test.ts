@@ -50,7 +50,11 @@ for (const command of commands)
   })
 
 test('##[command] is inert anywhere in a line', () => {
-  for (const text of hash) assert.deepEqual(commandLines(neutralText(text)), [], JSON.stringify(text))
+  for (const text of hash) {
+    assert.deepEqual(commandLines(neutralText(text)), [], JSON.stringify(text))
+    // `command` only colours a line.
+    if (!text.includes('[command]')) assert.notDeepEqual(commandLines(text), [], `the naive log is caught: ${text}`)
+  }
 })
 
 for (const [name, text, want] of [
@@ -68,6 +72,16 @@ for (const [name, text, want] of [
   ['one colon, or colons later, are no command', ':a ::b', ':a ::b'],
 ] as const)
   test(`neutralText: ${name}`, () => assert.equal(neutralText(text), want))
+
+// faults.md H2
+test('nothing but colours reaches a terminal as an escape', () => {
+  const evil =
+    '\x1b]0;t\x07 \x1b]52;c;eA==\x1b\\ \x1b]8;;http://e\x07 a\rb \x9b2J \x1b[2J \x1b[?1049h \u202e\u2066 \x1bc \x1b[31mred'
+  const live = /\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/
+  assert.doesNotMatch(neutralText(evil), live)
+  assert.match(neutralText(evil), /\x1b\[31mred/)
+  assert.match(evil, live, 'the control')
+})
 
 test('what we say as a command holds no second one', () => {
   assert.equal(commandData('a%b\r\nc'), 'a%25b%0D%0Ac')

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { constants } from 'node:buffer'
 import { test } from 'node:test'
 import { YoeError } from '#engine/errors.ts'
 import type { Event } from '#engine/events.ts'
@@ -160,6 +161,8 @@ test('a log of 1 GB and a line of 100 MB stay small in memory and in the job log
   made.reporter.report(ended('app', 'built'))
   assert.ok(process.memoryUsage().rss - before < 200e6)
   assert.ok(made.log.length < 500_000)
+  // The control: who keeps what a build prints in one text ends here.
+  assert.ok(constants.MAX_STRING_LENGTH < 1000 * chunk.length)
 })
 
 test('head and tail of a long log are kept, and what is left out is counted', () => {

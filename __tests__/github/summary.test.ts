@@ -205,11 +205,33 @@ test('a huge project stays below what GitHub drops, its verdict first', () => {
     failure: { errors, tails: errors.map(() => Array.from({ length: 50 }, () => 'l'.repeat(1000))) },
     annotations: [],
   })
-  assert.ok(Buffer.byteLength(text) < 1_000_000)
-  assert.match(text, /^## ❌/)
+  assert.ok(Buffer.byteLength(text) <= 900_000)
+  assert.match(text, /^## ❌[\s\S]*<b>unit-0<\/b>: m{2000}[\s\S]*<pre>l{500}…\n/)
+  // The control: what is to be told is more than GitHub takes.
+  assert.ok(Buffer.byteLength(many.map(({ name, why }) => `| ${name} | ${why} |`).join('\n')) > 1 << 20)
   const small = renderSummary({ ...plain, units: many.map((unit) => ({ ...unit, why: '' })) })
   // 200 rows, the header, and the rest of the allowance for those that were restored: none.
   assert.equal(small.match(/^\| unit/gm)?.length, 201)
+})
+
+test('a small part of a page says what went wrong, in fewer words', () => {
+  const errors = Array.from(
+    { length: 300 },
+    (_, i) => new YoeError('TASK_FAILED', `it broke ${i}`, { unit: `unit-${i}` }),
+  )
+  const tails = errors.map(() => Array.from({ length: 40 }, () => 'log '.repeat(50)))
+  for (const [most, shown, logs] of [
+    [900_000, 200, 5],
+    [50_000, 200, 5],
+    [20_000, 20, 1],
+    [1_500, 3, 0],
+  ] as const) {
+    const text = renderSummary({ ...plain, failure: { errors, tails } }, most)
+    assert.ok(Buffer.byteLength(text) <= most, `${Buffer.byteLength(text)} of ${most}`)
+    assert.equal(text.match(/^- <b>unit/gm)?.length, shown)
+    assert.equal(text.match(/<pre>log/g)?.length ?? 0, logs)
+    assert.match(text, new RegExp(`- and ${300 - shown} more\\n\\nReproduce: `))
+  }
 })
 
 test('sizes', () => {
