@@ -1,7 +1,7 @@
 import type { Reporter } from '#engine/events.ts'
 import type { Scope, Trust } from '#engine/store/manifest.ts'
 import type { NamedKey } from '#engine/store/named-keys.ts'
-import { standingOf, trustIn } from '#engine/store/named-keys.ts'
+import { revokedIds, standingOf, trustIn } from '#engine/store/named-keys.ts'
 import type { CacheSigner } from '#engine/store/signing.ts'
 import { parseCacheKey, parseCacheSigner } from '#engine/store/signing.ts'
 import type { KeyOwner } from '#feeds/keys/project-keys.ts'
@@ -57,7 +57,7 @@ export async function cacheTrustOf(plan: KeyPlace, scope: Scope, report: Reporte
   return {
     trust: { ...trustIn(named, now), unsigned: untrusted },
     signer: useful,
-    revoked: new Set(named.filter((key) => key.revoked === true).map(({ id }) => id)),
+    revoked: revokedIds(named),
   }
 }
 

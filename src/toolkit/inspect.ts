@@ -10,6 +10,7 @@ import { whyChanged } from '#engine/plan/why.ts'
 import { listingsIn } from '#engine/source/listing.ts'
 import type { UnitManifest } from '#engine/store/manifest.ts'
 import { decodeManifest } from '#engine/store/manifest.ts'
+import { revokedIds } from '#engine/store/named-keys.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import type { Plan } from './planning.ts'
 
@@ -86,6 +87,8 @@ async function findManifest(plan: Plan, node: Node): Promise<UnitManifest | unde
   const bytes = existsSync(path) ? await readFile(path).catch(() => undefined) : undefined
   const sealed = bytes === undefined ? 'missing' : decodeManifest(bytes, arch, hash)
   if (typeof sealed === 'string') return undefined
+  if (sealed.signature !== undefined && revokedIds(plan.project.cache.signing).has(sealed.signature.key))
+    return undefined
   const there = sealed.manifest.files.every(({ sha256 }) => existsSync(objectPath(cacheRoot, sha256)))
   return there ? sealed.manifest : undefined
 }

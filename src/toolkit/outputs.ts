@@ -5,6 +5,7 @@ import { foldersOf } from '#engine/build/folders.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import type { UnitManifest } from '#engine/store/manifest.ts'
+import { revokedIds } from '#engine/store/named-keys.ts'
 import { replaceFile } from '#engine/store/replace-file.ts'
 import type { Store } from '#engine/store/store.ts'
 import { imageFiles } from './image-files.ts'
@@ -21,6 +22,8 @@ export interface Output {
 interface Placed {
   readonly hash: string
   readonly files: readonly string[]
+  /** Keys that were revoked then: another one may have signed it. */
+  readonly revoked: readonly string[]
 }
 
 const placedName = 'outputs.json'
@@ -39,11 +42,16 @@ async function placedOf(plan: Plan, node: Node): Promise<readonly Output[] | und
   try {
     const placed: Placed = JSON.parse(await readFile(join(root, placedName), 'utf8'))
     if (placed.hash !== plan.keys.get(node)?.hash) return undefined
+    if (!revokedIn(plan).every((id) => placed.revoked.includes(id))) return undefined
     const outputs = placed.files.map((name) => ({ unit: node.unit.name, path: join(root, name) }))
     return outputs.every(({ path }) => existsSync(path)) ? outputs : undefined
   } catch {
     return undefined // none, or half written: they are placed again
   }
+}
+
+function revokedIn({ project }: Plan): readonly string[] {
+  return [...revokedIds(project.cache.signing)]
 }
 
 /** Puts the finished files of a node into its folder under `build/`: read-only names for what the cache holds. */
@@ -67,7 +75,7 @@ export async function placeOutputs(
     }
     files.push(shown)
   }
-  const placed: Placed = { hash: manifest.hash, files }
+  const placed: Placed = { hash: manifest.hash, files, revoked: revokedIn(plan) }
   await replaceFile(join(root, placedName), `${JSON.stringify(placed)}\n`)
   return files.map((name) => ({ unit: node.unit.name, path: join(root, name) }))
 }

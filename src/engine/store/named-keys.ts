@@ -120,6 +120,11 @@ export function standingOf({ until, revoked }: NamedKey, now: number): Standing 
   return now < Date.parse(`${until}T00:00:00Z`) + 86_400_000 ? 'believed' : 'retired'
 }
 
+/** The ids of revoked keys: on this machine, too, what they signed counts for nothing. */
+export function revokedIds(keys: readonly NamedKey[] | undefined): ReadonlySet<string> {
+  return new Set((keys ?? []).filter(({ revoked }) => revoked === true).map(({ id }) => id))
+}
+
 /** What a run may believe when its project names keys: their signatures, and nothing without one. */
 export function trustIn(keys: readonly NamedKey[], now: number): Trust {
   const refused = new Map<string, string>()

@@ -64,7 +64,7 @@ export function parseCacheKey(text: string): CacheKey {
   const raw = bytesOf(text, publicPrefix)
   if (raw === undefined) {
     throw new YoeError('KEY_INVALID', `"${text.slice(0, 100)}" is not "${publicPrefix}" and 32 bytes of base64`, {
-      hint: 'the public half is printed by: yoe key show cache',
+      hint: 'the public half is printed by: yoe key export cache',
     })
   }
   if (isWeak(raw)) throw new YoeError('KEY_INVALID', `${text} is no safe Ed25519 key: anybody can sign for it`)
