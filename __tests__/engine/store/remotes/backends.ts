@@ -23,7 +23,7 @@ export interface Backend {
   fileOf(name: string): string
 }
 
-export const backends: Readonly<Record<string, (t: TestContext) => Promise<Backend>>> = {
+export const backends: Readonly<Record<'dir' | 'http' | 's3' | 'oci', (t: TestContext) => Promise<Backend>>> = {
   dir: async (t) => {
     const root = join(scratch(t), 'shared')
     return { open: () => new DirectoryStore(root), fileOf: (name) => join(root, name) }

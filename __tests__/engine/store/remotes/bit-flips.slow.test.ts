@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import test from 'node:test'
-import { Scratch, someHash } from '../fixture.ts'
+import { bytes, Scratch, someHash } from '../fixture.ts'
 import { backends } from './backends.ts'
-import { cacheOf, name, publish } from './machines.ts'
+import { cacheOf, content, manifest, name, publish } from './machines.ts'
 
 for (const [kind, make] of Object.entries(backends)) {
   test(`A8 ${kind}: a bit flipped anywhere, 1,000 times, a cut and nothing: never taken, and sent again whole`, async (t) => {
@@ -28,8 +28,12 @@ for (const [kind, make] of Object.entries(backends)) {
     await refused(Buffer.alloc(0), 'nothing')
     assert.equal(await store.manifest('x86_64', someHash), undefined)
     assert.ok(scratch.warnings.length > 0 && scratch.warnings.every((text) => text.includes('not used')))
+    if (kind !== 'http') {
+      for (const file of [content, 'built']) await store.objects.put(bytes(file))
+      await cache.save(manifest)
+      await store.forget('x86_64', someHash)
+    } else writeFileSync(path, good)
     // The control: without all of this, the very same bytes are had.
-    writeFileSync(path, good)
     assert.ok(await cache.restore('x86_64', someHash))
   })
 }

@@ -9,7 +9,11 @@ import { BucketStore } from '../../../../src/engine/store/remotes/s3.ts'
 import { BucketRequests } from '../../../../src/engine/store/remotes/s3-requests.ts'
 import { scratch } from '../../../support/project.ts'
 import { testBucket } from '../../../support/s3.ts'
+import { backends } from './backends.ts'
+import { chainTests } from './chain.ts'
 import { documentsBehave } from './documents.ts'
+
+chainTests('s3', backends.s3)
 
 test('s3: against versitygw', async (t) => {
   const { endpoint, bucket, region, env } = await testBucket(t)
