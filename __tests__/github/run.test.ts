@@ -200,6 +200,44 @@ test('several cells in one job: one after the other, each with its page, their o
   assert.match(run.log(), /On your machine: yoe ci --cell box\/other --at c{40}/)
 })
 
+test('the time limit counts from the start of the step, for all its cells; a re-run goes on from there', async () => {
+  const seen: (number | undefined)[] = []
+  const before = Date.now()
+  const engine = async () => ({
+    ...(await openEngine()),
+    runCell: (request: CellRequest) => {
+      seen.push(request.deadline)
+      return Promise.reject(new YoeError('CANCELLED', 'app was not built: the time for this job is over'))
+    },
+  })
+  const late = { inputs: { cell: 'box/base, box/other', upload: 'none', 'time-limit': '45' } }
+  const early = host(units, late)
+  assert.ok(await failsTold(cellAction(early, 'image', engine)))
+  const [first = 0, second = 0] = seen
+  assert.equal(first, second)
+  assert.ok(first >= before + 45 * 60_000 && first <= Date.now() + 45 * 60_000)
+  assert.doesNotMatch(early.summaries.join(''), /The time limit is over/)
+  const { now } = Date
+  const run = host(units, late)
+  try {
+    const ended = async () => {
+      const opened = await engine()
+      return {
+        ...opened,
+        runCell: (request: CellRequest) => {
+          Date.now = () => now() + 46 * 60_000
+          return opened.runCell(request)
+        },
+      }
+    }
+    assert.ok(await failsTold(cellAction(run, 'image', ended)))
+  } finally {
+    Date.now = now
+  }
+  assert.match(run.summaries[0] ?? '', /> The time limit is over\. What is done is saved&#58; run this job again/)
+  assert.match(run.log(), /run this job again, and it goes on from there/)
+})
+
 test('annotations of a level are ten for the step, not for each cell', async () => {
   const errors = Array.from(
     { length: 7 },

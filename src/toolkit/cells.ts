@@ -17,7 +17,7 @@ import { placesOf } from '#engine/plan/hash.ts'
 import type { Machine, Project } from '#engine/project/model.ts'
 import type { RemoteStore } from '#engine/store/remote.ts'
 import { bootTestPlan } from './booting.ts'
-import { buildPlan, buildTargets } from './building.ts'
+import { buildPlan, buildTargets, throwFailures } from './building.ts'
 import { imageFiles } from './image-files.ts'
 import type { Plan } from './planning.ts'
 import { defaultJobs, makePlan } from './planning.ts'
@@ -185,9 +185,9 @@ export async function runCell(workspace: Workspace, cell: Cell, options: CellOpt
   } as const
   if (options.through === 'units') {
     const targets = plan.targets.flatMap((node): readonly Node[] => (node.kind === 'image' ? node.units : [node]))
-    const { reports, errors } = await buildPlan(plan, { ...build, targets })
-    if (errors.length > 0) throw new YoeErrors(errors)
-    return { ...cell, units: unitReports(plan, reports) }
+    const outcome = await buildPlan(plan, { ...build, targets })
+    throwFailures(outcome)
+    return { ...cell, units: unitReports(plan, outcome.reports) }
   }
   const signing = options.feed ? await feedKeyOrThrowaway(plan) : undefined
   const { reports } = await buildTargets(plan, {
