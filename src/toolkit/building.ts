@@ -3,6 +3,7 @@ import type { Arch } from '#engine/arch.ts'
 import { requireEmulation } from '#engine/build/binfmt.ts'
 import { Claims } from '#engine/build/claims.ts'
 import type { BuildContext } from '#engine/build/context.ts'
+import { keyOf } from '#engine/build/context.ts'
 import type { BuildNode, NodeReport } from '#engine/build/executor.ts'
 import { execute } from '#engine/build/executor.ts'
 import type { Finished } from '#engine/build/finished.ts'
@@ -18,6 +19,7 @@ import type { Scope } from '#engine/store/manifest.ts'
 import type { RemoteStore } from '#engine/store/remote.ts'
 import type { StoreOptions } from '#engine/store/store.ts'
 import { Store } from '#engine/store/store.ts'
+import { noteBuild } from './cache/last-build.ts'
 import { cacheTrustOf } from './cache-trust.ts'
 import { warnOfDev } from './dev/warn.ts'
 import { fetcherOf } from './fetching.ts'
@@ -59,6 +61,7 @@ export interface BuildOutcome {
  * @throws {YoeError} SANDBOX_UNAVAILABLE when nothing can be run here; failures of units are in the outcome
  */
 export async function buildPlan(plan: Plan, options: BuildOptions): Promise<BuildOutcome> {
+  const start = performance.now()
   const { scope = 'trusted', remotes: given = [] } = options
   const { trust, signer, revoked } = await cacheTrustOf(plan, scope, plan.workspace.report)
   const context = await openContext(plan, { scope, revoked })
@@ -115,7 +118,9 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
     finish === undefined ? undefined : (results) => finish(context, finishedOf(context, results, roots)),
   )
   await layers.settled()
+  for (const node of inOrder(targets)) context.store.used(manifestArch(node), keyOf(context, node).hash)
   await cache.close(declared)
+  await noteBuild(plan, reports, cache.counts, performance.now() - start)
   await context.store.release()
   return { reports, context, errors: reports.flatMap((report) => report.errors) }
 }

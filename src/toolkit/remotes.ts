@@ -71,15 +71,27 @@ export async function openRemotes(
   )
 }
 
-function mayWrite(remote: RemoteCache, store: RemoteStore, { trusted, signs, report }: Writing): boolean {
-  if (remote.kind === 'http' || remote.push === 'never' || !trusted) return false
-  if (!signs && remote.push === 'always')
+/** Whether a run may write to a shared cache, and why it is so. */
+export function writePolicy(
+  remote: RemoteCache,
+  { trusted, signs }: Pick<Writing, 'trusted' | 'signs'>,
+): { readonly writes: boolean; readonly why: string } {
+  if (remote.kind === 'http') return { writes: false, why: 'web servers are only read' }
+  if (remote.push === 'never') return { writes: false, why: 'it says push = "never"' }
+  if (!trusted) return { writes: false, why: 'anybody can start this run' }
+  if (!signs) return { writes: false, why: 'this run has no cache key that others would believe' }
+  return { writes: true, why: "this run has the project's cache key" }
+}
+
+function mayWrite(remote: RemoteCache, store: RemoteStore, writing: Writing): boolean {
+  const { trusted, signs, report } = writing
+  if (trusted && !signs && remote.kind !== 'http' && remote.push === 'always')
     report({
       type: 'warning',
       message: `nothing is sent to ${store}: without the project's cache key nobody would believe it`,
       hint: 'set YOE_CACHE_SIGNING_KEY to the key or its file, or write push = "auto"',
     })
-  return signs
+  return writePolicy(remote, writing).writes
 }
 
 async function open(remote: RemoteCache, workspace: Asking, network: () => Promise<Exchange>): Promise<RemoteStore> {

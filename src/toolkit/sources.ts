@@ -286,7 +286,8 @@ export async function cleanSources(
   return removed
 }
 
-function markOf(source: Source): readonly string[] {
+/** Under which names the cache notes that a source is used. */
+export function markOf(source: Source): readonly string[] {
   if (source.kind === 'archive') return [archiveId(source.sha256)]
   return source.kind === 'git' && source.commit !== undefined ? [treeId(source.commit, partsOf(source))] : []
 }

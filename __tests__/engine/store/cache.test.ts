@@ -320,24 +320,3 @@ test('dir: an entry that could not be filled is not there', async () => {
   assert.equal(await dir.get('a', async () => 1), undefined)
   assert.deepEqual(readdirSync(join(scratch.path, 'shared', '.incoming')), [])
 })
-
-test('prune: keeps what kept manifests list and what it is told to, and nothing else', async () => {
-  await using scratch = new Scratch()
-  const store = await scratch.store()
-  await built(store)
-  await store.record(seal(manifest, 'trusted', undefined))
-  const old = { ...manifestOf({ x: 'old' }), hash: sha('old unit') }
-  const kept = await store.objects.put(bytes('a source'))
-  await store.objects.put(bytes('old'))
-  await store.objects.put(bytes('nobody wants this'))
-  await store.record(seal(old, 'trusted', undefined))
-  mkdirSync(join(store.root, 'damaged'), { recursive: true })
-  assert.equal(
-    await store.prune(({ hash }) => hash === someHash, new Set([kept.sha256])),
-    'old'.length + 'nobody wants this'.length,
-  )
-  assert.ok(await store.manifest('x86_64', someHash))
-  assert.equal(await store.manifest('x86_64', old.hash), undefined)
-  const left = await all(store.objects.list())
-  assert.deepEqual(left.sort(), [...new Set(Object.values(files).map(sha)), kept.sha256].sort())
-})

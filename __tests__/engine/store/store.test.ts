@@ -208,7 +208,7 @@ test('A9: two processes want one unit: one builds it, both have it', async () =>
   assert.deepEqual(litter(store.root), [])
 })
 
-test('A12 prune: waits while another process uses the cache', async () => {
+test('A12: who clears away waits while another process uses the cache', async () => {
   await using scratch = new Scratch()
   const store = await scratch.store()
   await using other = start(
@@ -223,19 +223,17 @@ test('A12 prune: waits while another process uses the cache', async () => {
     store.root,
   )
   await other.said('put')
-  let done = false
-  const pruned = store
-    .prune(() => true)
-    .then((freed) => {
-      done = true
-      return freed
-    })
+  let alone = false
+  const waited = store.alone().then((lock) => {
+    alone = true
+    return lock
+  })
   await pause(150)
-  assert.ok(!done)
+  assert.ok(!alone)
   other.child.stdin.end('go\n')
   await other.ended
   assert.match(other.output(), /kept/)
-  assert.equal(await pruned, 'not recorded yet'.length)
+  await (await waited).release()
 })
 
 /** Runs `script` as a module with `folder` a file system of its own, mounted as told; undefined where that is not allowed. */

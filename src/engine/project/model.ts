@@ -349,7 +349,10 @@ export interface ModulePin {
 export interface CacheSettings {
   /** Absolute, or relative to the project's root. */
   readonly path?: string
+  /** Days that results are kept which nobody used and no image of the project needs. */
   readonly retentionDays?: number
+  /** Bytes that everything in the cache may take together. */
+  readonly budget?: number
   /** Shared with other machines, nearest first. */
   readonly remote?: readonly RemoteCache[]
   /** Whose signatures are believed, and nothing without one; absent: what this machine's own cache key signed. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
@@ -72,18 +73,18 @@ export async function unpackUnit(
 ): Promise<SealedManifest | string> {
   const file = await open(path, 'r')
   try {
-    const start = await readExactly(file, 0, headBytes)
-    const length = Number(/^(\d{8})\n$/.exec(start.toString('latin1', head.length))?.[1])
-    if (start.toString('latin1', 0, head.length) !== head || Number.isNaN(length)) return 'it is no yoe-unit/1 entry'
-    if (length > maxManifestBytes) return 'its manifest is too large'
-    const sealed = decodeManifest(await readExactly(file, headBytes, length), arch, hash)
-    if (typeof sealed === 'string') return sealed
+    const opened = await readHead(file, arch, hash)
+    if (typeof opened === 'string') return opened
+    const { sealed, start } = opened
     const doubt = distrust(sealed, trust)
     if (doubt !== undefined) return doubt
     const signed = distrust(sealed, { ...trust, unsigned: false }) === undefined
     if (!signed && sealed.scope === 'untrusted' && store.scope === 'trusted')
       return 'a run that anybody can start made it'
-    const reason = await takeObjects(store, file, headBytes + length, distinct(sealed.manifest.files))
+    const reason = await takeObjects(file, start, distinct(sealed.manifest.files), {
+      has: async (sha256) => (await store.objects.path(sha256)) !== undefined,
+      put: (chunks, expected) => store.objects.put(chunks, expected),
+    })
     if (reason !== undefined) return reason
     // Whoever takes unsigned entries into a trusted store vouches for who can write to where they come from.
     const scope = signed ? 'trusted' : store.scope
@@ -95,11 +96,55 @@ export async function unpackUnit(
   }
 }
 
+/**
+ * Reads every byte of an entry, and takes none.
+ * @returns what it holds, or what is wrong with it; whether anybody may be believed is not asked
+ */
+export async function checkEntry(path: string, arch: string, hash: string): Promise<SealedManifest | string> {
+  const file = await open(path, 'r')
+  try {
+    const opened = await readHead(file, arch, hash)
+    if (typeof opened === 'string') return opened
+    const { sealed, start } = opened
+    const wrong = await takeObjects(file, start, distinct(sealed.manifest.files), {
+      has: async () => false,
+      put: async (chunks, { sha256 }) => {
+        const sum = createHash('sha256')
+        for await (const chunk of chunks) sum.update(chunk)
+        if (sum.digest('hex') !== sha256) throw new YoeError('DIGEST_MISMATCH', 'an object is damaged')
+      },
+    })
+    return wrong ?? sealed
+  } finally {
+    await file.close()
+  }
+}
+
+async function readHead(
+  file: FileHandle,
+  arch: string,
+  hash: string,
+): Promise<{ readonly sealed: SealedManifest; readonly start: number } | string> {
+  const start = await readExactly(file, 0, headBytes)
+  const length = Number(/^(\d{8})\n$/.exec(start.toString('latin1', head.length))?.[1])
+  if (start.toString('latin1', 0, head.length) !== head || Number.isNaN(length)) return 'it is no yoe-unit/1 entry'
+  if (length > maxManifestBytes) return 'its manifest is too large'
+  const sealed = decodeManifest(await readExactly(file, headBytes, length), arch, hash)
+  return typeof sealed === 'string' ? sealed : { sealed, start: headBytes + length }
+}
+
+/** Where the contents of an entry go. */
+interface Destination {
+  has(sha256: string): Promise<boolean>
+  /** @throws {YoeError} DIGEST_MISMATCH */
+  put(chunks: AsyncIterable<Uint8Array>, expected: { readonly sha256: string; readonly size: number }): Promise<unknown>
+}
+
 async function takeObjects(
-  store: Store,
   file: FileHandle,
   start: number,
   files: readonly UnitFile[],
+  into: Destination,
 ): Promise<string | undefined> {
   const plain = createZstdDecompress({ chunkSize: pieceBytes })
   // What goes wrong reaches whoever reads `plain`; when nobody does any more, it is nobody's.
@@ -108,10 +153,10 @@ async function takeObjects(
   const body = new Body(plain)
   try {
     for (const { name, sha256, size } of files) {
-      const known = (await store.objects.path(sha256)) !== undefined
+      const known = await into.has(sha256)
       try {
         if (known) for await (const _ of body.take(size));
-        else await store.objects.put(body.take(size), { sha256, size })
+        else await into.put(body.take(size), { sha256, size })
       } catch (failure) {
         if (failure instanceof YoeError && failure.code === 'DIGEST_MISMATCH')
           return `the content of ${name} is not what its manifest says`

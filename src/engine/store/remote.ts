@@ -16,6 +16,15 @@ export interface Sending extends Transfer {
   readonly quick?: boolean
 }
 
+/** An entry as a storage lists it. */
+export interface RemoteEntry {
+  readonly name: string
+  /** Bytes. */
+  readonly size: number
+  /** When it came there: milliseconds since 1970, by the storage's clock. */
+  readonly sentAt: number
+}
+
 /**
  * A place that other machines share, holding one entry (a file) per unit. A miss is a value, a fault is thrown; nothing
  * that it answers is trusted. Retrying and rate limits are its own matter.
@@ -44,6 +53,8 @@ export interface RemoteStore {
   has(names: readonly string[]): Promise<ReadonlySet<string>>
   /** The names that start so; a hint, not a promise. @throws {YoeError} FETCH_FAILED */
   list(prefix: string): AsyncIterable<string>
+  /** As {@link list}, with what the storage knows of each; absent where it can't say. @throws {YoeError} FETCH_FAILED */
+  inventory?(prefix: string): AsyncIterable<RemoteEntry>
   /** That it is gone already is fine. @throws {YoeError} FETCH_FAILED */
   delete(name: string): Promise<void>
   /**

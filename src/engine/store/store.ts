@@ -1,17 +1,10 @@
-import { lstat, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
+import { lstat, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join } from 'node:path'
 import { YoeError } from '../errors.ts'
 import { type Reporter, silent } from '../events.ts'
 import { errorCode, makeFolder, writeFailure } from './disk.ts'
 import { type Lock, type LockOptions, lockFile } from './lock.ts'
-import {
-  decodeManifest,
-  encodeManifest,
-  isDigest,
-  type Scope,
-  type SealedManifest,
-  type UnitManifest,
-} from './manifest.ts'
+import { decodeManifest, encodeManifest, isDigest, type Scope, type SealedManifest } from './manifest.ts'
 import { Objects, sync } from './objects.ts'
 import { collectLitter, processName, tempName } from './temp.ts'
 import { noteUse } from './use.ts'
@@ -22,6 +15,17 @@ export interface StoreOptions {
   readonly scope?: Scope
   /** Ids of keys whose signature makes a result worthless: somebody else may have had them. */
   readonly revoked?: ReadonlySet<string>
+}
+
+/** A manifest of the store, as it lies there. */
+export interface StoreEntry {
+  readonly arch: string
+  readonly hash: string
+  readonly path: string
+  /** Milliseconds since 1970; see {@link noteUse}. */
+  readonly usedAt: number
+  /** A text says what is wrong with it. */
+  readonly sealed: SealedManifest | string
 }
 
 /** `$YOE_CACHE`: objects by digest, and the manifests of built units. Everything in it was made or verified by this user. */
@@ -150,13 +154,16 @@ export class Store {
     await rm(this.#manifestPath(arch, hash), { force: true })
   }
 
-  /** Every manifest that reads well, whatever its scope. */
-  async *manifests(): AsyncGenerator<UnitManifest> {
+  /** Every manifest that is here, whatever its scope, and what is wrong with those that are damaged. */
+  async *entries(): AsyncGenerator<StoreEntry> {
     for (const arch of await readdir(join(this.root, 'units'))) {
-      for (const name of await readdir(join(this.root, 'units', arch))) {
-        const bytes = await readFile(join(this.root, 'units', arch, name)).catch(() => undefined)
-        const sealed = bytes === undefined ? 'gone' : decodeManifest(bytes, arch, name.replace(/\.json$/, ''))
-        if (typeof sealed !== 'string') yield sealed.manifest
+      for (const name of await readdir(join(this.root, 'units', arch)).catch(() => [])) {
+        const path = join(this.root, 'units', arch, name)
+        const hash = name.replace(/\.json$/, '')
+        const [bytes, info] = await Promise.all([readFile(path), stat(path)]).catch(() => [])
+        // It was removed a moment ago.
+        if (bytes === undefined || info === undefined) continue
+        yield { arch, hash, path, usedAt: info.mtimeMs, sealed: decodeManifest(bytes, arch, hash) }
       }
     }
   }
@@ -176,13 +183,13 @@ export class Store {
     })
   }
 
-  /** Keeps {@link prune} of every process away from here until this process ends. A run that uses objects calls it first. */
+  /** Keeps {@link alone} of every process away from here until this process ends. A run that uses objects calls it first. */
   async hold(): Promise<void> {
     this.#hold ??= this.lock('in-use', { shared: true })
     await this.#hold
   }
 
-  /** Lets {@link prune} in again. */
+  /** Lets {@link alone} in. */
   async release(): Promise<void> {
     const hold = await this.#hold
     this.#hold = undefined
@@ -190,29 +197,12 @@ export class Store {
   }
 
   /**
-   * Removes manifests that `keep` does not want, then the objects that no manifest lists and `roots` lacks. Waits until no
-   * other process uses the cache; never removes what a kept manifest lists.
-   *
-   * @returns bytes freed
+   * Waits until no process uses the cache ({@link hold}), and keeps all others from it: for who clears away.
+   * @throws {YoeError} CANCELLED
    */
-  async prune(keep: (manifest: UnitManifest) => boolean, roots: ReadonlySet<string> = new Set()): Promise<number> {
+  async alone(signal?: AbortSignal): Promise<Lock> {
     await this.release()
-    await using _alone = await this.lock('in-use')
-    const live = new Set(roots)
-    for await (const manifest of this.manifests()) {
-      if (keep(manifest)) for (const { sha256 } of manifest.files) live.add(sha256)
-      else await this.forget(manifest.arch, manifest.hash)
-    }
-    let freed = 0
-    for await (const sha256 of this.objects.list()) {
-      if (!live.has(sha256)) freed += await this.objects.remove(sha256)
-    }
-    // What was unpacked from objects goes with them.
-    for (const sha256 of await readdir(join(this.root, 'unpacked')).catch(() => [])) {
-      if (!live.has(sha256)) await rm(join(this.root, 'unpacked', sha256), { recursive: true, force: true })
-    }
-    await rm(join(this.root, 'damaged'), { recursive: true, force: true })
-    return freed
+    return this.lock('in-use', { signal, title: 'builds that use the cache' })
   }
 }
 

@@ -1,7 +1,7 @@
 import { defaulting, optional } from '../arguments.ts'
 import type { CacheSettings, Sources } from '../model.ts'
 import { folderText, goProxies, mirroredUrl, mirrorUrl, registryUrl } from '../names.ts'
-import { dict, distinct, handleKind, integer, made, named, oneOrMore, text } from '../readers.ts'
+import { dict, distinct, handleKind, integer, made, named, oneOrMore, size, text } from '../readers.ts'
 import type { Builtin } from './builtin.ts'
 import { defined, making } from './builtin.ts'
 import { remoteCacheKind } from './remote-cache.ts'
@@ -10,21 +10,22 @@ import { signingKeys } from './signing.ts'
 export const cacheKind = handleKind<CacheSettings>('cache')
 export const sourcesKind = handleKind<Sources>('sources')
 
-/** `cache(path, retention_days, remote, signing)` of a project. */
+/** `cache(path, retention_days, budget, remote, signing)` of a project. */
 export const cache: Builtin = making(
   cacheKind,
   {
     fields: {
       path: optional(named(folderText)),
       retention_days: optional(integer(1, 36_500)),
+      budget: optional(size),
       remote: optional(distinct(made(remoteCacheKind), ({ name }) => name)),
       signing: optional(oneOrMore(text)),
     },
   },
-  ({ path, retention_days: retentionDays, remote, signing }, invocation, context) => {
+  ({ path, retention_days: retentionDays, budget, remote, signing }, invocation, context) => {
     const keys = signing === undefined ? undefined : signingKeys(signing, invocation, context)
     if (signing !== undefined && keys === undefined) return undefined
-    return defined<CacheSettings>({ path, retentionDays, remote, signing: keys })
+    return defined<CacheSettings>({ path, retentionDays, budget, remote, signing: keys })
   },
   () => ({ label: '' }),
 )

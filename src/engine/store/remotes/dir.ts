@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
-import { link, open, opendir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { chmod, link, mkdir, open, opendir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { YoeError } from '../../errors.ts'
 import { inParallel } from '../../in-parallel.ts'
 import { errorCode, makeFolder } from '../disk.ts'
 import { lockFile } from '../lock.ts'
 import { sync } from '../objects.ts'
-import type { Documents, RemoteStore, Sending } from '../remote.ts'
+import type { Documents, RemoteEntry, RemoteStore, Sending } from '../remote.ts'
 import { collectLitter, tempName } from '../temp.ts'
 import { checkName } from './names.ts'
 
@@ -89,6 +89,13 @@ export class DirectoryStore implements RemoteStore {
       if (name.startsWith(prefix)) yield name
   }
 
+  async *inventory(prefix: string): AsyncGenerator<RemoteEntry> {
+    for await (const name of this.list(prefix)) {
+      const info = await this.#told('be listed', () => stat(this.#path(name)).catch(onlyMissing))
+      if (info !== undefined) yield { name, size: info.size, sentAt: info.mtimeMs }
+    }
+  }
+
   async delete(name: string): Promise<void> {
     await this.#told(`delete ${name}`, () => rm(this.#path(name), { force: true }))
   }
@@ -104,10 +111,24 @@ export class DirectoryStore implements RemoteStore {
   /** Makes the folders that an entry needs, and clears away what dead processes left unfinished. */
   async #prepare(path: string): Promise<void> {
     const incoming = join(this.#root, '.incoming')
-    await makeFolder(dirname(path))
-    await makeFolder(incoming)
+    await makeFolder(this.#root)
+    await this.#makeFolder(dirname(path))
+    await this.#makeFolder(incoming)
     if (!this.#swept) await collectLitter(incoming)
     this.#swept = true
+  }
+
+  /** As open to others as the whole is: where a group may write, every machine's user can go on in it. */
+  async #makeFolder(path: string): Promise<void> {
+    if (path === this.#root) return
+    await this.#makeFolder(dirname(path))
+    try {
+      await mkdir(path)
+    } catch (failure) {
+      if (errorCode(failure) === 'EEXIST') return
+      throw failure
+    }
+    await chmod(path, (await stat(this.#root)).mode & 0o7777)
   }
 
   /** A link is made for one of several machines, on network file systems, too. */
@@ -143,7 +164,7 @@ export class DirectoryStore implements RemoteStore {
     const path = this.#path(name)
     const locks = join(this.#root, '.locks')
     await this.#prepare(path)
-    await makeFolder(locks)
+    await this.#makeFolder(locks)
     await using _lock = await lockFile(join(locks, versionOf(name)))
     return (await readDocument(path))?.version === version ? await work(path) : undefined
   }
@@ -167,6 +188,10 @@ async function existing(path: string): Promise<boolean> {
     if (errorCode(failure) === 'ENOENT') return false
     throw failure
   }
+}
+
+function onlyMissing(failure: unknown): undefined {
+  if (errorCode(failure) !== 'ENOENT') throw failure
 }
 
 /** Equal texts are one version: whoever must tell its own from another's names itself in it. */

@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises'
 import { inParallel } from '../../in-parallel.ts'
 import type { ExchangeAnswer } from '../../source/exchange.ts'
-import type { Documents, RemoteStore, Sending, Transfer } from '../remote.ts'
+import type { Documents, RemoteEntry, RemoteStore, Sending, Transfer } from '../remote.ts'
 import { sharedStart } from '../remote.ts'
 import { sha256Of } from './file-digest.ts'
 import { checkName } from './names.ts'
@@ -116,6 +116,18 @@ export class BucketStore implements RemoteStore {
     for await (const { keys } of this.#pages(prefix)) yield* keys
   }
 
+  async *inventory(prefix: string): AsyncGenerator<RemoteEntry> {
+    for await (const { text, keys } of this.#pages(prefix)) {
+      const known = new Set(keys)
+      for (const [, entry = ''] of text.matchAll(/<Contents>(.{1,10000}?)<\/Contents>/gs)) {
+        const name = decoded(/<Key>([^<]+)<\/Key>/.exec(entry)?.[1] ?? '')?.slice(this.#start.length) ?? ''
+        const size = Number(/<Size>(\d{1,15})<\/Size>/.exec(entry)?.[1])
+        const sentAt = Date.parse(/<LastModified>([^<]{1,40})<\/LastModified>/.exec(entry)?.[1] ?? '')
+        if (known.has(name) && !Number.isNaN(size) && !Number.isNaN(sentAt)) yield { name, size, sentAt }
+      }
+    }
+  }
+
   async delete(name: string): Promise<void> {
     const answer = await this.#ask({ method: 'DELETE', key: this.#key(name) })
     if (!isGood(answer) && answer.status !== 404) throw refusal(answer, `delete ${name}`)
@@ -136,7 +148,7 @@ export class BucketStore implements RemoteStore {
   /** Names in their order, and the last one that is known so far; undefined: that were all. */
   async *#pages(
     prefix: string,
-  ): AsyncGenerator<{ readonly keys: readonly string[]; readonly last: string | undefined }> {
+  ): AsyncGenerator<{ readonly keys: readonly string[]; readonly last: string | undefined; readonly text: string }> {
     for (let token: string | undefined; ; ) {
       const query = {
         ...{ 'list-type': '2', 'encoding-type': 'url', prefix: this.#start + prefix },
@@ -150,7 +162,7 @@ export class BucketStore implements RemoteStore {
       })
       const next = /<NextContinuationToken>([^<]{1,4000})<\/NextContinuationToken>/.exec(answer.text)?.[1]
       const more = /<IsTruncated>true<\/IsTruncated>/.test(answer.text) && next !== undefined && next !== token
-      yield { keys, last: more ? (keys.at(-1) ?? '') : undefined }
+      yield { keys, last: more ? (keys.at(-1) ?? '') : undefined, text: answer.text }
       if (!more) return
       token = plain(next)
     }
