@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { DirectoryStore } from '../../../../src/engine/store/remotes/dir.ts'
@@ -13,4 +13,14 @@ test('dir: documents, from two machines', async () => {
   await documentsBehave(one.documents, two.documents)
   assert.deepEqual(readdirSync(join(scratch.path, 'shared', '.incoming')), [])
   assert.deepEqual(readdirSync(join(scratch.path, 'shared', '.locks')), [])
+})
+
+test('dir: what is made in it is as open to others as it is', async () => {
+  await using scratch = new Scratch()
+  const root = join(scratch.path, 'shared')
+  mkdirSync(root)
+  chmodSync(root, 0o2775)
+  await new DirectoryStore(root).put('units/x86_64/a', async (path) => writeFileSync(path, 'x'))
+  for (const folder of ['.incoming', 'units', 'units/x86_64'])
+    assert.equal(statSync(join(root, folder)).mode & 0o7777, 0o2775, folder)
 })
