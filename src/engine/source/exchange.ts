@@ -46,6 +46,8 @@ export interface ExchangeAnswer {
 
 export interface ExchangeOptions {
   readonly limits?: Partial<FetchLimits>
+  /** Past every proxy: for services of this very machine or its host. Default: no. */
+  readonly direct?: boolean
   /** Bounds bytes that go out and come in. */
   readonly pace?: { readonly up?: Pace | undefined; readonly down?: Pace | undefined }
 }
@@ -63,11 +65,12 @@ const piece = 2 ** 18
 export class Exchange {
   readonly #limits: FetchLimits
   readonly #pace: NonNullable<ExchangeOptions['pace']>
-  readonly #connections = new Connections()
+  readonly #connections: Connections
 
   constructor(options: ExchangeOptions = {}) {
     this.#limits = { ...cacheLimits, ...options.limits }
     this.#pace = options.pace ?? {}
+    this.#connections = options.direct === true ? new Connections({}) : new Connections()
   }
 
   /** @throws {YoeError} FETCH_FAILED when there is no answer; CANCELLED, DISK_FULL, PERMISSION */

@@ -25,8 +25,14 @@ export interface Answer {
 
 /** Connections kept open between downloads, through the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY where one is set. */
 export class Connections {
-  readonly #plain = new PlainAgent({ keepAlive: true, proxyEnv: process.env })
-  readonly #secure = new SecureAgent({ keepAlive: true, proxyEnv: process.env })
+  readonly #plain: PlainAgent
+  readonly #secure: SecureAgent
+
+  /** @param proxyEnv where proxies are named; none in there: every connection is direct */
+  constructor(proxyEnv: NodeJS.ProcessEnv = process.env) {
+    this.#plain = new PlainAgent({ keepAlive: true, proxyEnv })
+    this.#secure = new SecureAgent({ keepAlive: true, proxyEnv })
+  }
 
   async request(url: URL, method: string, headers: Record<string, string>): Promise<ClientRequest> {
     if (url.protocol === 'http:') {

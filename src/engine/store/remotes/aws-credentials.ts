@@ -141,7 +141,7 @@ async function fromContainer(env: Environment): Promise<Credentials | undefined>
   const file = env['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'] ?? ''
   const token = file === '' ? env['AWS_CONTAINER_AUTHORIZATION_TOKEN'] : await readFile(file, 'utf8').catch(() => '')
   const headers = token === undefined ? {} : { authorization: token.trim() }
-  const { status, text } = await new Exchange().ask({ method: 'GET', url, headers })
+  const { status, text } = await new Exchange({ direct: true }).ask({ method: 'GET', url, headers })
   return status === 200 ? readDocument(text) : undefined
 }
 
@@ -149,7 +149,7 @@ async function fromContainer(env: Environment): Promise<Credentials | undefined>
 async function fromMachine(env: Environment): Promise<Credentials | undefined> {
   if (env['AWS_EC2_METADATA_DISABLED']?.toLowerCase() === 'true') return undefined
   const base = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] ?? 'http://169.254.169.254'
-  const near = new Exchange({ limits: { connect: 1_000, header: 1_000, retries: 0 } })
+  const near = new Exchange({ direct: true, limits: { connect: 1_000, header: 1_000, retries: 0 } })
   try {
     const ttl = { 'x-aws-ec2-metadata-token-ttl-seconds': '300' }
     const token = await near.ask({ method: 'PUT', url: `${base}/latest/api/token`, headers: ttl })
