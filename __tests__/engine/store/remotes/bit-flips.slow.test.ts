@@ -6,7 +6,7 @@ import { backends } from './backends.ts'
 import { cacheOf, content, manifest, name, publish } from './machines.ts'
 
 for (const [kind, make] of Object.entries(backends)) {
-  test(`A8 ${kind}: a bit flipped anywhere, 1,000 times, a cut and nothing: never taken, and sent again whole`, async (t) => {
+  test(`A8 ${kind}: a bit flipped anywhere, 1,000 times, a cut and nothing: never taken; the whole one is`, async (t) => {
     await using scratch = new Scratch()
     const backend = await make(t)
     await publish(scratch, backend)
@@ -28,7 +28,8 @@ for (const [kind, make] of Object.entries(backends)) {
     await refused(Buffer.alloc(0), 'nothing')
     assert.equal(await store.manifest('x86_64', someHash), undefined)
     assert.ok(scratch.warnings.length > 0 && scratch.warnings.every((text) => text.includes('not used')))
-    if (kind !== 'http') {
+    // A registry keeps what it has under a digest, whatever became of it on its disk.
+    if (kind === 'dir' || kind === 's3') {
       for (const file of [content, 'built']) await store.objects.put(bytes(file))
       await cache.save(manifest)
       await store.forget('x86_64', someHash)
