@@ -66,7 +66,7 @@ function project(files: Readonly<Record<string, string>>, boot: boolean, short: 
       text
         .replace('with: { cell:', `with: { boot-test: ${boot}, cache-key: "\${{ secrets.CACHE_KEY }}", cell:`)
         .replace('with: { publish:', `with: { boot-test: ${boot}, publish:`)
-        .replace('secrets: { signing-key:', 'secrets: { cache-key: "${{ secrets.CACHE_KEY }}", signing-key:'),
+        .replace('secrets: { signing-key:', `secrets: { cache-key: "\${{ secrets.CACHE_KEY }}", signing-key:`),
     )
   }
   return folder

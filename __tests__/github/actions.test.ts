@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { actionPins } from '#toolkit/action-pins.ts'
 import { actionsPlaceholder, parseActionsSource, releasedActions, releaseFile } from '#toolkit/release.ts'
 import { workflowFiles } from '#toolkit/workflow.ts'
 import { actions, parseAction, readAction, refresh } from '../../scripts/action-docs.ts'
+import { commitOfTag } from '../../scripts/check-action-pins.ts'
 
 const root = resolve(import.meta.dirname, '..', '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -91,6 +92,39 @@ test('actions of others stand in our workflows at the commit of the table', () =
         what,
       )
     }
+})
+
+test('where a tag is now is asked before a release, and told when it is somewhere else', (t) => {
+  const peeled = `${'1'.repeat(40)}\trefs/tags/v1.0.0\n${'2'.repeat(40)}\trefs/tags/v1.0.0^{}\n`
+  assert.equal(commitOfTag(peeled, 'v1.0.0'), '2'.repeat(40), 'of an annotated tag the commit')
+  assert.equal(commitOfTag(`${'1'.repeat(40)}\trefs/tags/v1.0.0\n`, 'v1.0.0'), '1'.repeat(40))
+  assert.equal(commitOfTag('', 'v1.0.0'), undefined)
+  const base = mkdtempSync(join(tmpdir(), 'yoe-pins-'))
+  t.after(() => rmSync(base, { recursive: true }))
+  const ask = () =>
+    spawnSync(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', join(root, 'scripts/check-action-pins.ts'), `file://${base}`],
+      { encoding: 'utf8' },
+    )
+  assert.match(ask().stderr, /actions\/checkout v7\.\d+\.\d+ should be at [0-9a-f]{40}, and is: fatal/)
+  for (const [action, { version }] of Object.entries(actionPins)) {
+    mkdirSync(join(base, action), { recursive: true })
+    const git = (...args: readonly string[]) =>
+      execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args], { cwd: join(base, action) })
+    git('init', '-q')
+    git('commit', '-q', '--allow-empty', '-m', 'moved')
+    git('tag', '-a', version, '-m', version)
+  }
+  const moved = ask()
+  assert.equal(moved.status, 1)
+  assert.match(moved.stderr, /should be at [0-9a-f]{40}, and is: [0-9a-f]{40}/)
+})
+
+test('every example is built by our own workflows', () => {
+  const text = read('.github/workflows/examples.yml')
+  for (const project of globSync('examples/*/PROJECT.star', { cwd: root }))
+    assert.ok(text.includes(`project: ${dirname(project)}\n`), project)
 })
 
 test('the record of a release: read when it is whole, refused when it is not, absent in a clone', (t) => {
