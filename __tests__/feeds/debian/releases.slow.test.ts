@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { SigningKey } from '#engine/formats.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
 import { publishRepository } from '../../../src/feeds/debian/repository.ts'
-import { binaryKeyring, generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
+import { binaryKeyring, generateOpenPgpKey, readOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
+import { rotatedOpenPgpKey } from '../../../src/feeds/keys/openpgp-rotation.ts'
 import { publishInput } from './feed-making.ts'
 import { packInput, run, scratch } from './making.ts'
 
@@ -23,6 +25,10 @@ source() { printf 'Types: deb\\nURIs: file:/feed/%s\\nSuites: trixie\\nComponent
 source first other
 if apt-get update 2>/tmp/log; then echo 'a foreign key was taken' >&2; exit 1; fi
 grep -qiE 'not signed|public key|NO_PUBKEY|Missing key' /tmp/log
+# C7: signed by the old key and the new one, whoever knows either.
+for keyring in demo fresh both; do source overlap $keyring; apt-get update; done
+source first over
+if apt-get update; then echo 'a key that has ended was taken' >&2; exit 1; fi
 source first demo
 apt-get update
 apt-get install -y svc
@@ -76,6 +82,16 @@ for (const release of ['bookworm', 'trixie']) {
       const arch = process.arch === 'arm64' ? 'arm64' : 'x86_64'
       await publishRepository(publishInput(join(feed, root), key, packed, { arch }))
     }
+    const rotated = async (until: number): Promise<SigningKey> =>
+      readOpenPgpKey((await rotatedOpenPgpKey(key.privateKey, 'x', 'demo', until)).armored, 'x')
+    const [both, over] = [await rotated(Date.now() + 86_400_000), await rotated(Date.now() - 86_400_000)]
+    await publishRepository(publishInput(join(feed, 'overlap'), both, []))
+    const { readKeys } = await import('openpgp')
+    const [fresh] = await readKeys({ armoredKeys: both.publicKey })
+    assert.ok(fresh !== undefined)
+    await writeFile(join(feed, 'fresh.gpg'), fresh.write())
+    await writeFile(join(feed, 'both.gpg'), await binaryKeyring(both))
+    await writeFile(join(feed, 'over.gpg'), await binaryKeyring(over))
     await writeFile(join(feed, 'demo.gpg'), await binaryKeyring(key))
     await writeFile(join(feed, 'other.gpg'), await binaryKeyring(other))
     await writeFile(join(feed, 'life.sh'), life)
