@@ -77,6 +77,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./commands/config.ts')).config,
   },
   key: { summary: 'make and show the keys of a project', load: async () => (await import('./commands/key.ts')).key },
+  cache: {
+    summary: 'look at, share, check and clear caches of results',
+    load: async () => (await import('./commands/cache.ts')).cache,
+  },
   clean: { summary: 'remove what builds left', load: async () => (await import('./commands/clean.ts')).clean },
   completion: {
     summary: 'print a script that completes command lines in a shell',

@@ -89,7 +89,8 @@ async function objectStates(store: Store): Promise<ReadonlyMap<string, ObjectSta
   return states
 }
 
-async function resultsIn(store: Store): Promise<readonly Thing[]> {
+/** The results of a cache. */
+export async function resultsIn(store: Store): Promise<readonly Thing[]> {
   const things: Thing[] = []
   for await (const { arch, hash, path, usedAt, sealed } of store.entries()) {
     const manifest = typeof sealed === 'string' ? undefined : sealed.manifest
