@@ -38,7 +38,7 @@ export function session(env: Environment): Engine {
         plan,
         feeds.map((feed) => resolve(feed)),
         await feedKey(plan),
-        { to },
+        { to: { kind: 'directory', path: to } },
       )
       return {
         dir: to,

@@ -12,11 +12,11 @@ import type { Node } from '#engine/plan/graph.ts'
 import { keyringName, keyringPackage } from '#feeds/debian/keyring-package.ts'
 import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
 import { ensureKey, loadKey } from '#feeds/keys/project-keys.ts'
-import { publishDirectory } from '#feeds/publish/directory.ts'
 import type { BuildOptions } from './building.ts'
 import { buildPlan, throwFailures } from './building.ts'
 import { keyOwner } from './cache-trust.ts'
 import { warnOfDev } from './dev/warn.ts'
+import { type FeedTarget, publishTo, targetTitle } from './feed-target.ts'
 import { imageEntries, unitEntries } from './image-building.ts'
 import type { Plan } from './planning.ts'
 
@@ -123,16 +123,20 @@ export async function plannedEntries(
   return [...entries.values()]
 }
 
-export interface FeedTarget {
-  /** Absolute folder that some web server serves, or will. */
-  readonly to: string
-  /** Its address, for the page. */
+/** How a feed is published. */
+export interface Publishing {
+  readonly to: FeedTarget
+  /** The address that it is served at, for the page and for devices. */
   readonly url?: string | undefined
+  /** Versions of each package that stay on offer; 3 unless given. */
+  readonly keep?: number | undefined
 }
 
 export interface Published {
   readonly packages: number
   readonly fingerprint: string
+  /** Where devices find it, when that is known. */
+  readonly url: string | undefined
 }
 
 /** Brings the project's repository to where devices read it. */
@@ -140,21 +144,17 @@ export async function publishFeed(
   plan: Plan,
   source: string,
   key: SigningKey,
-  { to, url }: FeedTarget,
+  { to, url, keep }: Publishing,
 ): Promise<Published> {
-  const { packages } = await step(plan.workspace.report, `publish to ${to}`, () =>
-    publishDirectory({
-      source,
-      target: to,
-      project: plan.project.name,
-      suite: plan.suite,
-      signingKey: key,
-      date: now(),
-      report: plan.workspace.report,
-      ...(url === undefined ? {} : { url }),
-    }),
-  )
-  return { packages, fingerprint: key.fingerprint }
+  const { project, suite, workspace } = plan
+  const { report } = workspace
+  const feed = {
+    ...{ source, project: project.name, suite, signingKey: key, date: now(), report },
+    ...(url === undefined ? {} : { url }),
+    ...(keep === undefined ? {} : { keep }),
+  }
+  const published = await step(report, `publish to ${targetTitle(to)}`, () => publishTo(to, feed, workspace))
+  return { ...published, fingerprint: key.fingerprint }
 }
 
 /**
@@ -167,7 +167,7 @@ export async function republish(
   plan: Plan,
   feeds: readonly string[],
   key: SigningKey,
-  target: FeedTarget,
+  publishing: Publishing,
 ): Promise<Published> {
   const staging = await mkdtemp(join(tmpdir(), 'yoe-publish-'))
   try {
@@ -180,7 +180,7 @@ export async function republish(
     }
     const source = join(staging, plan.distro)
     await publishWithKeyring(plan, key, source, [...entries.values()])
-    return await publishFeed(plan, source, key, target)
+    return await publishFeed(plan, source, key, publishing)
   } finally {
     await rm(staging, { recursive: true, force: true })
   }

@@ -1,5 +1,5 @@
-import { resolve } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
+import { feedTarget, targetTitle } from '#toolkit/feed-target.ts'
 import { makePlan } from '#toolkit/planning.ts'
 import { feedKey, fillRepository, installSnippet, publishFeed } from '#toolkit/publishing.ts'
 import { command } from '../command.ts'
@@ -7,25 +7,29 @@ import { workspaceOf } from '../project.ts'
 import { buildOptions, jobCount } from './build.ts'
 
 export const publish = command({
-  usage: 'publish [UNIT…] --to DIR',
-  summary: 'write the signed package feed to a folder',
+  usage: 'publish [UNIT…] --to PLACE',
+  summary: 'bring the signed package feed to a folder or a bucket',
   details: `Builds what the named units and images (or the default image) install, puts the packages into the project's own
-repository under repo/, signs it with the project's feed key, and brings it to a folder that any web server can serve.
-What is published there already stays on offer. A publish that is stopped leaves the old feed whole.
+repository under repo/, signs it with the project's feed key, and brings it to a folder that any web server can serve,
+or to a bucket (credentials as AWS's own tools find them). What is published there already stays on offer. A publish
+that is stopped leaves the old feed whole; of two at once, both end up in the feed.
 
   yoe publish --to public
-  yoe publish sensord --to /srv/feed --url https://feed.example.com`,
+  yoe publish sensord --to /srv/feed --url https://feed.example.com
+  yoe publish --to 's3://acme-feed/trixie?region=eu-central-1' --keep 5`,
   options: {
     ...buildOptions,
-    to: { type: 'string', value: 'DIR', help: 'the folder to publish to' },
-    url: { type: 'string', value: 'URL', help: 'the address that the folder is served at, for the page' },
+    to: { type: 'string', value: 'PLACE', help: 'the folder or bucket (s3://…) to publish to' },
+    url: { type: 'string', value: 'URL', help: 'the address that it is served at, for the page' },
+    keep: { type: 'string', value: 'N', help: 'versions of each package that stay on offer: 3 unless given' },
   },
   positionals: [0, Number.POSITIVE_INFINITY],
   completes: ['target'],
   async run(invocation) {
     const { values, positionals, output, cwd } = invocation
     if (values.to === undefined) throw new YoeError('USAGE', 'say where to publish', { hint: 'yoe publish --to DIR' })
-    const to = resolve(cwd, values.to)
+    const to = feedTarget(values.to, cwd)
+    const keep = countOf(values.keep)
     const workspace = workspaceOf(invocation)
     const jobs = jobCount(values.jobs, workspace)
     const plan = await makePlan(workspace, {
@@ -36,15 +40,20 @@ What is published there already stays on offer. A publish that is stopped leaves
     })
     const key = await feedKey(plan)
     const repository = await fillRepository(plan, key, { jobs, keepGoing: values['keep-going'], force: false })
-    const published = await publishFeed(plan, repository, key, { to, url: values.url })
+    const published = await publishFeed(plan, repository, key, { to, url: values.url, keep })
     if (output.json) {
-      output.printJson({ directory: to, ...published })
+      output.printJson({ to: targetTitle(to), ...published })
       return 0
     }
-    output.print(`${to} offers ${published.packages} packages, signed by ${published.fingerprint}`)
+    output.print(`${targetTitle(to)} offers ${published.packages} packages, signed by ${published.fingerprint}`)
     output.print()
     output.print('On a device:')
-    for (const line of installSnippet(plan, values.url ?? 'https://FEED').split('\n')) output.print(`  ${line}`)
+    for (const line of installSnippet(plan, published.url ?? 'https://FEED').split('\n')) output.print(`  ${line}`)
     return 0
   },
 })
+
+function countOf(text: string | undefined): number | undefined {
+  if (text === undefined || /^[1-9]\d{0,5}$/.test(text)) return text === undefined ? undefined : Number(text)
+  throw new YoeError('USAGE', `--keep ${text}: no number of versions`, { hint: 'yoe publish --to DIR --keep 3' })
+}

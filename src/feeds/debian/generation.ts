@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { YoeError } from '#engine/errors.ts'
 import type { SigningKey } from '#engine/formats.ts'
 import { errorCode } from '#engine/store/disk.ts'
-import { signText, verifiedText } from '../keys/openpgp.ts'
+import { type SignedText, signText, verifiedText } from '../keys/openpgp.ts'
 import { makeFolder, putFile, syncFolder } from '../publish/atomic.ts'
 import { digestOf, type FileDigest, parseRelease, type ReleaseFacts, renderRelease } from './release-file.ts'
 import { type IndexEntry, parseIndex, renderIndex } from './stanza.ts'
@@ -36,20 +36,42 @@ export async function readGeneration(root: string, suite: string, key: SigningKe
     throw failure
   })
   if (inline === undefined) return undefined
+  const afresh = `start afresh: mv ${root} ${root}.old`
+  return verifyGeneration(inline, key, { place: root, afresh }, (path, digest) => readIndexText(dists, path, digest))
+}
+
+/** How errors name a repository, and what its owner types to begin a new one there. */
+export interface RepositoryWords {
+  readonly place: string
+  readonly afresh: string
+}
+
+/**
+ * The generation that an InRelease text names.
+ *
+ * @param index reads an index file by its path relative to the Release file, and checks it against its digest
+ * @throws {YoeError} PUBLISH_FAILED when it is not signed by this key, FEED_INVALID when it is damaged
+ */
+export async function verifyGeneration(
+  inline: string,
+  key: SigningKey,
+  { place, afresh }: RepositoryWords,
+  index: (path: string, digest: FileDigest) => Promise<string>,
+): Promise<Generation> {
   const release = await verifiedText(inline, key)
   if (release === undefined) {
     throw new YoeError(
       'PUBLISH_FAILED',
-      `the feed at ${root} is not signed by this project's key (${key.fingerprint})`,
-      {
-        hint: `publish with the key that signed it (YOE_SIGNING_KEY), or start afresh: mv ${root} ${root}.old`,
-      },
+      `the feed at ${place} is not signed by this project's key (${key.fingerprint})`,
+      { hint: `publish with the key that signed it (YOE_SIGNING_KEY), or ${afresh}` },
     )
   }
   const { date, architectures, files } = parseRelease(release)
   const indexes = new Map<string, readonly IndexEntry[]>()
   for (const arch of architectures) {
-    indexes.set(arch, await readIndex(dists, `main/binary-${arch}/Packages`, files))
+    const path = `main/binary-${arch}/Packages`
+    const digest = files.get(path)
+    indexes.set(arch, digest === undefined ? [] : parseIndex(await index(path, digest), `${place}: ${path}`))
   }
   return { release, date, indexes }
 }
@@ -60,23 +82,53 @@ async function readIndex(
   files: ReadonlyMap<string, FileDigest>,
 ): Promise<readonly IndexEntry[]> {
   const digest = files.get(path)
-  if (digest === undefined) return []
-  const byHash = join(dists, path, '..', 'by-hash', 'SHA256', digest.sha256)
-  for (const candidate of [byHash, join(dists, path)]) {
-    const text = await readFile(candidate).catch(() => undefined)
-    if (text !== undefined && digestOf(text).sha256 === digest.sha256)
-      return parseIndex(text.toString('utf8'), candidate)
+  return digest === undefined ? [] : parseIndex(await readIndexText(dists, path, digest), join(dists, path))
+}
+
+async function readIndexText(dists: string, path: string, digest: FileDigest): Promise<string> {
+  for (const candidate of [byHashPath(path, digest), path]) {
+    const text = await readFile(join(dists, candidate)).catch(() => undefined)
+    if (text !== undefined && digestOf(text).sha256 === digest.sha256) return text.toString('utf8')
   }
   throw new YoeError('FEED_INVALID', `${join(dists, path)} is not what its signed Release file says`, {
     hint: 'remove the repository folder; the next build publishes it again',
   })
 }
 
-export interface Commit extends Omit<ReleaseFacts, 'files' | 'architectures' | 'byHash'> {
-  /** Absolute. */
-  readonly root: string
+export interface GenerationFacts extends Omit<ReleaseFacts, 'files' | 'architectures' | 'byHash'> {
   readonly indexes: ReadonlyMap<string, readonly IndexEntry[]>
   readonly key: SigningKey
+}
+
+/** All files of a generation but the packages. */
+export interface RenderedGeneration {
+  /** The Release text. */
+  readonly release: string
+  readonly signed: SignedText
+  /** Index files by their path relative to the Release file. */
+  readonly files: ReadonlyMap<string, { readonly content: Buffer; readonly digest: FileDigest }>
+}
+
+/** @param quick only what an installer on this machine reads: no compressed copies, no by-hash */
+export async function renderGeneration(facts: GenerationFacts, quick: boolean): Promise<RenderedGeneration> {
+  const files = new Map<string, { readonly content: Buffer; readonly digest: FileDigest }>()
+  for (const [arch, entries] of facts.indexes)
+    for (const [name, content] of await copies(renderIndex(entries), quick))
+      files.set(`main/binary-${arch}/${name}`, { content, digest: digestOf(content) })
+  const digests = new Map([...files].map(([path, { digest }]) => [path, digest]))
+  const architectures = [...facts.indexes.keys()]
+  const release = renderRelease({ ...facts, byHash: !quick, files: digests, architectures })
+  return { release, signed: await signText(release, facts.key, facts.date), files }
+}
+
+/** Where an index file lies under its digest, relative to the Release file. */
+export function byHashPath(path: string, { sha256 }: FileDigest): string {
+  return `${dirname(path)}/by-hash/SHA256/${sha256}`
+}
+
+export interface Commit extends GenerationFacts {
+  /** Absolute. */
+  readonly root: string
   /** Absolute folder for unfinished files, on the same file system. */
   readonly temp: string
   /** Only what an installer on this machine reads: no compressed copies, no by-hash. */
@@ -91,23 +143,14 @@ export interface Commit extends Omit<ReleaseFacts, 'files' | 'architectures' | '
  */
 export async function commitGeneration(commit: Commit, old: Generation | undefined): Promise<string> {
   const dists = join(commit.root, 'dists', commit.suite)
-  const files = new Map<string, FileDigest>()
-  const plainNames: (() => Promise<void>)[] = []
-  for (const [arch, entries] of commit.indexes) {
-    const folder = `main/binary-${arch}`
-    const byHash = join(dists, folder, 'by-hash', 'SHA256')
-    await makeFolder(commit.quick ? join(dists, folder) : byHash)
-    for (const [name, content] of await copies(renderIndex(entries), commit.quick)) {
-      const digest = digestOf(content)
-      files.set(`${folder}/${name}`, digest)
-      if (!commit.quick) await putFile(commit.temp, join(byHash, digest.sha256), content)
-      plainNames.push(() => putFile(commit.temp, join(dists, folder, name), content))
-    }
+  const { release, signed, files } = await renderGeneration(commit, commit.quick)
+  for (const [path, { content, digest }] of files) {
+    const byHash = join(dists, byHashPath(path, digest))
+    await makeFolder(dirname(commit.quick ? join(dists, path) : byHash))
+    if (!commit.quick) await putFile(commit.temp, byHash, content)
   }
-  const release = renderRelease({ ...commit, byHash: !commit.quick, files, architectures: [...commit.indexes.keys()] })
-  const signed = await signText(release, commit.key, commit.date)
   if (old !== undefined && old.release !== release) await remember(commit, dists, old.release)
-  for (const put of plainNames) await put()
+  for (const [path, { content }] of files) await putFile(commit.temp, join(dists, path), content)
   await putFile(commit.temp, join(dists, 'Release'), release)
   await putFile(commit.temp, join(dists, 'Release.gpg'), signed.detached)
   await putFile(commit.temp, join(dists, 'InRelease'), signed.inline)

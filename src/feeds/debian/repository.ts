@@ -118,17 +118,7 @@ export async function publishGeneration(
 ): Promise<Generation> {
   checkNames(settings)
   const temp = tempFolder(settings.root)
-  const indexes = new Map(old?.indexes)
-  for (const [arch, added] of additions) {
-    indexes.set(
-      arch,
-      merge(
-        old?.indexes.get(arch) ?? [],
-        added.map(({ entry }) => entry),
-        settings.keep ?? 3,
-      ),
-    )
-  }
+  const indexes = withAdditions(old, additions, settings.keep)
   // The pool's files are named by their digest: adding never touches what an older index names.
   const wanted = new Set([...indexes.values()].flat().map(({ filename }) => filename))
   for (const { entry, file } of [...additions.values()].flat()) {
@@ -195,6 +185,25 @@ async function addition(entry: RepositoryEntry, arch: string, stanza: StanzaSour
   return { entry: { ...control, filename, size, sha256 }, file: { path, sha256, size } }
 }
 
+/**
+ * The indexes of the generation after `old`.
+ *
+ * @param additions by Debian architecture
+ * @param keep versions of each package that stay on offer
+ */
+export function withAdditions(
+  old: Generation | undefined,
+  additions: ReadonlyMap<string, readonly Addition[]>,
+  keep = 3,
+): ReadonlyMap<string, readonly IndexEntry[]> {
+  const indexes = new Map(old?.indexes)
+  for (const [arch, added] of additions) {
+    const entries = added.map(({ entry }) => entry)
+    indexes.set(arch, merge(old?.indexes.get(arch) ?? [], entries, keep))
+  }
+  return indexes
+}
+
 /** One entry for each version, the newest `keep` of them for each name. */
 function merge(old: readonly IndexEntry[], added: readonly IndexEntry[], keep: number): readonly IndexEntry[] {
   const byName = new Map<string, Map<string, IndexEntry>>()
@@ -207,7 +216,8 @@ function merge(old: readonly IndexEntry[], added: readonly IndexEntry[], keep: n
   )
 }
 
-function checkNames({ project, suite }: { readonly project: string; readonly suite: string }): void {
+/** @throws {YoeError} BAD_NAME */
+export function checkNames({ project, suite }: { readonly project: string; readonly suite: string }): void {
   for (const name of [project, suite]) {
     if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) continue
     throw new YoeError('BAD_NAME', `"${name}" can't be part of a feed's address`, {

@@ -2,6 +2,8 @@
 export interface FeedPage {
   readonly project: string
   readonly suite: string
+  /** All suites of the feed, this one among them: whoever replaces the whole site reads here what it has to keep. */
+  readonly suites: readonly string[]
   readonly architectures: readonly string[]
   /** The package that brings the feed's keys to devices, where the feed has it. */
   readonly keyring: string
@@ -22,6 +24,14 @@ export interface FeedPage {
     /** Relative to the page. */
     readonly href: string
   }[]
+}
+
+const suitesMark = 'yoe-suites'
+
+/** The suites that a page of {@link renderPage} names; undefined: it is no such page. A hint: nobody signed it. */
+export function suitesOf(page: string): readonly string[] | undefined {
+  const names = new RegExp(`<meta name="${suitesMark}" content="([A-Za-z0-9._ -]{1,2000})">`).exec(page)?.[1]
+  return names?.split(' ').filter((name) => /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name))
 }
 
 /** A page for people, one file without scripts: what is in the feed, who signed it, and how a device uses it. */
@@ -45,6 +55,7 @@ export function renderPage(page: FeedPage): string {
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
+<meta name="${suitesMark}" content="${text(page.suites.join(' '))}">
 <title>${text(project)} packages</title>
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark }

@@ -93,7 +93,8 @@ async function hashOf(body: BucketRequest['body']): Promise<string> {
   return createHash('sha256').update(body).digest('hex')
 }
 
-function baseOf({ bucket, endpoint, region, pathStyle }: Bucket): URL {
+/** The address of a bucket, with a slash at its end. */
+export function baseOf({ bucket, endpoint, region, pathStyle }: Bucket): URL {
   const home = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'
   const url = new URL(`${endpoint ?? `https://s3.${region}.${home}`}/`)
   // A certificate for *.s3.… does not hold for names with dots.
