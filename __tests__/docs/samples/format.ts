@@ -245,8 +245,13 @@ go_binary(name = "myapp", version = "1.2.3", source = "https://github.com/exampl
   },
   'a cache in S3': {
     section: 'Project Configuration',
-    texts: { 'PROJECT.star': 'project(name = "demo", cache = cache(remote = [s3_cache(name = "team")]))\n' },
-    said: 'PROJECT.star:1: STAR_EVAL undefined: s3_cache',
+    texts: {
+      'PROJECT.star': `project(name = "demo", cache = cache(remote = [s3_cache(
+    name = "team", bucket = "yoe-cache", endpoint = "https://minio.internal:9000", region = "us-east-1",
+)]))
+`,
+    },
+    units: [],
   },
   'a key of the cache in the project': {
     section: 'Project Configuration',

@@ -46,6 +46,8 @@ const given: readonly (readonly [string, string, string | null])[] = [
   ['mirrors', 'git@a.example:team=file:///b', '{"git@a.example:team": "file:///b"}'],
   ['mirrors', 'a=b', null],
   ['cache', '../cache', '"../cache"'],
+  ['cache_bandwidth', '5M', '"5M"'],
+  ['cache_bandwidth', 'fast', null],
   ['worker', 'docker', '"docker"'],
   ['worker', 'podman', null],
   ['limits', 'memory=8G, time=8h,processes=1024', '{"memory": "8G", "time": "8h", "processes": 1024}'],
