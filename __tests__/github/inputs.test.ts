@@ -127,6 +127,7 @@ test('an action without an input gets its default', () => {
       bootTimeout: undefined,
       upload: ['none'],
       retentionDays: undefined,
+      comment: 'auto',
     },
   )
   assert.throws(() => cellInputs((name) => ({ cell: 'a/b', upload: 'image, images' })[name] ?? ''), refused)

@@ -4,7 +4,7 @@ import { withRetries } from '#github/rest-retry.ts'
 
 /** Answers in turn (a status with headers, or 200), and how long was waited in between. */
 async function told(
-  answers: readonly (number | undefined | readonly [number, Readonly<Record<string, string | number>>])[],
+  answers: readonly (number | undefined | readonly [number, Readonly<Record<string, string | number>>, string?])[],
 ) {
   const waits: number[] = []
   let [calls, now] = [0, 1_000_000]
@@ -17,9 +17,9 @@ async function told(
   }
   const call = async (): Promise<string> => {
     const answer = answers[calls++] ?? 200
-    const [status, headers = {}] = typeof answer === 'number' ? [answer] : answer
+    const [status, headers = {}, words = `HTTP ${status}`] = typeof answer === 'number' ? [answer] : answer
     if (status === 200) return 'good'
-    throw Object.assign(new Error(`HTTP ${status}`), { ...(status === 0 ? {} : { status }), response: { headers } })
+    throw Object.assign(new Error(words), { ...(status === 0 ? {} : { status }), response: { headers } })
   }
   const outcome = await withRetries(call, clock).catch((failure: unknown) => String(failure))
   return { outcome, calls, waits }
@@ -41,6 +41,11 @@ for (const [name, answers, want] of [
     'an hour is too long',
     [[403, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '4600' }]],
     { outcome: 'Error: HTTP 403', calls: 1, waits: [] },
+  ],
+  [
+    'too many at once without a word when to come again: a minute',
+    [[403, {}, 'You have exceeded a secondary rate limit'], 200],
+    { outcome: 'good', calls: 2, waits: [60_000] },
   ],
   ['what is not allowed stays so', [403], { outcome: 'Error: HTTP 403', calls: 1, waits: [] }],
   ['what is not there stays so', [404], { outcome: 'Error: HTTP 404', calls: 1, waits: [] }],

@@ -6,8 +6,9 @@ import type { Reporter } from '#engine/events.ts'
 import { type RemoteStore, type Sending, sharedStart } from '#engine/store/remote.ts'
 import { type Clock, systemClock, TokenBucket } from './actions-cache/bucket.ts'
 import { CacheClient } from './actions-cache/process.ts'
-import { type CacheEntry, CacheRest, type Repository } from './actions-cache/rest.ts'
+import { type CacheEntry, CacheRest } from './actions-cache/rest.ts'
 import { judgeRestore, judgeSave, restoredFile } from './actions-cache/verdict.ts'
+import type { Repository } from './rest.ts'
 
 /** What a job's use of the Actions cache came to. Bytes as stored. */
 export interface CacheNumbers {

@@ -12,6 +12,7 @@ import { runOneCell, tempOf } from './one-cell.ts'
 import { PackedCache } from './packed-cache.ts'
 import { prepareRunner } from './prepare.ts'
 import type { Redactions } from './public-files.ts'
+import { PullRequestComment } from './pull-request.ts'
 import { ActionsReporter, type AnnotationCount } from './reporter.ts'
 import { bytes, mostPageBytes, renderCache } from './summary.ts'
 import { tellFailure } from './tell-failure.ts'
@@ -46,6 +47,7 @@ export async function cellAction(host: Host, wanted: Phase, open: () => Promise<
     inputs.retentionDays,
     redactionsOf(host, inputs),
   )
+  const comment = new PullRequestComment(host, inputs, first)
   const outputs = new Map<string, string[]>()
   let [ok, kept] = [true, 0]
   for (const cell of cells) {
@@ -57,6 +59,7 @@ export async function cellAction(host: Host, wanted: Phase, open: () => Promise<
       deadline: started + inputs.timeLimit * 60_000,
       pageBytes: Math.floor(mostPageBytes / cells.length),
     })
+    comment.tell(cell, outcome.section)
     ok &&= outcome.ok
     kept += outcome.kept
     for (const [name, value] of Object.entries(outcome.outputs))
@@ -69,6 +72,7 @@ export async function cellAction(host: Host, wanted: Phase, open: () => Promise<
     await cache.close()
     host.summary(renderCache(cache.numbers))
   }
+  await comment.told()
   if (!ok) throw new Told()
 }
 

@@ -16,6 +16,8 @@ export interface CellInputs {
   readonly bootTimeout: number | undefined
   readonly upload: readonly (typeof uploads)[number][]
   readonly retentionDays: number | undefined
+  /** Whether a pull request gets a comment. */
+  readonly comment: 'auto' | 'never'
 }
 
 /** The inputs of a step that works on cells; those that its action.yml does not have are empty and get their default. */
@@ -37,5 +39,6 @@ export function cellInputs(get: GetInput): CellInputs {
     bootTimeout: numberInput(get, 'boot-timeout', { min: 1, max: 100_000 }),
     upload,
     retentionDays: numberInput(get, 'retention-days', { min: 1, max: 400 }),
+    comment: choiceInput(or('auto'), 'comment', ['auto', 'never']),
   }
 }

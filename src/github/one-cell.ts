@@ -6,12 +6,16 @@ import { userErrors, YoeError } from '#engine/errors.ts'
 import { type Artifacts, artifactName } from './artifacts.ts'
 import { deltaToBase, keepContents } from './base.ts'
 import type { CellInputs } from './cell-inputs.ts'
+import { renderSection } from './comment.ts'
+import type { RunContext } from './context.ts'
 import type { Delta } from './delta.ts'
 import type { CellReport, Engine, Phase, UnitReport } from './engine-port.ts'
 import { bug, type Host } from './host.ts'
 import type { PackedCache } from './packed-cache.ts'
 import type { ActionsReporter } from './reporter.ts'
 import { renderSummary } from './summary.ts'
+
+const resume = 'The time limit is over. What is done is saved: run this job again, and it goes on from there.'
 
 /** What one cell of a step is given. */
 export interface CellTask {
@@ -36,6 +40,8 @@ export interface CellOutcome {
   /** Units that did not have to be built. */
   readonly kept: number
   readonly outputs: Readonly<Record<string, string>>
+  /** What a reviewer is told of it, as Markdown. */
+  readonly section: string
 }
 
 /** Restores, builds and tests one cell as far as asked for, tells what it came to, and never throws what a user can meet. */
@@ -76,8 +82,10 @@ export async function runOneCell(task: CellTask): Promise<CellOutcome> {
     failure ??= thrown
   }
 
+  const late = failure !== undefined && Date.now() > task.deadline ? [resume] : []
   const errors = failure === undefined ? [] : (userErrors(failure) ?? [new YoeError('TASK_FAILED', bug(failure))])
   if (failure !== undefined) reporter.fail(errors)
+  for (const line of late) reporter.line(line)
   const units = report?.units ?? unitsOf(reporter)
   const file = join(tempOf(host), `${artifactName('yoe-report', cell)}.json`)
   const facts = { cell, ok: failure === undefined, commit: context.sha, localCommand, ...report, units, delta }
@@ -100,14 +108,15 @@ export async function runOneCell(task: CellTask): Promise<CellOutcome> {
         delta,
         annotations: reporter.annotations,
         artifacts: artifacts.uploaded.slice(uploadedBefore),
-        notes: notesOf(task, report, delta),
+        notes: [...late, ...notesOf(task, report, delta)],
         ...(failure === undefined ? {} : { failure: { errors, tails: tailsOf(reporter, errors) } }),
       },
       task.pageBytes,
     ),
   )
   const kept = units.filter(({ outcome }) => outcome === 'restored' || outcome === 'cached').length
-  return { ok: failure === undefined, kept, outputs }
+  const section = renderSection({ cell, commit: shownCommit(context), units, report, delta, errors, localCommand })
+  return { ok: failure === undefined, kept, outputs, section }
 }
 
 export function tempOf({ env }: Pick<Host, 'env'>): string {
@@ -187,5 +196,8 @@ function notesOf({ host, cache, through, inputs }: CellTask, report: CellReport 
       : []),
   ]
 }
+
+/** Of a pull request the commit that its author knows, not that of the merge that was built. */
+const shownCommit = ({ change, sha }: RunContext): string => change?.head ?? sha
 
 const plainError = ({ code, message, hint, at, unit }: YoeError) => ({ code, message, hint, at, unit })

@@ -135,6 +135,12 @@ export class ActionsReporter {
     )
   }
 
+  /** Told on the run's page; sparing use of it: GitHub shows ten for a step. */
+  notice(message: string): void {
+    this.#flushQuiet()
+    this.#options.write(`::notice::${commandData(neutralText(message))}\n`)
+  }
+
   /** One annotation for each thing that went wrong, at the line of the `.star` file that caused it. */
   fail(errors: readonly YoeError[]): void {
     this.#flushQuiet()

@@ -34,8 +34,12 @@ function waitOf(failure: unknown, attempt: number, clock: Clock): number | undef
   if (status === undefined || status >= 500) return backOff
   const after = Number(header(failure, 'retry-after') ?? Number.NaN)
   const reset = Number(header(failure, 'x-ratelimit-reset') ?? Number.NaN)
-  const limited = status === 429 || (status === 403 && header(failure, 'x-ratelimit-remaining') === '0')
+  const spent = header(failure, 'x-ratelimit-remaining') === '0'
+  const limited = status === 429 || (status === 403 && spent)
   if (Number.isFinite(after) && (status === 403 || status === 429)) return after * 1000
+  // GitHub asks for a minute where the answer to too many calls at once does not say how long.
+  const tooManyAtOnce = /secondary rate limit|abuse detection/i.test(failure instanceof Error ? failure.message : '')
+  if (tooManyAtOnce && !spent && (status === 403 || status === 429)) return longestWait
   if (!limited) return undefined
   return Number.isFinite(reset) ? Math.max(0, reset * 1000 - clock.now()) : backOff
 }

@@ -245,4 +245,4 @@ export function bytes(count: number): string {
   return `${step === 0 ? value : value.toFixed(1)} ${units[step] ?? 'GB'}`
 }
 
-const signed = (count: number): string => `${count < 0 ? '−' : '+'}${bytes(Math.abs(count))}`
+export const signed = (count: number): string => `${count < 0 ? '−' : '+'}${bytes(Math.abs(count))}`
