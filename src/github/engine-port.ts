@@ -50,6 +50,11 @@ export interface CellRequest extends Request {
   readonly through: Phase
   /** Milliseconds since 1970 after which no new unit is started: what is done is kept, the rest fails as CANCELLED. */
   readonly deadline?: number | undefined
+  /**
+   * What an earlier run was made of, as text of the engine's own: `recall` is asked when something is built, `keep` is given
+   * what this run leaves to the next. Only shown, never trusted.
+   */
+  readonly memory?: { recall(): Promise<string | undefined>; keep(text: string): Promise<void> } | undefined
   /** Parallel units; undefined: as the machine can. */
   readonly jobs?: number | undefined
   /** Seconds for the boot test; undefined: as the acceleration found here needs. */
@@ -77,8 +82,15 @@ export interface CellReport {
   readonly units: readonly UnitReport[]
   /** From phase `image` on. `path` is absolute, `size` in bytes as stored (images are sparse). */
   readonly disk?: { readonly path: string; readonly sha256: string; readonly size: number }
-  /** What is installed in the image, by name. Bytes as packaged. */
-  readonly packages?: readonly { readonly name: string; readonly version: string; readonly size: number }[]
+  /** What is installed in the image, by name. Bytes as packaged; `license` of the project's own, as their units say. */
+  readonly packages?: readonly {
+    readonly name: string
+    readonly version: string
+    readonly size: number
+    readonly arch?: string
+    readonly sha256?: string
+    readonly license?: string
+  }[]
   /** Absolute folder of the project's own signed repository. */
   readonly feedDir?: string
   /** Whether that repository is signed by a key that only this run had: no device trusts it. */

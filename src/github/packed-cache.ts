@@ -74,6 +74,12 @@ export class PackedCache implements RemoteStore {
     return read(file)
   }
 
+  /** See {@link ActionsCache.newest}. */
+  newest: ActionsCache['newest'] = (series, read) => this.#entries.newest(series, read)
+
+  /** See {@link ActionsCache.append}. */
+  append: ActionsCache['append'] = (series, mark, fill) => this.#entries.append(series, mark, fill)
+
   async has(names: readonly string[]): Promise<ReadonlySet<string>> {
     const known = await this.#index.names()
     return new Set(names.filter((name) => known.has(name)))

@@ -26,10 +26,10 @@ export function session(env: Environment): Engine {
     async plan(request) {
       return { cells: await planCells(open(request), request.cells) }
     },
-    async runCell({ cell, trusted, through, remote, cacheKey, jobs, deadline, bootTimeout, feed, ...request }) {
+    async runCell({ cell, trusted, through, remote, cacheKey, jobs, deadline, bootTimeout, feed, memory, ...request }) {
       const workspace = open(request, cacheKey === undefined ? {} : { YOE_CACHE_SIGNING_KEY: cacheKey })
       const found = await findCell(workspace, cell)
-      return runCell(workspace, found, { trusted, through, remote, jobs, deadline, bootTimeout, feed })
+      return runCell(workspace, found, { trusted, through, remote, jobs, deadline, bootTimeout, feed, memory })
     },
     async publish({ feeds, to, signingKey, ...request }) {
       const workspace = open(request, signingKey === undefined ? {} : { YOE_SIGNING_KEY: signingKey })

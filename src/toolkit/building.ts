@@ -14,6 +14,7 @@ import { buildToolchain, Roots } from '#engine/build/roots.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import type { Node } from '#engine/plan/graph.ts'
 import { inOrder, manifestArch, rootsOf } from '#engine/plan/graph.ts'
+import type { Json } from '#engine/project/model.ts'
 import { UnitCache } from '#engine/store/cache.ts'
 import type { Scope } from '#engine/store/manifest.ts'
 import type { RemoteStore } from '#engine/store/remote.ts'
@@ -43,6 +44,8 @@ export interface BuildOptions extends RebuildWish {
   readonly remotes?: readonly RemoteStore[]
   /** `untrusted`: what this run makes is never read by a run with a key (pull requests of forks). */
   readonly scope?: Scope
+  /** What a node was made of when it was built last on another machine, for machines without a past. */
+  readonly lastOf?: ((id: string) => Promise<Json | undefined>) | undefined
   /** Nodes to make instead of the plan's targets. */
   readonly targets?: readonly Node[]
   /** What needs the results while the run is open. */
@@ -104,6 +107,7 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
     keepGoing: options.keepGoing,
     rebuild: rebuilds(targets, options),
     deadline: options.deadline,
+    lastOf: options.lastOf,
     signer,
     build,
     ...(remotes.length === 0 ? {} : { remotes: cache }),

@@ -5,6 +5,7 @@ import type { BootReport } from '#bsp/boot-report.ts'
 import type { Arch } from '#engine/arch.ts'
 import type { NodeReport } from '#engine/build/executor.ts'
 import { foldersOf } from '#engine/build/folders.ts'
+import { packageNames } from '#engine/catalog/subpackages.ts'
 import { inertError, inertReason } from '#engine/catalog/inert.ts'
 import type { Position } from '#engine/errors.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
@@ -17,6 +18,7 @@ import { placesOf } from '#engine/plan/hash.ts'
 import type { Machine, Project } from '#engine/project/model.ts'
 import type { RemoteStore } from '#engine/store/remote.ts'
 import { bootTestPlan } from './booting.ts'
+import { BuildMemory, type Elsewhere } from './build-memory.ts'
 import { buildPlan, buildTargets, throwFailures } from './building.ts'
 import { imageFiles } from './image-files.ts'
 import type { Plan } from './planning.ts'
@@ -51,6 +53,8 @@ export interface CellOptions {
   readonly trusted: boolean
   readonly remote?: RemoteStore | undefined
   readonly jobs?: number | undefined
+  /** For machines without a past: why something is built, compared with builds elsewhere. */
+  readonly memory?: Elsewhere | undefined
   /** Milliseconds since 1970. */
   readonly deadline?: number | undefined
   /** Seconds. */
@@ -62,11 +66,24 @@ export interface CellOptions {
 export interface CellReport extends Cell {
   readonly units: readonly UnitReport[]
   readonly disk?: { readonly path: string; readonly sha256: string; readonly size: number }
-  readonly packages?: readonly { readonly name: string; readonly version: string; readonly size: number }[]
+  readonly packages?: readonly InstalledPackage[]
   readonly feedDir?: string
   /** Whether the repository is signed by a key that only this run had. */
   readonly throwawayKey?: boolean
   readonly boot?: BootReport
+}
+
+/** What is installed in an image. */
+export interface InstalledPackage {
+  readonly name: string
+  readonly version: string
+  readonly arch: string
+  /** Of the package file: lowercase hex. */
+  readonly sha256: string
+  /** Bytes as packaged. */
+  readonly size: number
+  /** Of the project's own: what the unit says. */
+  readonly license?: string
 }
 
 export interface UnitReport {
@@ -175,11 +192,13 @@ export async function findCell(workspace: Workspace, name: string): Promise<Cell
  */
 export async function runCell(workspace: Workspace, cell: Cell, options: CellOptions): Promise<CellReport> {
   const plan = await planOf(workspace, cell)
+  const memory = options.memory === undefined ? undefined : new BuildMemory(plan.workspace, options.memory)
   const build = {
     jobs: options.jobs ?? defaultJobs,
     keepGoing: true,
     force: false,
     deadline: options.deadline,
+    lastOf: memory?.lastOf,
     remotes: options.remote === undefined ? [] : [options.remote],
     scope: options.trusted ? 'trusted' : 'untrusted',
   } as const
@@ -187,6 +206,7 @@ export async function runCell(workspace: Workspace, cell: Cell, options: CellOpt
     const targets = plan.targets.flatMap((node): readonly Node[] => (node.kind === 'image' ? node.units : [node]))
     const outcome = await buildPlan(plan, { ...build, targets })
     throwFailures(outcome)
+    await memory?.keep()
     return { ...cell, units: unitReports(plan, outcome.reports) }
   }
   const signing = options.feed ? await feedKeyOrThrowaway(plan) : undefined
@@ -197,6 +217,7 @@ export async function runCell(workspace: Workspace, cell: Cell, options: CellOpt
       await publishEntries(plan, signing.key, repositoryRoot(plan), await plannedEntries(plan, context, results))
     },
   })
+  await memory?.keep()
   const report: CellReport = {
     ...cell,
     units: unitReports(plan, reports),
@@ -226,6 +247,17 @@ async function imageFacts(plan: Plan, reports: readonly NodeReport[]): Promise<P
   const path = join(root, `${image.unit.name}.img`)
   const { blocks } = await stat(path)
   // Written by the build of this very image, whose file is hashed on its way out of the store.
-  const packages: CellReport['packages'] = JSON.parse(await readFile(join(root, imageFiles.contents), 'utf8'))
-  return { disk: { path, sha256: disk.sha256, size: blocks * 512 }, ...(packages === undefined ? {} : { packages }) }
+  const packages: readonly InstalledPackage[] = JSON.parse(await readFile(join(root, imageFiles.contents), 'utf8'))
+  const own = new Map(
+    inOrder(plan.targets).flatMap(({ kind, unit }) =>
+      kind === 'package' ? packageNames(unit).map((name) => [name, unit.license] as const) : [],
+    ),
+  )
+  return {
+    disk: { path, sha256: disk.sha256, size: blocks * 512 },
+    packages: packages.map((one) => {
+      const license = own.get(one.name)
+      return license === undefined ? one : { ...one, license }
+    }),
+  }
 }

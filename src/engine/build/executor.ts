@@ -5,6 +5,7 @@ import type { UnitOutcome } from '../events.ts'
 import type { Node } from '../plan/graph.ts'
 import { dependenciesOf, inOrder, manifestArch } from '../plan/graph.ts'
 import { whyChanged } from '../plan/why.ts'
+import type { Json } from '../project/model.ts'
 import { listingsIn } from '../source/listing.ts'
 import { writeFailure } from '../store/disk.ts'
 import type { SealedManifest, UnitFile, UnitManifest } from '../store/manifest.ts'
@@ -71,6 +72,8 @@ export interface ExecuteOptions {
   readonly claims?: Claims | undefined
   readonly signer?: CacheSigner | undefined
   readonly build: BuildNode
+  /** What a node was made of when it was built last on another machine: asked where this one does not know. */
+  readonly lastOf?: ((id: string) => Promise<Json | undefined>) | undefined
   /** Bytes that what runs together is expected to use at most; default: most of what is available. */
   readonly memoryBytes?: number
 }
@@ -313,6 +316,12 @@ class Execution implements Results {
     if (this.#stopped !== undefined) throw new Blocked(this.#stopped)
   }
 
+  /** The input document of the last build here, else of one elsewhere. */
+  async #lastOf(node: Node): Promise<Json | undefined> {
+    const { last } = foldersOf(this.#context.buildRoot, node)
+    return (await readLast(last)) ?? (await this.#options.lastOf?.(node.id))
+  }
+
   async #make(
     node: Node,
     rebuild: Rebuild | undefined,
@@ -323,7 +332,7 @@ class Execution implements Results {
     const { store, report, buildRoot } = this.#context
     const key = keyOf(this.#context, node)
     const folders = foldersOf(buildRoot, node)
-    const why = rebuild?.why ?? whyChanged(await readLast(folders.last), key.inputs, listingsIn(store.root))
+    const why = rebuild?.why ?? whyChanged(await this.#lastOf(node), key.inputs, listingsIn(store.root))
     this.#progress.started(node)
     report({ type: 'unit-started', unit: node.id, title: node.unit.name, why, log: folders.log })
     const { logBytes } = limitsOf(this.#context, node.kind === 'package' ? node.unit : {})

@@ -7,7 +7,7 @@ import { tempName } from '../store/temp.ts'
 const mostEntries = 5000
 
 /** What a folder's digest is the digest of: a line for each entry; see tree.ts. */
-function listingPath(cacheRoot: string, digest: string): string {
+export function listingPath(cacheRoot: string, digest: string): string {
   return join(cacheRoot, 'trees', `${digest}.list`)
 }
 
