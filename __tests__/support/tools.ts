@@ -15,6 +15,7 @@ const programs = {
 const pythonPrograms = {
   zizmor: { packages: ['zizmor==1.32.0'], argv: ['bin/zizmor'] },
   'check-jsonschema': { packages: ['check-jsonschema==0.39.0'], argv: ['python3', '-m', 'check_jsonschema'] },
+  pyspdxtools: { packages: ['spdx-tools==0.8.3'], argv: ['bin/pyspdxtools'] },
 } as const
 
 /** The oldest Go that compiles them all. */

@@ -2,7 +2,7 @@ import type { CellReport } from './engine-port.ts'
 
 /** What a commit's image holds, as far as it is compared. */
 export interface ImageContents {
-  readonly packages: NonNullable<CellReport['packages']>
+  readonly packages: readonly { readonly name: string; readonly version: string; readonly size: number }[]
   /** Bytes as stored: images are sparse. */
   readonly imageBytes?: number
 }
@@ -21,7 +21,12 @@ export interface Delta {
 }
 
 export function contentsOf({ packages, disk }: CellReport): ImageContents | undefined {
-  return packages === undefined ? undefined : { packages, ...(disk === undefined ? {} : { imageBytes: disk.size }) }
+  return packages === undefined
+    ? undefined
+    : {
+        packages: packages.map(({ name, version, size }) => ({ name, version, size })),
+        ...(disk === undefined ? {} : { imageBytes: disk.size }),
+      }
 }
 
 export function deltaOf(before: ImageContents, after: ImageContents): Delta {

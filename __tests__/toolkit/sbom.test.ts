@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { packageUrl, type SbomInput, spdxDocument } from '#toolkit/sbom.ts'
+
+const example: SbomInput = {
+  cell: 'qemu-x86_64/base-image',
+  distro: 'debian',
+  image: { name: 'image-qemu-x86_64-base-image.img', sha256: 'a'.repeat(64) },
+  supplier: 'octo/widgets',
+  commit: 'c'.repeat(40),
+  base: 'https://github.com/octo/widgets',
+  created: '2026-11-22T03:17:00Z',
+  packages: [
+    { name: 'libstdc++6', version: '1:14.2.0-19', arch: 'amd64', sha256: 'b'.repeat(64) },
+    { name: 'app_x', version: '1.0~rc1+git-r0', arch: 'amd64', sha256: 'd'.repeat(64), license: 'MIT OR Apache-2.0' },
+    { name: 'app.x', version: '1', arch: 'all', license: 'LicenseRef-Proprietary AND MIT' },
+    { name: 'odd', version: '2', license: 'whatever, ask Bob' },
+    { name: 'silent', version: '3', license: '' },
+  ],
+}
+
+interface Item {
+  readonly SPDXID: string
+  readonly licenseDeclared: string
+  readonly licenseComments?: string
+  readonly externalRefs?: readonly { readonly referenceLocator: string }[]
+}
+
+test('every package has its own identifier, its licence where somebody says one, and a package URL', async () => {
+  const document: { packages?: readonly Item[]; hasExtractedLicensingInfos?: readonly { licenseId: string }[] } =
+    await spdxDocument(example)
+  const [image, ...items] = document.packages ?? []
+  assert.equal(image?.SPDXID, 'SPDXRef-Image')
+  assert.equal(new Set(items.map(({ SPDXID }) => SPDXID)).size, 5)
+  assert.deepEqual(
+    items.map(({ licenseDeclared }) => licenseDeclared),
+    ['NOASSERTION', 'MIT OR Apache-2.0', 'LicenseRef-Proprietary AND MIT', 'NOASSERTION', 'NOASSERTION'],
+  )
+  assert.match(items[0]?.licenseComments ?? '', /\/usr\/share\/doc\/libstdc\+\+6\/copyright/)
+  assert.deepEqual(
+    document.hasExtractedLicensingInfos?.map(({ licenseId }) => licenseId),
+    ['LicenseRef-Proprietary'],
+  )
+})
+
+for (const [vendor, name, version, arch, url] of [
+  ['debian', 'libstdc++6', '1:14.2.0-19', 'amd64', 'pkg:deb/debian/libstdc%2B%2B6@1:14.2.0-19?arch=amd64'],
+  ['Octo/Widgets', 'app', '1.0~rc1+git', undefined, 'pkg:deb/octo/widgets/app@1.0~rc1%2Bgit'],
+  ['o/r?x#y', 'a', '1/2', 'all', 'pkg:deb/o/r%3Fx%23y/a@1%2F2?arch=all'],
+] as const)
+  test(`package URL: ${url}`, () => assert.equal(packageUrl(vendor, name, version, arch), url))
+
+test('the same image of the same commit is the same document, another one has another name', async () => {
+  const namespace = async (more: Partial<SbomInput>): Promise<unknown> => {
+    const document: { documentNamespace?: string } = await spdxDocument({ ...example, ...more })
+    return document.documentNamespace
+  }
+  assert.equal(await namespace({}), await namespace({ created: '2027-01-01T00:00:00Z' }))
+  assert.notEqual(await namespace({}), await namespace({ commit: 'e'.repeat(40) }))
+})
