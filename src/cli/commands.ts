@@ -63,6 +63,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'fetch, list, check and remove sources',
     load: async () => (await import('./commands/source.ts')).source,
   },
+  bundle: {
+    summary: 'carry what targets need to machines without a network',
+    load: async () => (await import('./commands/bundle.ts')).bundle,
+  },
   update: {
     summary: 'move yoe.lock to what refs and feeds mean now',
     load: async () => (await import('./commands/update.ts')).update,

@@ -49,6 +49,8 @@ export const errorCodes = {
   DIGEST_MISMATCH: 'build',
   ARCHIVE_UNSAFE: 'build',
   STORE_DAMAGED: 'build',
+  BUNDLE_INVALID: 'build',
+  BUNDLE_UNTRUSTED: 'build',
   // Work failed.
   TASK_FAILED: 'build',
   TASK_TIMEOUT: 'build',

@@ -55,6 +55,15 @@ export interface FeedEnvironment {
   readonly signal?: AbortSignal
 }
 
+/** What one machine verified of a feed, for another one. */
+export interface FeedKnowledge {
+  /** The format's own; '' where the objects are enough, since the project's lock names them. */
+  readonly text: string
+  readonly files: readonly IndexFile[]
+  /** Milliseconds since 1970 after which it is not believed any more; undefined: it does not expire. */
+  readonly until: number | undefined
+}
+
 /** A built package's file. */
 export interface PackedPackage {
   readonly record: PackageRecord
@@ -178,6 +187,18 @@ export interface PackageFormat {
   openFeed(feed: FeedDeclaration, environment: FeedEnvironment): Promise<Feed>
   /** Asks for the index of an architecture, without the packages that it lists; undefined when the feed has none for it. */
   latestIndex(feed: FeedDeclaration, environment: FeedEnvironment): Promise<LatestIndex | undefined>
+  /**
+   * What this machine knows of a feed that it opened, and all objects of that; undefined for one that has nothing for the
+   * architecture. What is no longer in the cache is fetched.
+   */
+  knownFeed(feed: FeedDeclaration, environment: FeedEnvironment): Promise<FeedKnowledge | undefined>
+  /**
+   * Takes over what another machine knows: the feed then opens without being asked. Who may be believed is the caller's
+   * matter; what is older than what is known here is left out.
+   *
+   * @returns what is wrong with it; undefined when nothing is
+   */
+  learnFeed(text: string, cacheRoot: string): Promise<string | undefined>
   /** Fetches (or finds) one package of an opened feed, verified by its signed digest; returns its absolute path. */
   fetchPackage(feed: FeedDeclaration, record: PackageRecord, environment: FeedEnvironment): Promise<string>
   /** Checks what a build left and makes packages of it. @throws {YoeErrors} PACKAGE_QA and PACKAGE_INVALID, all together */

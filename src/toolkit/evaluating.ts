@@ -1,5 +1,5 @@
 import type { Evaluated, EvaluateRequest } from '#engine/project/evaluate.ts'
-import { evaluateModules, evaluateProject } from '#engine/project/evaluate.ts'
+import { evaluateDeclaration, evaluateModules, evaluateProject } from '#engine/project/evaluate.ts'
 import type { ModuleInfo, Project } from '#engine/project/model.ts'
 import { formatBuiltins } from './formats.ts'
 import type { LockState } from './lock-file.ts'
@@ -33,6 +33,14 @@ export async function evaluateSyncedModules(
   const { modules, made } = source(settle, state, options)
   const found = await evaluateModules({ ...request, modules, formatBuiltins: await formatBuiltins() })
   return { modules: found, sync: made() }
+}
+
+/** What the project says of itself: its modules need not be here, and none is asked for. */
+export async function evaluateAlone(request: Request): Promise<Pick<Project, 'name' | 'cache' | 'sources'>> {
+  const modules = (): never => {
+    throw new TypeError('nobody asks for modules')
+  }
+  return evaluateDeclaration({ ...request, modules, formatBuiltins: await formatBuiltins() })
 }
 
 function source(settle: Settle, state: LockState, options?: SyncOptions) {

@@ -43,6 +43,8 @@ export interface Plan {
   readonly targets: readonly Node[]
   readonly keys: ReadonlyMap<Node, NodeKey>
   readonly absolute: ReturnType<typeof placeResolver>
+  /** The feeds that it was resolved with. */
+  readonly feeds: readonly OpenFeed[]
   /** A verified file of a feed package. */
   readonly fetchPackage: (record: PackageRecord) => Promise<string>
 }
@@ -119,6 +121,7 @@ export async function planCatalog(catalog: Catalog, names: readonly string[]): P
     targets,
     keys,
     absolute,
+    feeds,
     fetchPackage: (record) => {
       const { origin, arch } = record
       const open = feeds.filter(({ feed }) => origin.kind === 'feed' && feed.id === origin.feed)

@@ -28,6 +28,15 @@ export function checkoutFolder(cacheRoot: string, name: string, path: string, co
   return join(cacheRoot, 'modules', `${name}-${commit}${folder}`)
 }
 
+/** Where the commits of a module's address are kept, and what locks them. */
+export function moduleRepository(
+  cacheRoot: string,
+  url: string,
+): { readonly id: string; readonly folder: string; readonly lock: string } {
+  const id = createHash('sha256').update(canonicalUrl(url)).digest('hex').slice(0, 40)
+  return { id, folder: join(cacheRoot, 'modules', `${id}.git`), lock: `module-${id}` }
+}
+
 /**
  * Puts the files of a module at a commit where {@link checkoutFolder} says, fetched where they are missing. Repositories
  * are kept bare under `$YOE_CACHE/modules`, one for each address, and get only what they lack.
@@ -40,8 +49,7 @@ export async function checkoutModule(input: CheckoutInput): Promise<boolean> {
   const { store, name, path, commit, url, verify = false } = input
   const dest = checkoutFolder(store.root, name, path, commit)
   if (!verify && existsSync(dest)) return false
-  const id = createHash('sha256').update(canonicalUrl(url)).digest('hex').slice(0, 40)
-  const place = { folder: join(store.root, 'modules', `${id}.git`), lock: `module-${id}` }
+  const place = moduleRepository(store.root, url)
   return withCommit({ ...input, ...place }, async (repository) => {
     // Another process may have been here meanwhile.
     if (!verify && existsSync(dest)) return false
@@ -142,8 +150,7 @@ export async function countCommits(
   input: Omit<CheckoutInput, 'path' | 'name' | 'verify'> & { readonly since: string },
 ): Promise<number | undefined> {
   const { store, url, commit, since, candidates } = input
-  const id = createHash('sha256').update(canonicalUrl(url)).digest('hex').slice(0, 40)
-  const place = { folder: join(store.root, 'modules', `${id}.git`), lock: `module-${id}` }
+  const place = moduleRepository(store.root, url)
   return withCommit({ ...input, ...place }, async (repository) => {
     try {
       const date = (await repository.run(['log', '-1', '--format=%ct', since])).trim()

@@ -55,6 +55,11 @@ export async function evaluateModules(request: EvaluateRequest): Promise<readonl
   return new Evaluation(request, await openEvaluator(request)).modules()
 }
 
+/** Evaluates PROJECT.star alone: what it says of itself, whatever its modules are. @throws {YoeErrors} */
+export async function evaluateDeclaration(request: EvaluateRequest): Promise<ProjectDeclaration> {
+  return new Evaluation(request, await openEvaluator(request)).declaration()
+}
+
 class Evaluation {
   readonly #request: EvaluateRequest
   readonly #star: Evaluator
@@ -101,6 +106,12 @@ class Evaluation {
       machine: chosen,
       facts: this.#star.files.facts,
     }
+  }
+
+  async declaration(): Promise<ProjectDeclaration> {
+    const declared = await this.#project()
+    this.#star.throwErrors()
+    return declared
   }
 
   async modules(): Promise<readonly ModuleInfo[]> {

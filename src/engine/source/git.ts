@@ -12,6 +12,7 @@ import type { Fetcher } from './fetcher.ts'
 import { type Wanted, withCommit } from './git-repository.ts'
 import { joinTars, pointersIn, type TarPart } from './join-tars.ts'
 import { fetchLfs } from './lfs.ts'
+import type { LfsPointer } from './lfs-pointer.ts'
 import { type Gitlink, submoduleUrl } from './submodules.ts'
 
 /** What of a commit besides its own files is wanted. */
@@ -97,8 +98,39 @@ export async function fetchCommit(input: GitInput): Promise<string> {
   }
 }
 
+/** What the tree of a commit is made of. */
+export interface CommitPieces {
+  /** The commit itself and those of its submodules. */
+  readonly commits: readonly (Pick<Part, 'url' | 'commit' | 'candidates'> & ReturnType<typeof repositoryOf>)[]
+  /** Files of Git LFS, which are in the store. */
+  readonly lfs: readonly LfsPointer[]
+}
+
+/** What {@link fetchCommit} would make the tree of a commit of, all of it at hand. @throws {YoeError} as that */
+export async function fetchPieces(input: GitInput): Promise<CommitPieces> {
+  const { store, commit } = input
+  const parts: Part[] = []
+  try {
+    await collect(input, '', 0, parts)
+    const lfs: LfsPointer[] = []
+    for (const part of parts) {
+      const pointers = await pointersIn([part], commit)
+      await fetchLfs(pointers, { ...input, ...part })
+      lfs.push(...pointers)
+    }
+    const commits = parts.map(({ url, commit, candidates }) => ({
+      ...{ url, commit, candidates },
+      ...repositoryOf(store, url),
+    }))
+    return { commits, lfs }
+  } finally {
+    for (const { path } of parts) await rm(path, { force: true })
+  }
+}
+
 interface Part extends TarPart {
   readonly url: string
+  readonly commit: string
   readonly candidates: readonly string[]
   readonly configured: string | undefined
 }
@@ -135,7 +167,7 @@ async function collect(input: GitInput, prefix: string, depth: number, parts: Pa
     throw await writeFailure(failure, path)
   })
   const names = new Set(lfs.map((name) => Buffer.from(prefix + name).toString('latin1')))
-  parts.push({ url, path, lfs: names, candidates, configured })
+  parts.push({ url, commit, path, lfs: names, candidates, configured })
   for (const link of chosen(links, submodules, input)) {
     const declared = urls.get(link.path)
     if (declared === undefined) throw nowhere(link, input)

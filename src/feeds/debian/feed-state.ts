@@ -34,7 +34,11 @@ export function statePaths(cacheRoot: string, id: string, suite: string, key: st
 
 /** Undefined when nothing was accepted yet, or what is written there can't be made sense of. */
 export function readAccepted(path: string): Accepted | undefined {
-  const data = readJson(path)
+  return acceptedIn(readJson(path))
+}
+
+/** Undefined for what is no {@link Accepted} as JSON gives it. */
+export function acceptedIn(data: Readonly<Record<string, unknown>>): Accepted | undefined {
   const [date, validUntil, files] = [data['date'], data['validUntil'], data['files']]
   if (typeof date !== 'number' || !Array.isArray(files) || files.length === 0) return undefined
   const parsed = files.map(packagesFile)

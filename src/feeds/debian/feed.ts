@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, realpathSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rm } from 'node:fs/promises'
-import { join, sep } from 'node:path'
+import { join } from 'node:path'
 import type { Feed } from '#engine/catalog/package.ts'
 import type { Position } from '#engine/errors.ts'
-import { YoeError, YoeErrors } from '#engine/errors.ts'
+import { YoeError } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import type { FeedEnvironment, LatestIndex, LockedIndex } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
@@ -12,12 +12,12 @@ import { writeFailure } from '#engine/store/disk.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import { tempName } from '#engine/store/temp.ts'
 import { noteUse } from '#engine/store/use.ts'
-import { type AptFeedOptions, aptFeedOptions } from './feed-options.ts'
+import type { AptFeedOptions } from './feed-options.ts'
+import { feedPlace, indexAddresses, sitesOf } from './feed-place.ts'
 import { feedRecords } from './feed-records.ts'
-import { type Accepted, readAccepted, readNewest, type StatePaths, statePaths, writeState } from './feed-state.ts'
+import { type Accepted, readAccepted, readNewest, type StatePaths, writeState } from './feed-state.ts'
 import { type BinaryIndex, encodeIndex, readIndex, writeIndex } from './index-cache.ts'
 import { verifyInRelease } from './inrelease.ts'
-import { debianArch } from './names.ts'
 import { verifiedFile } from './objects.ts'
 import { type PackagesFile, packagesFiles, readPackages, textDigest } from './packages-file.ts'
 import { scanPackages } from './packages-scan.ts'
@@ -36,8 +36,7 @@ const releaseLimit = 10_000_000
  * @see seed, Trust chain
  */
 export async function openAptFeed(declaration: FeedDeclaration, environment: FeedEnvironment): Promise<Feed> {
-  const options = optionsOf(declaration)
-  const opening = new Opening(declaration, options, environment)
+  const opening = new Opening(declaration, environment)
   try {
     return await opening.open()
   } catch (failure) {
@@ -50,33 +49,10 @@ export async function latestAptIndex(
   declaration: FeedDeclaration,
   environment: FeedEnvironment,
 ): Promise<LatestIndex | undefined> {
-  const opening = new Opening(declaration, optionsOf(declaration), environment)
+  const opening = new Opening(declaration, environment)
   return step(environment.report, `Ask feed ${declaration.id}`, () => opening.latest()).catch(async (failure) => {
     throw await writeFailure(failure, environment.cacheRoot)
   })
-}
-
-/** @throws {YoeErrors} */
-export function optionsOf(declaration: FeedDeclaration): AptFeedOptions {
-  const checked = aptFeedOptions(declaration.options, declaration.at)
-  if (!checked.ok) throw new YoeErrors(checked.errors)
-  return checked.options
-}
-
-/**
- * Addresses of a feed's archive, best first: its mirrors, then its own; offline, those that are folders of this machine.
- * Everything of one reading comes from one of them.
- *
- * @param arch the archive of an architecture, where some have another
- */
-export function sitesOf(
-  { url, archUrls }: AptFeedOptions,
-  { fetcher, offline }: Pick<FeedEnvironment, 'fetcher' | 'offline'>,
-  arch?: string,
-): readonly string[] {
-  const own = (arch === undefined ? undefined : archUrls[arch]) ?? url
-  const sites = fetcher.locate?.(own) ?? [own]
-  return offline ? sites.filter((site) => site.startsWith('file:')) : sites
 }
 
 class Opening {
@@ -87,16 +63,14 @@ class Opening {
   readonly #keyring: Uint8Array
   readonly #paths: StatePaths
 
-  constructor(declaration: FeedDeclaration, options: AptFeedOptions, environment: FeedEnvironment) {
+  constructor(declaration: FeedDeclaration, environment: FeedEnvironment) {
     this.#declaration = declaration
-    this.#options = options
     this.#environment = environment
-    this.#arch = debianArch(environment.arch)
-    this.#keyring = readKeyring(declaration, options, environment.moduleRoot)
-    const { url, archUrls, suite, components } = options
-    const identity = JSON.stringify([1, url, archUrls, suite, components, this.#arch])
-    const key = createHash('sha256').update(identity).update(this.#keyring).digest('hex')
-    this.#paths = statePaths(environment.cacheRoot, declaration.id, suite, key)
+    const { options, arch, keyring, paths } = feedPlace(declaration, environment)
+    this.#options = options
+    this.#arch = arch
+    this.#keyring = keyring
+    this.#paths = paths
   }
 
   async open(): Promise<Feed> {
@@ -333,12 +307,7 @@ class Opening {
     const { cacheRoot } = this.#environment
     const sites = sitesOf(this.#options, this.#environment, this.#arch)
     const bases = site !== undefined && sites.includes(site) ? [...new Set([site, ...sites])] : sites
-    const folder = file.path.slice(0, file.path.lastIndexOf('/'))
-    const urls = bases.flatMap((base) => {
-      const suite = `${base}/dists/${this.#options.suite}`
-      const plain = `${suite}/${file.path}`
-      return byHash ? [`${suite}/${folder}/by-hash/SHA256/${file.sha256}`, plain] : [plain]
-    })
+    const urls = indexAddresses(bases, this.#options.suite, file, byHash)
     const path = objectPath(cacheRoot, file.sha256)
     if (!(await verifiedFile(path, file.sha256, file.size))) {
       await this.#get(urls, path, `${id}: ${file.path}`, { sha256: file.sha256, size: file.size })
@@ -374,24 +343,4 @@ class Opening {
       })
     }
   }
-}
-
-/** The keyring, which must lie in the module, links followed. */
-function readKeyring(declaration: FeedDeclaration, options: AptFeedOptions, moduleRoot: string): Uint8Array {
-  const { keyring } = options
-  try {
-    const root = realpathSync(moduleRoot)
-    const path = realpathSync(join(root, keyring))
-    if (path.startsWith(`${root}${sep}`)) return readFileSync(path)
-  } catch (failure) {
-    throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its keyring ${keyring} can't be read`, {
-      hint: `put the archive's OpenPGP keys there: gpg --export KEYID > ${join(moduleRoot, keyring)}`,
-      at: declaration.at,
-      cause: failure,
-    })
-  }
-  throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its keyring ${keyring} lies outside of the module`, {
-    hint: 'copy the keys into the module: a module brings its own trust',
-    at: declaration.at,
-  })
 }

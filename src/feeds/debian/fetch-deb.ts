@@ -4,7 +4,7 @@ import type { FeedEnvironment } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import { noteUse } from '#engine/store/use.ts'
-import { optionsOf, sitesOf } from './feed.ts'
+import { optionsOf, sitesOf } from './feed-place.ts'
 import { debianArch } from './names.ts'
 import { verifiedFile } from './objects.ts'
 

@@ -19,6 +19,8 @@ export const debianFormat: PackageFormat = {
   packageVersion: debianVersion,
   openFeed: async (feed, environment) => (await import('./feed.ts')).openAptFeed(feed, environment),
   latestIndex: async (feed, environment) => (await import('./feed.ts')).latestAptIndex(feed, environment),
+  knownFeed: async (feed, environment) => (await import('./feed-knowledge.ts')).knownAptFeed(feed, environment),
+  learnFeed: async (text, cacheRoot) => (await import('./feed-knowledge.ts')).learnAptFeed(text, cacheRoot),
   fetchPackage: async (feed, record, environment) =>
     (await import('./fetch-deb.ts')).fetchDeb(feed, record, environment),
   pack: async (input) => (await import('./pack.ts')).packDeb(input),

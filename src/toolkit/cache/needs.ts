@@ -60,7 +60,7 @@ function needsOfPlans(plans: readonly Plan[], project: Project): Needs {
   return { results, objects, names, images }
 }
 
-function packagesOf(node: Node): Extract<Node, { kind: 'toolchain' }>['packages'] {
+export function packagesOf(node: Node): Extract<Node, { kind: 'toolchain' }>['packages'] {
   switch (node.kind) {
     case 'toolchain':
       return node.packages

@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto'
+import { readFileSync, realpathSync } from 'node:fs'
+import { join, sep } from 'node:path'
+import { YoeError, YoeErrors } from '#engine/errors.ts'
+import type { FeedEnvironment } from '#engine/formats.ts'
+import type { FeedDeclaration } from '#engine/project/model.ts'
+import { type AptFeedOptions, aptFeedOptions } from './feed-options.ts'
+import { type StatePaths, statePaths } from './feed-state.ts'
+import { debianArch } from './names.ts'
+import type { PackagesFile } from './packages-file.ts'
+
+/** A feed as one environment sees it. */
+export interface FeedPlace {
+  readonly options: AptFeedOptions
+  /** Debian's spelling. */
+  readonly arch: string
+  readonly keyring: Uint8Array
+  /** Of the question that is asked: with another declaration or keyring, another answer. */
+  readonly key: string
+  readonly paths: StatePaths
+}
+
+/** @throws {YoeErrors} BAD_FIELD, KEY_INVALID */
+export function feedPlace(
+  declaration: FeedDeclaration,
+  environment: Pick<FeedEnvironment, 'arch' | 'moduleRoot' | 'cacheRoot'>,
+): FeedPlace {
+  const options = optionsOf(declaration)
+  const arch = debianArch(environment.arch)
+  const keyring = readKeyring(declaration, options, environment.moduleRoot)
+  const { url, archUrls, suite, components } = options
+  const identity = JSON.stringify([1, url, archUrls, suite, components, arch])
+  const key = createHash('sha256').update(identity).update(keyring).digest('hex')
+  return { options, arch, keyring, key, paths: statePaths(environment.cacheRoot, declaration.id, suite, key) }
+}
+
+/** @throws {YoeErrors} */
+export function optionsOf(declaration: FeedDeclaration): AptFeedOptions {
+  const checked = aptFeedOptions(declaration.options, declaration.at)
+  if (!checked.ok) throw new YoeErrors(checked.errors)
+  return checked.options
+}
+
+/**
+ * Addresses of a feed's archive, best first: its mirrors, then its own; offline, those that are folders of this machine.
+ * Everything of one reading comes from one of them.
+ *
+ * @param arch the archive of an architecture, where some have another
+ */
+export function sitesOf(
+  { url, archUrls }: AptFeedOptions,
+  { fetcher, offline }: Pick<FeedEnvironment, 'fetcher' | 'offline'>,
+  arch?: string,
+): readonly string[] {
+  const own = (arch === undefined ? undefined : archUrls[arch]) ?? url
+  const sites = fetcher.locate?.(own) ?? [own]
+  return offline ? sites.filter((site) => site.startsWith('file:')) : sites
+}
+
+/** Where a file of an index is asked for: by its digest where the archive offers that. */
+export function indexAddresses(
+  sites: readonly string[],
+  suite: string,
+  { path, sha256 }: Pick<PackagesFile, 'path' | 'sha256'>,
+  byHash: boolean,
+): readonly string[] {
+  const folder = path.slice(0, path.lastIndexOf('/'))
+  return sites.flatMap((site) => {
+    const plain = `${site}/dists/${suite}/${path}`
+    return byHash ? [`${site}/dists/${suite}/${folder}/by-hash/SHA256/${sha256}`, plain] : [plain]
+  })
+}
+
+/** The keyring, which must lie in the module, links followed. */
+function readKeyring(declaration: FeedDeclaration, options: AptFeedOptions, moduleRoot: string): Uint8Array {
+  const { keyring } = options
+  try {
+    const root = realpathSync(moduleRoot)
+    const path = realpathSync(join(root, keyring))
+    if (path.startsWith(`${root}${sep}`)) return readFileSync(path)
+  } catch (failure) {
+    throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its keyring ${keyring} can't be read`, {
+      hint: `put the archive's OpenPGP keys there: gpg --export KEYID > ${join(moduleRoot, keyring)}`,
+      at: declaration.at,
+      cause: failure,
+    })
+  }
+  throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its keyring ${keyring} lies outside of the module`, {
+    hint: 'copy the keys into the module: a module brings its own trust',
+    at: declaration.at,
+  })
+}
