@@ -317,7 +317,7 @@ test('the nightly run boots the image, and publishes what its build jobs made, s
   for (const canary of canaries) {
     assert.ok(!shown.join('\n').includes(canary) && !page.includes(canary))
     for (const path of readdirSync(join(dir, 'store')).map((name) => join(dir, 'store', name)))
-      assert.equal(spawnSync('grep', ['-qaF', '--', canary, path]).status, 1, path)
+      assert.equal(spawnSync('grep', ['-qaF', '--', canary, path]).status, 1, `${canary.slice(0, 8)}… in ${path}`)
     const [image] = service.artifacts.filter(({ name }) => name === `image-${machine}-system.img.zst`)
     const inside = `zstd -dcq '${service.blobPath(image?.blob ?? '')}' | grep -qaF -- '${canary}'`
     assert.equal(spawnSync('sh', ['-c', inside]).status, 1)

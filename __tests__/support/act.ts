@@ -68,7 +68,11 @@ export async function runAct(options: ActOptions): Promise<ActRun> {
       ...['-P', 'ubuntu-24.04=-self-hosted', '-P', 'ubuntu-24.04-arm=-self-hosted', '--concurrent-jobs', '2'],
       ...['--action-cache-path', join(dir, 'actions'), '--local-repository', `octo/yoe@${releasedAt}=${release}`],
       ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
-      ...Object.entries(secrets).flatMap(([name, value]) => ['--secret', `${name}=${value}`]),
+      // Of each run's own; without it the default of `github-token` is empty.
+      ...Object.entries({ GITHUB_TOKEN: `ghs_${'t'.repeat(36)}`, ...secrets }).flatMap(([name, value]) => [
+        '--secret',
+        `${name}=${value}`,
+      ]),
     ]
     if (payload !== undefined) {
       writeFileSync(join(dir, 'event.json'), JSON.stringify(payload))

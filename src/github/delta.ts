@@ -3,7 +3,7 @@ import type { CellReport } from './engine-port.ts'
 /** What a commit's image holds, as far as it is compared. */
 export interface ImageContents {
   readonly packages: readonly { readonly name: string; readonly version: string; readonly size: number }[]
-  /** Bytes as stored: images are sparse. */
+  /** Bytes as stored (images are sparse); undefined when it was restored. */
   readonly imageBytes?: number
 }
 
@@ -20,13 +20,14 @@ export interface Delta {
   readonly imageBytes?: number
 }
 
-export function contentsOf({ packages, disk }: CellReport): ImageContents | undefined {
-  return packages === undefined
-    ? undefined
-    : {
-        packages: packages.map(({ name, version, size }) => ({ name, version, size })),
-        ...(disk === undefined ? {} : { imageBytes: disk.size }),
-      }
+export function contentsOf({ packages, disk, units, image }: CellReport): ImageContents | undefined {
+  if (packages === undefined) return undefined
+  // A restored image has holes where a built one has zeros: only what was built can be compared.
+  const built = units.some(({ name, outcome }) => name === image && outcome === 'built')
+  return {
+    packages: packages.map(({ name, version, size }) => ({ name, version, size })),
+    ...(disk === undefined || !built ? {} : { imageBytes: disk.size }),
+  }
 }
 
 export function deltaOf(before: ImageContents, after: ImageContents): Delta {

@@ -11,6 +11,7 @@ import type { RunContext } from './context.ts'
 import type { Delta } from './delta.ts'
 import type { CellReport, Engine, Phase, UnitReport } from './engine-port.ts'
 import { bug, type Host } from './host.ts'
+import { memoryOf } from './memory.ts'
 import type { PackedCache } from './packed-cache.ts'
 import type { ActionsReporter } from './reporter.ts'
 import { renderSummary } from './summary.ts'
@@ -68,6 +69,7 @@ export async function runOneCell(task: CellTask): Promise<CellOutcome> {
       deadline: task.deadline,
       jobs: inputs.jobs,
       bootTimeout: inputs.bootTimeout,
+      memory: cache === undefined ? undefined : memoryOf(cache, context, cell),
       feed: inputs.upload.includes('feed'),
     })
     delta = cache === undefined ? undefined : await deltaToBase(cache, context, report)
