@@ -11,6 +11,7 @@ const benches = [
   'extract',
   'sandbox',
   'store',
+  'shared',
   'image',
   'boot',
   'schedule',

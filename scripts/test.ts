@@ -67,7 +67,7 @@ const chosen = found.filter((file) => positionals.length === 0 || positionals.so
 const isSlow = (file: string): boolean => file.endsWith('.slow.test.ts')
 const tiers = [
   { name: 'fast', files: chosen.filter((file) => !isSlow(file)), concurrency: 2, minutes: 5 },
-  { name: 'slow', files: chosen.filter(isSlow), concurrency: 1, minutes: 25 },
+  { name: 'slow', files: chosen.filter(isSlow), concurrency: 2, minutes: 25 },
 ].filter((tier) => values.tier === 'all' || values.tier === tier.name)
 
 const final = new Map<string, Outcome>()

@@ -23,26 +23,33 @@ export interface TestBucket {
 export const secret = 'a-Secret-that-nobody-may-see'
 
 export async function testBucket(t: TestContext): Promise<TestBucket> {
-  const root = scratch(t)
-  const folder = join(root, 'team-cache')
-  mkdirSync(folder)
+  const { stop, ...bucket } = await startBucket(scratch(t))
+  t.after(stop)
+  return bucket
+}
+
+/** @param folder gets `buckets/`, in which each folder is a bucket */
+export async function startBucket(folder: string): Promise<TestBucket & { readonly stop: () => Promise<void> }> {
+  const root = join(folder, 'buckets')
+  const first = join(root, 'team-cache')
+  mkdirSync(first, { recursive: true })
   const port = await freePort()
   const child = spawn(goProgram('versitygw'), ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', root], {
     env: { ...process.env, ROOT_ACCESS_KEY: 'AKIATEST', ROOT_SECRET_KEY: secret },
     stdio: 'ignore',
   })
   const ended = once(child, 'exit')
-  t.after(async () => {
+  const stop = async (): Promise<void> => {
     child.kill('SIGKILL')
     await ended
-  })
+  }
   const endpoint = `http://127.0.0.1:${port}`
   for (let tries = 0; (await fetch(endpoint).catch(() => undefined)) === undefined; tries++) {
     if (tries > 200) throw new Error('versitygw does not answer')
     await sleep(50)
   }
   const env = { AWS_ACCESS_KEY_ID: 'AKIATEST', AWS_SECRET_ACCESS_KEY: secret }
-  return { endpoint, bucket: 'team-cache', region: 'us-east-1', folder, env }
+  return { endpoint, bucket: 'team-cache', region: 'us-east-1', folder: first, env, stop }
 }
 
 async function freePort(): Promise<number> {

@@ -90,7 +90,9 @@ function machineProcess(options: RunnerOptions) {
   }
 }
 
-function runOptions(t: TestContext): Omit<RunnerOptions, 'name' | 'root'> & { readonly folder: string } {
+function runOptions(
+  t: TestContext,
+): Omit<RunnerOptions, 'name' | 'root' | 'shared'> & { readonly folder: string; readonly shared: string } {
   const folder = scratch(t)
   return {
     folder,
@@ -101,6 +103,7 @@ function runOptions(t: TestContext): Omit<RunnerOptions, 'name' | 'root'> & { re
     key: generateCacheKey().privateKey,
     claims: true,
     deadMs: 2_000,
+    pollMs: [20, 100],
     skewMs: 0,
   }
 }

@@ -3,8 +3,8 @@ import { step } from '../events.ts'
 import { Slots } from '../slots.ts'
 import type { Transfer } from './remote.ts'
 
-/** More would only share the same line. */
-const atOnce = 8
+/** Most entries are small: what they take is the way there and back, not the line. */
+const atOnce = 24
 /** Milliseconds between two events about one transfer. */
 const tellEvery = 100
 
