@@ -69,7 +69,7 @@ function remoteRow(remote: SharedStatus, output: Output): readonly string[] {
   const { name, kind, address, state, ms, writes, why } = remote
   return [
     `  ${shown(name)}`,
-    address.includes(name) ? shown(address) : `${kind} ${shown(address)}`,
+    address === name ? kind : shown(address.includes(name) ? address : `${kind} ${address}`),
     output.paint(states[state], ms === null ? state : `${state} (${ms} ms)`),
     writes ? `read and written: ${why}` : `read only: ${why}`,
   ]
@@ -96,6 +96,8 @@ export function showEntries(entries: readonly Entry[], names: readonly string[],
   output.print(`${plural(entries.length, 'result')}, ${bytes(size)}`)
 }
 
+const ago = (ms: number): string => (ms < 60_000 ? 'just now' : `${age(ms)} ago`)
+
 /** `5 min`, `3 h`, `12 d`. */
 function age(ms: number): string {
   const minutes = Math.max(0, Math.floor(ms / 60_000))
@@ -108,7 +110,7 @@ export function showLastBuild(build: LastBuild, output: Output): void {
   const { built = 0, cached = 0, restored = 0, failed = 0, skipped = 0, cancelled = 0 } = outcomes
   const asked = built + failed + cached + restored
   output.print(
-    `${targets.map(shown).join(', ')} for ${shown(machine)} (${shown(distro)}), ${age(Date.now() - endedAt)} ago, ${duration(ms)}`,
+    `${targets.map(shown).join(', ')} for ${shown(machine)} (${shown(distro)}), ${ago(Date.now() - endedAt)}, in ${duration(ms)}`,
   )
   const share = asked === 0 ? '' : `${Math.round((100 * (cached + restored)) / asked)} %`
   const rows = [

@@ -3,7 +3,7 @@ import type { Contents, Thing } from './things.ts'
 export interface Keeping {
   /** What was used since then stays (milliseconds since 1970). */
   readonly since: number
-  /** Bytes that all of it may take together; what was used longest ago goes first. */
+  /** Bytes that all of it may take together: what was used last stays, as far as it fits. */
   readonly budget?: number | undefined
   /** What stays whatever its age, and goes last when the budget is too small. */
   readonly needed: (thing: Thing) => boolean
@@ -31,12 +31,10 @@ export function choose({ things, objects }: Contents, { since, budget, needed, f
   const staying = new Set<Thing>()
   const live = new Set<string>()
   let left = 0
-  let full = false
   for (const thing of order) {
     const fresh = thing.objects.filter((sha256) => !live.has(sha256))
     const cost = thing.bytes + fresh.reduce((sum, sha256) => sum + (objects.get(sha256)?.bytes ?? 0), 0)
-    full ||= budget !== undefined && left + cost > budget
-    if (full && ranks.get(thing) !== 2) continue
+    if (budget !== undefined && left + cost > budget && ranks.get(thing) !== 2) continue
     staying.add(thing)
     for (const sha256 of fresh) live.add(sha256)
     left += cost

@@ -46,7 +46,7 @@ export async function collectRemote(remote: RemoteStore, options: RemoteCollectO
   const staying = new Set<string>()
   let left = 0
   for (const { name, size } of order) {
-    if (budget !== undefined && left + size > budget) break
+    if (budget !== undefined && left + size > budget) continue
     staying.add(name)
     left += size
   }
