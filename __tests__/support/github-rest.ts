@@ -106,7 +106,7 @@ export async function startGitHub(): Promise<GitHub> {
 
   function answer(method: string, at: URL, bytes: Buffer, headers: IncomingMessage['headers']): Reply {
     if (at.pathname === '/graphql') return graphql(parse(bytes))
-    const path = at.pathname.split('/').slice(1)
+    const path = decodeURIComponent(at.pathname).split('/').slice(1)
     if (path[0] === 'uploads') return upload(at, bytes, headers)
     if (path[0] !== 'repos' || path[1] !== 'octo' || path[2] !== 'widgets') return notFound
     const rest = path.slice(3)
