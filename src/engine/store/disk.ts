@@ -71,7 +71,7 @@ async function diskFull(path: string, needed: number | undefined, cause?: unknow
   const left = space === undefined ? '' : noInodes ? ', it has no inodes left' : `, ${space.bytes} bytes are left`
   const wanted = needed === undefined ? '' : `: ${needed} bytes are needed for ${path}`
   return new YoeError('DISK_FULL', `${where} is full${wanted}${left}`, {
-    hint: 'free some (yoe clean), or move the cache to a larger disk: YOE_CACHE=/some/folder',
+    hint: 'free some (yoe cache gc, yoe clean), or move the cache to a larger disk: YOE_CACHE=/some/folder',
     cause,
   })
 }

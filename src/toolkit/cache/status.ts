@@ -1,4 +1,5 @@
 import { userErrors } from '#engine/errors.ts'
+import { step } from '#engine/events.ts'
 import { entryName } from '#engine/store/cache.ts'
 import { Store } from '#engine/store/store.ts'
 import { keyOwner } from '../cache-trust.ts'
@@ -51,7 +52,7 @@ export async function cacheStatus(opened: Workspace, machine: string | undefined
   const store = await Store.open(workspace.cacheRoot, { report: workspace.report })
   const { shared, trust } = await sharedOf(workspace, project)
   const [{ things, objects }, remotes, { keys }] = await Promise.all([
-    contentsOf(store),
+    step(workspace.report, 'Measure the cache', () => contentsOf(store)),
     Promise.all(shared.map(statusOf)),
     listKeys(keyOwner({ workspace, project }), project, 'cache'),
   ])
