@@ -153,6 +153,9 @@ test('a read-only run, the plan, and a published feed', () => {
     renderPublish(
       {
         dir: '/x',
+        url: 'https://octo.github.io/widgets',
+        keyring: 'widgets.gpg',
+        imported: { packages: 2, fetched: 0 },
         packages: 3,
         keyFingerprint: 'ABCD EF',
         install: 'curl -o /etc/apt/keyrings/x.pgp <url>\napt update',

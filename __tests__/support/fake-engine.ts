@@ -129,6 +129,7 @@ export async function openEngine(): Promise<Engine> {
       if (signingKey === undefined) throw new YoeError('KEY_INVALID', 'no key')
       return {
         dir: to,
+        keyring: 'widgets.gpg',
         packages: packages.length,
         keyFingerprint: sha256(signingKey).slice(0, 8),
         install: 'apt update',

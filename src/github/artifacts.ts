@@ -1,6 +1,6 @@
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { YoeError } from '#engine/errors.ts'
 import { zstdFrames } from '#engine/image/zstd.ts'
@@ -60,6 +60,18 @@ export class Artifacts {
     return await this.#upload(name, [...files], folder, { compressionLevel: 0 })
   }
 
+  /**
+   * The archive of a site, as GitHub Pages takes it: by this name, and for a day, since nobody reads it afterwards.
+   *
+   * @returns the artifact's number
+   * @throws {YoeError} PUBLISH_FAILED
+   */
+  async site(archive: string): Promise<number> {
+    const options = { compressionLevel: 0, retentionDays: 1 }
+    const { url } = await this.#upload('github-pages', [archive], dirname(archive), options)
+    return Number(url.split('/').at(-1))
+  }
+
   /** One text file: a report, a serial log; without secrets. @throws {YoeError} PUBLISH_FAILED */
   async text(name: string, path: string): Promise<Uploaded> {
     const folder = await mkdtemp(join(this.#temp, 'yoe-text-'))
@@ -103,14 +115,14 @@ export class Artifacts {
     name: string,
     files: string[],
     root: string,
-    options: { compressionLevel?: number; skipArchive?: boolean },
+    options: { compressionLevel?: number; skipArchive?: boolean; retentionDays?: number },
   ): Promise<Uploaded> {
     const { DefaultArtifactClient } = await import('@actions/artifact')
     const client = new DefaultArtifactClient()
     const upload = () =>
       client.uploadArtifact(name, files, root, {
-        ...options,
         ...(this.#days === undefined ? {} : { retentionDays: this.#days }),
+        ...options,
       })
     this.#write(`::group::Upload ${commandData(neutralText(name))}\n`)
     try {

@@ -102,15 +102,27 @@ export interface CellReport {
 export interface PublishRequest extends Omit<Request, 'remote'> {
   /** Absolute folders of feeds that cells of this run made; all end up in one. */
   readonly feeds: readonly string[]
-  /** Absolute folder to publish to; an existing feed there is added to. */
+  /** Absolute folder, or a bucket (`s3://…`), to publish to; an existing feed there is added to. */
   readonly to: string
+  /** The address that it is served at, when known. */
+  readonly url?: string | undefined
+  /** Versions of each package that stay on offer; undefined: the engine's default. */
+  readonly keep?: number | undefined
+  /** The address of a site that will be replaced by the folder: what it serves now is brought there first. */
+  readonly live?: string | undefined
   /** The project's private key as text; undefined: the project's own way of naming it. Never logged. */
   readonly signingKey?: string | undefined
 }
 
 export interface PublishReport {
-  /** Absolute. */
-  readonly dir: string
+  /** Absolute; undefined: a bucket. */
+  readonly dir: string | undefined
+  /** Where devices find the feed, when known; without a slash at its end. */
+  readonly url?: string | undefined
+  /** The file beside the feed that devices trust, `<project>.gpg`. */
+  readonly keyring: string
+  /** What a live site served: packages, and the bytes of those that had to be fetched; undefined: nothing. */
+  readonly imported?: { readonly packages: number; readonly fetched: number } | undefined
   readonly packages: number
   /** What a device is told to trust. */
   readonly keyFingerprint: string

@@ -84,6 +84,23 @@ export function folderInput(get: GetInput, name: string): string {
   throw refuse(name, value, 'a folder inside the checkout, such as "firmware"')
 }
 
+/** Where a feed goes: `directory`, `pages`, or a bucket's address. @throws {YoeError} USAGE */
+export function placeInput(get: GetInput): 'directory' | 'pages' | `s3://${string}` {
+  const value = get('to').trim()
+  if (value === '' || value === 'directory') return 'directory'
+  if (value === 'pages') return value
+  if (/^s3:\/\/[^\s]{1,2000}$/.test(value)) return `s3://${value.slice(5)}`
+  throw refuse('to', value, '"directory", "pages" or a bucket such as "s3://bucket/prefix?region=eu-central-1"')
+}
+
+/** The address of a site, without a slash at its end; undefined when the input is empty. @throws {YoeError} USAGE */
+export function urlInput(get: GetInput): string | undefined {
+  const value = get('url').trim()
+  if (value === '') return undefined
+  if (/^https?:\/\/[^\s"'<>\\`@?#\u0000-\u001f]{1,500}$/.test(value)) return value.replace(/\/+$/, '')
+  throw refuse('url', value, 'an address such as "https://feed.example.com"')
+}
+
 /** Lines of `name: value`, as YAML shows a mapping in a block. @throws {YoeError} USAGE */
 export function mappingInput(get: GetInput, name: string): ReadonlyMap<string, string> {
   const mapping = new Map<string, string>()

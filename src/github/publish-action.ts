@@ -2,17 +2,24 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
+import { type Clock, systemClock } from './actions-cache/bucket.ts'
 import { Artifacts } from './artifacts.ts'
 import { openEngine } from './engine.ts'
-import type { Engine } from './engine-port.ts'
+import type { Engine, PublishReport, PublishRequest } from './engine-port.ts'
 import type { Host } from './host.ts'
-import { flagInput, folderInput } from './inputs.ts'
+import { flagInput, folderInput, numberInput, placeInput, urlInput } from './inputs.ts'
+import { publishToPages } from './publish-pages.ts'
+import { releaseImages, releaseInputs } from './release-action.ts'
 import { ActionsReporter } from './reporter.ts'
 import { renderPublish } from './summary-plan.ts'
 import { tellFailure } from './tell-failure.ts'
 
 /** Publishes what the cells of this run made as one signed feed; reads this run's artifacts only, never the cache. */
-export async function publishAction(host: Host, open: () => Promise<Engine> = openEngine): Promise<void> {
+export async function publishAction(
+  host: Host,
+  open: () => Promise<Engine> = openEngine,
+  clock: Clock = systemClock,
+): Promise<void> {
   const { context, env } = host
   if (!context.mayPublish)
     throw new YoeError(
@@ -23,8 +30,13 @@ export async function publishAction(host: Host, open: () => Promise<Engine> = op
       },
     )
   const project = folderInput(host.input, 'project')
+  const place = placeInput(host.input)
   const directory = folderInput(host.input, 'directory')
   const upload = flagInput(host.input, 'upload')
+  const keep = numberInput(host.input, 'keep', { min: 1, max: 1000 }) ?? 3
+  const url = urlInput(host.input)
+  const token = host.input('github-token')
+  const release = releaseInputs(host.input)
   const signingKey = host.input('signing-key')
   if (signingKey !== '') for (const line of signingKey.split('\n')) if (line.length > 8) host.mask(line)
   const reporter = new ActionsReporter({ write: host.write, project, localCommand: 'yoe publish' })
@@ -38,25 +50,47 @@ export async function publishAction(host: Host, open: () => Promise<Engine> = op
       throw new YoeError('PUBLISH_FAILED', 'no job of this run uploaded a feed', {
         hint: 'publish after the build jobs (`needs: build`), and let them upload: `upload: image, feed`',
       })
-    const to = join(context.workspace, directory)
-    await mkdir(to, { recursive: true })
     const engine = await open()
-    const report = await engine.publish({
+    const request: PublishRequest = {
       projectDir: join(context.workspace, project),
       feeds,
-      to,
+      to: place === 'directory' ? join(context.workspace, directory) : place,
+      keep,
+      url,
       signingKey: signingKey === '' ? undefined : signingKey,
       report: reporter.report,
       signal: host.signal,
-    })
-    host.output('directory', report.dir)
-    if (upload) {
-      const { url } = await artifacts.feed('feed', report.dir)
-      host.output('artifact-url', url)
-      host.output('feed-url', url)
     }
-    reporter.line(`Published ${report.packages} packages to ${directory}, signed by ${report.keyFingerprint}`)
+    const report =
+      place === 'pages'
+        ? await publishToPages(host, {
+            engine,
+            request,
+            artifacts,
+            temp,
+            token,
+            keep,
+            clock,
+            say: (line) => reporter.line(line),
+          })
+        : await publishToPlace(engine, request, place)
+    if (report.dir !== undefined) host.output('directory', report.dir)
+    let address = report.url
+    if (place === 'directory' && upload && report.dir !== undefined) {
+      const uploaded = await artifacts.feed('feed', report.dir)
+      host.output('artifact-url', uploaded.url)
+      address ??= uploaded.url
+    }
+    if (address !== undefined) host.output('feed-url', address)
+    host.output(
+      'keyring',
+      report.url === undefined ? join(report.dir ?? '', report.keyring) : `${report.url}/${report.keyring}`,
+    )
+    host.output('install', report.install)
+    const shown = place === 'directory' ? directory : (report.url ?? place)
+    reporter.line(`Published ${report.packages} packages to ${shown}, signed by ${report.keyFingerprint}`)
     host.summary(renderPublish(report, artifacts.uploaded))
+    await releaseImages(host, release, artifacts, reporter, { project, folder: downloads })
   } catch (failure) {
     throw tellFailure(host, reporter, failure, {
       title: 'publish',
@@ -66,4 +100,9 @@ export async function publishAction(host: Host, open: () => Promise<Engine> = op
   } finally {
     await rm(downloads, { recursive: true, force: true })
   }
+}
+
+async function publishToPlace(engine: Engine, request: PublishRequest, place: string): Promise<PublishReport> {
+  if (place === 'directory') await mkdir(request.to, { recursive: true })
+  return await engine.publish(request)
 }

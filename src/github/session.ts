@@ -1,8 +1,10 @@
 import { resolve } from 'node:path'
+import { YoeError } from '#engine/errors.ts'
 import { findCell, listCells, planCells, runCell } from '#toolkit/cells.ts'
+import { feedTarget } from '#toolkit/feed-target.ts'
 import { withHeartbeat } from '#toolkit/heartbeat.ts'
 import { makePlan } from '#toolkit/planning.ts'
-import { feedKey, installSnippet, republish } from '#toolkit/publishing.ts'
+import { feedKeyOrThrowaway, installSnippet, republish } from '#toolkit/publishing.ts'
 import type { Workspace } from '#toolkit/workspace.ts'
 import { openWorkspace } from '#toolkit/workspace.ts'
 import type { CellRequest, Engine, PlanRequest, PublishRequest } from './engine-port.ts'
@@ -31,20 +33,29 @@ export function session(env: Environment): Engine {
       const found = await findCell(workspace, cell)
       return runCell(workspace, found, { trusted, through, remote, jobs, deadline, bootTimeout, feed, memory })
     },
-    async publish({ feeds, to, signingKey, ...request }) {
+    async publish({ feeds, to, url, keep, live, signingKey, ...request }) {
       const workspace = open(request, signingKey === undefined ? {} : { YOE_SIGNING_KEY: signingKey })
       const plan = await makePlan(workspace, { machine: undefined, distro: undefined, targets: [] })
-      const published = await republish(
-        plan,
-        feeds.map((feed) => resolve(feed)),
-        await feedKey(plan),
-        { to: { kind: 'directory', path: to } },
-      )
+      const { key, throwaway } = await feedKeyOrThrowaway(plan)
+      if (throwaway)
+        throw new YoeError(
+          'KEY_INVALID',
+          `this run has no feed key of ${plan.project.name}: devices would trust none`,
+          {
+            hint: 'yoe key generate makes it; hand it to this step as `signing-key`, from a secret',
+          },
+        )
+      const target = feedTarget(to, request.projectDir)
+      const folders = feeds.map((feed) => resolve(feed))
+      const published = await republish(plan, folders, key, { to: target, url, keep, live })
       return {
-        dir: to,
+        dir: target.kind === 'directory' ? target.path : undefined,
+        url: published.url,
+        keyring: `${plan.project.name}.gpg`,
+        imported: published.imported,
         packages: published.packages,
         keyFingerprint: published.fingerprint,
-        install: installSnippet(plan, 'https://FEED'),
+        install: installSnippet(plan, published.url ?? 'https://FEED'),
       }
     },
   }

@@ -20,9 +20,17 @@ export function renderPublish(report: PublishReport, artifacts: readonly Uploade
   const links = artifacts.map(({ name, url }) => `- ${link(name, url)}`)
   const parts = [
     `## ✅ Feed published`,
-    `${report.packages} packages · signed by <code>${literal(report.keyFingerprint)}</code>`,
+    `${report.packages} packages${kept(report)} · signed by <code>${literal(report.keyFingerprint)}</code>${where(report)}`,
     ...(links.length === 0 ? [] : [links.join('\n')]),
     `On a device:\n\n<pre>${html(report.install)}</pre>`,
   ]
   return `${parts.join('\n\n')}\n`
+}
+
+function kept({ imported }: PublishReport): string {
+  return imported === undefined ? '' : ` (${imported.packages} before)`
+}
+
+function where({ url, keyring }: PublishReport): string {
+  return url === undefined ? '' : ` · ${link(url, `${url}/`)} · ${link('keyring', `${url}/${keyring}`)}`
 }

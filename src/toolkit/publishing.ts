@@ -12,6 +12,7 @@ import type { Node } from '#engine/plan/graph.ts'
 import { keyringName, keyringPackage } from '#feeds/debian/keyring-package.ts'
 import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
 import { ensureKey, loadKey } from '#feeds/keys/project-keys.ts'
+import type { Imported } from '#feeds/publish/live-site.ts'
 import type { BuildOptions } from './building.ts'
 import { buildPlan, throwFailures } from './building.ts'
 import { keyOwner } from './cache-trust.ts'
@@ -157,6 +158,16 @@ export async function publishFeed(
   return { ...published, fingerprint: key.fingerprint }
 }
 
+export interface Republishing extends Publishing {
+  /** The address of a site that a publish replaces: what it serves now is brought to the folder first. */
+  readonly live?: string | undefined
+}
+
+export interface Republished extends Published {
+  /** What the live site served; undefined: nothing yet, or there is none. */
+  readonly imported: Imported | undefined
+}
+
 /**
  * Publishes packages that other jobs of the same run made, whose repositories are signed by keys that nobody keeps: only
  * the package files are taken, and signed anew.
@@ -167,8 +178,8 @@ export async function republish(
   plan: Plan,
   feeds: readonly string[],
   key: SigningKey,
-  publishing: Publishing,
-): Promise<Published> {
+  publishing: Republishing,
+): Promise<Republished> {
   const staging = await mkdtemp(join(tmpdir(), 'yoe-publish-'))
   try {
     const entries = new Map<string, RepositoryEntry>()
@@ -180,10 +191,30 @@ export async function republish(
     }
     const source = join(staging, plan.distro)
     await publishWithKeyring(plan, key, source, [...entries.values()])
-    return await publishFeed(plan, source, key, publishing)
+    const { to, live } = publishing
+    const imported =
+      live === undefined || to.kind !== 'directory' ? undefined : await bringLive(plan, key, live, to.path, entries)
+    return { ...(await publishFeed(plan, source, key, publishing)), imported }
   } finally {
     await rm(staging, { recursive: true, force: true })
   }
+}
+
+async function bringLive(
+  plan: Plan,
+  signingKey: SigningKey,
+  url: string,
+  target: string,
+  known: ReadonlyMap<string, RepositoryEntry>,
+): Promise<Imported | undefined> {
+  const [{ importSite }, { Exchange }] = await Promise.all([
+    import('#feeds/publish/live-site.ts'),
+    import('#engine/source/exchange.ts'),
+  ])
+  const site = { url, exchange: new Exchange(), fresh: `${Date.now()}` }
+  return step(plan.workspace.report, `bring what ${url} offers`, () =>
+    importSite({ ...site, target, signingKey, known }),
+  )
 }
 
 async function fileEntry(format: PackageFormat, path: string): Promise<RepositoryEntry> {

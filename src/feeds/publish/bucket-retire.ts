@@ -7,6 +7,11 @@ import { digestOf, parseRelease } from '../debian/release-file.ts'
 import { parseIndex } from '../debian/stanza.ts'
 import type { BucketFiles } from './bucket-files.ts'
 
+/** Milliseconds for which what was superseded stays, whoever still reads it: far longer than any cache keeps an index. */
+const grace = 24 * 3600 * 1000
+/** Of the times that the service tells. */
+const resolution = 1000
+
 /** Release texts that were superseded, named by their digest. */
 export const historyFolder = (suite: string): string => `debian/dists/${suite}/.history`
 
@@ -15,17 +20,15 @@ export const historyFolder = (suite: string): string => `debian/dists/${suite}/.
  * and nothing that was put within it: another publisher may be about to name that. Credentials that may not delete are
  * a warning: the feed is whole without.
  *
- * @param grace milliseconds
  * @param live reads what devices of a suite read now, which may be newer than what this publisher made
  */
 export async function retireInBucket(
   files: BucketFiles,
-  grace: number,
   report: Reporter,
   live: (suite: string) => Promise<Generation | undefined>,
 ): Promise<void> {
   try {
-    await sweep(files, grace, live)
+    await sweep(files, live)
   } catch (failure) {
     if (!(failure instanceof YoeError)) throw failure
     report({
@@ -36,11 +39,7 @@ export async function retireInBucket(
   }
 }
 
-async function sweep(
-  files: BucketFiles,
-  grace: number,
-  live: (suite: string) => Promise<Generation | undefined>,
-): Promise<void> {
+async function sweep(files: BucketFiles, live: (suite: string) => Promise<Generation | undefined>): Promise<void> {
   const found: { readonly path: string; readonly age: number }[] = []
   for await (const each of files.list(`debian/dists`)) found.push(each)
   for await (const each of files.list(`debian/pool`)) found.push(each)
@@ -54,10 +53,11 @@ async function sweep(
     if (now === undefined) return
     const history = found.filter(({ path }) => path.startsWith(`${historyFolder(each)}/`)).sort((a, b) => a.age - b.age)
     const releases = [now.release]
-    let before = 0
-    for (const { path, age } of history) {
-      const itself = path.endsWith(digestOf(now.release).sha256)
-      if (!itself && before++ > 0 && age >= grace) gone.push(path)
+    // A publisher that was stopped may have put the live one there.
+    const superseded = history.filter(({ path }) => !path.endsWith(digestOf(now.release).sha256))
+    const last = superseded[0]?.age ?? 0
+    for (const { path, age } of superseded) {
+      if (age >= grace && age > last + resolution) gone.push(path)
       else releases.push(await textOf(files, path))
     }
     for (const release of releases) for (const path of await namedBy(files, each, release)) keep.add(path)

@@ -12,14 +12,11 @@ import { type FeedPublish, pageOf, readSource } from './source.ts'
 
 export interface BucketPublish extends FeedPublish {
   readonly files: BucketFiles
-  /** Milliseconds for which what no index names any more stays readable; a day unless given. */
-  readonly grace?: number
 }
 
 const filesAtOnce = 8
 /** Publishers that can be faster, one after the other, before this one gives up. */
 const mostAttempts = 50
-const day = 24 * 3600 * 1000
 
 /**
  * Brings a project's packages to a bucket. Packages come first, then the indices, InRelease last of all; files that are
@@ -45,12 +42,7 @@ export async function publishBucket(input: BucketPublish): Promise<{ readonly pa
     if (made !== undefined) {
       await makeSure(input, made, additions, wasThere)
       await putPage(input, made)
-      await retireInBucket(
-        files,
-        input.grace ?? day,
-        report,
-        async (suite) => (await readLive(input, suite))?.generation,
-      )
+      await retireInBucket(files, report, async (suite) => (await readLive(input, suite))?.generation)
       return { packages: [...made.indexes.values()].flat().length }
     }
     if (attempt === mostAttempts)
