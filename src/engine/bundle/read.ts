@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { YoeError } from '../errors.ts'
 import { errorCode } from '../store/disk.ts'
@@ -44,7 +45,8 @@ export class Bundle implements AsyncDisposable {
 
   /** @throws {YoeError} BUNDLE_INVALID with what is wrong; FETCH_FAILED when it can't be read */
   static async open(path: string): Promise<Bundle> {
-    const file = await open(path, 'r').catch((failure: unknown) => {
+    // A pipe would keep us waiting for whoever writes to it.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((failure: unknown) => {
       throw new YoeError('FETCH_FAILED', `${path} can't be read (${errorCode(failure)})`, { hint: `ls -l ${path}` })
     })
     try {

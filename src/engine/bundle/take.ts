@@ -50,8 +50,7 @@ export async function takeBundle(
   await step(report, `Take ${missing.length} objects`, async (id) => {
     let done = 0
     for (const { sha256, size } of missing) {
-      stopWhen(signal)
-      await takeObject(store, bundle, path, sha256)
+      await takeObject(store, bundle, path, sha256, signal)
       done += size
       report({ type: 'step-progress', id, done, total, measure: 'bytes' })
     }
@@ -85,10 +84,16 @@ export async function takeBundle(
   return { results, commits, objects: missing.length, bytes: total }
 }
 
-async function takeObject(store: Store, bundle: Bundle, path: string, sha256: string): Promise<void> {
+async function takeObject(
+  store: Store,
+  bundle: Bundle,
+  path: string,
+  sha256: string,
+  signal: AbortSignal,
+): Promise<void> {
   const { size, content } = bundle.object(sha256)
   try {
-    await store.objects.put(content(), { sha256, size })
+    await store.objects.put(stoppable(content(), signal), { sha256, size })
   } catch (failure) {
     if (!(failure instanceof YoeError) || failure.code !== 'DIGEST_MISMATCH') throw failure
     throw damaged(path, `object ${sha256} is damaged`)
@@ -117,6 +122,13 @@ async function isHere(store: Store, { manifest: { arch, hash } }: SealedManifest
   if (known === undefined) return false
   for (const { sha256 } of known.manifest.files) if ((await store.objects.path(sha256)) === undefined) return false
   return true
+}
+
+async function* stoppable(blocks: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for await (const block of blocks) {
+    stopWhen(signal)
+    yield block
+  }
 }
 
 function stopWhen({ aborted }: AbortSignal): void {

@@ -1,4 +1,4 @@
-import { rename, rm } from 'node:fs/promises'
+import { rename, rm, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { BundleIndex, BundleTarget } from '#engine/bundle/document.ts'
 import { namedObjects } from '#engine/bundle/document.ts'
@@ -53,6 +53,7 @@ const facts = { builtAt: 1_704_067_200_000, ms: 0, builder: 'bundle' }
  * @throws {YoeErrors} SOURCE_STATE for units that are edited in place; what can't be built or fetched
  */
 export async function exportBundle(workspace: Workspace, options: ExportOptions): Promise<Exported> {
+  await requirePlace(resolve(workspace.cwd, options.out), options.out)
   const plans = await plansOf(workspace, options)
   const [first] = plans
   if (first === undefined) throw new YoeError('USAGE', 'there is nothing to export', { hint: 'yoe list images' })
@@ -106,6 +107,16 @@ export async function exportBundle(workspace: Workspace, options: ExportOptions)
     for (const path of gathering.packs.values()) await rm(path, { force: true })
     await store.release()
   }
+}
+
+/** Said before all the work, not after it. */
+async function requirePlace(out: string, typed: string): Promise<void> {
+  const isFolder = async (path: string): Promise<boolean> =>
+    (await stat(path).catch(() => undefined))?.isDirectory() === true
+  if (await isFolder(out))
+    throw new YoeError('USAGE', `${typed} is a folder`, { hint: `--out ${typed.replace(/\/*$/, '')}/project.bundle` })
+  if (!(await isFolder(dirname(out))))
+    throw new YoeError('USAGE', `there is no folder ${dirname(typed)}`, { hint: `mkdir -p ${dirname(typed)}` })
 }
 
 async function plansOf(workspace: Workspace, options: ExportOptions): Promise<readonly Plan[]> {
