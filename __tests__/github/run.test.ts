@@ -181,6 +181,20 @@ test('the cache key reaches the engine hidden, and never in a run that anybody c
   assert.deepEqual(keys, ['ed25519-private:abc', undefined, undefined])
 })
 
+test('only runs of the default branch and of tags may sign a feed with the key of the project', async () => {
+  const signs: boolean[] = []
+  const open = async () => ({
+    ...(await openEngine()),
+    runCell: (request: CellRequest) => {
+      signs.push(request.signs)
+      return Promise.reject(new YoeError('CANCELLED', 'enough'))
+    },
+  })
+  for (const event of ['push', 'pull_request', 'pull_request_target'])
+    await failsTold(cellAction(host(units, { event }), 'units', open))
+  assert.deepEqual(signs, [true, false, false])
+})
+
 test('several cells in one job: one after the other, each with its page, their outputs a line each', async () => {
   const run = host(
     { ...units, app: 'libz\nHANG' },

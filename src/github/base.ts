@@ -33,7 +33,7 @@ export async function deltaToBase(
   }
 }
 
-export function parseContents(value: unknown): ImageContents | undefined {
+function parseContents(value: unknown): ImageContents | undefined {
   if (typeof value !== 'object' || value === null || !('packages' in value) || !Array.isArray(value.packages))
     return undefined
   const packages = value.packages.flatMap((item: unknown) => {

@@ -61,6 +61,8 @@ export interface CellRequest extends Request {
   readonly bootTimeout?: number | undefined
   /** Whether the repository of everything that the image installs is wanted, too: it needs every package at hand. */
   readonly feed: boolean
+  /** False: that repository is signed with a key that nobody has afterwards, whatever keys this machine has. */
+  readonly signs: boolean
 }
 
 export interface UnitReport {

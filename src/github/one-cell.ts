@@ -71,6 +71,7 @@ export async function runOneCell(task: CellTask): Promise<CellOutcome> {
       bootTimeout: inputs.bootTimeout,
       memory: cache === undefined ? undefined : memoryOf(cache, context, cell),
       feed: inputs.upload.includes('feed'),
+      signs: context.mayPublish,
     })
     delta = cache === undefined ? undefined : await deltaToBase(cache, context, report)
     if (report.boot?.ok === false) failure = bootFailure(report, localCommand)

@@ -28,10 +28,23 @@ export function session(env: Environment): Engine {
     async plan(request) {
       return { cells: await planCells(open(request), request.cells) }
     },
-    async runCell({ cell, trusted, through, remote, cacheKey, jobs, deadline, bootTimeout, feed, memory, ...request }) {
+    async runCell({
+      cell,
+      trusted,
+      through,
+      remote,
+      cacheKey,
+      jobs,
+      deadline,
+      bootTimeout,
+      feed,
+      signs,
+      memory,
+      ...request
+    }) {
       const workspace = open(request, cacheKey === undefined ? {} : { YOE_CACHE_SIGNING_KEY: cacheKey })
       const found = await findCell(workspace, cell)
-      return runCell(workspace, found, { trusted, through, remote, jobs, deadline, bootTimeout, feed, memory })
+      return runCell(workspace, found, { trusted, through, remote, jobs, deadline, bootTimeout, feed, signs, memory })
     },
     async publish({ feeds, to, url, keep, live, signingKey, ...request }) {
       const workspace = open(request, signingKey === undefined ? {} : { YOE_SIGNING_KEY: signingKey })

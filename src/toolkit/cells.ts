@@ -61,6 +61,8 @@ export interface CellOptions {
   readonly bootTimeout?: number | undefined
   /** Also write the repository of everything that the image installs. */
   readonly feed: boolean
+  /** Whether that may be signed with the project's key, where this machine has it; else a key signs that nobody has afterwards. */
+  readonly signs: boolean
 }
 
 export interface CellReport extends Cell {
@@ -209,7 +211,7 @@ export async function runCell(workspace: Workspace, cell: Cell, options: CellOpt
     await memory?.keep()
     return { ...cell, units: unitReports(plan, outcome.reports) }
   }
-  const signing = options.feed ? await feedKeyOrThrowaway(plan) : undefined
+  const signing = options.feed ? await feedKeyOrThrowaway(plan, options.signs) : undefined
   const { reports } = await buildTargets(plan, {
     ...build,
     finish: async (context, results) => {

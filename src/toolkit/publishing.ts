@@ -34,11 +34,16 @@ export async function feedKey(plan: Plan): Promise<SigningKey> {
   return key
 }
 
-/** The project's feed key, or one that only this process has: for jobs that must not have the real one. */
+/**
+ * The project's feed key, or one that only this process has: for jobs that must not have the real one.
+ *
+ * @param mayUse false: the project's key is not even read, wherever it may be
+ */
 export async function feedKeyOrThrowaway(
-  plan: Plan,
+  plan: Parameters<typeof keyOwner>[0],
+  mayUse = true,
 ): Promise<{ readonly key: SigningKey; readonly throwaway: boolean }> {
-  const own = await loadKey(keyOwner(plan), 'feed')
+  const own = mayUse ? await loadKey(keyOwner(plan), 'feed') : undefined
   return { key: own ?? (await generateOpenPgpKey(plan.project.name)), throwaway: own === undefined }
 }
 

@@ -68,6 +68,7 @@ build/at/; the work tree only when something failed.
       jobs: jobCount(values.jobs, workspace),
       bootTimeout: timeout === undefined ? undefined : timeout / 1000,
       feed: false,
+      signs: false,
     }
     const report =
       values.at === undefined
