@@ -202,7 +202,10 @@ export class Store {
    */
   async alone(signal?: AbortSignal): Promise<Lock> {
     await this.release()
-    return this.lock('in-use', { signal, title: 'builds that use the cache' })
+    const lock = await this.lock('in-use', { signal, title: 'builds that use the cache' })
+    // Whoever was waited for has left what its end leaves.
+    await collectLitter(join(this.root, 'tmp'))
+    return lock
   }
 }
 
