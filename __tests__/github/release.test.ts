@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
@@ -295,5 +295,6 @@ test('the action: what the cells of this run uploaded is released with reports a
   )
   assert.match(run.outputs['release-url'] ?? '', /releases\/tag\/nightly-/)
   assert.match(run.summaries.join(''), /### Release\n\n\[nightly/)
-  assert.deepEqual(readdirSync(run.env['RUNNER_TEMP'] ?? ''), [])
+  assert.deepEqual(readdirSync(run.env['RUNNER_TEMP'] ?? ''), ['yoe-SHA256SUMS'])
+  assert.equal(readFileSync(run.outputs['checksums'] ?? '', 'utf8'), asset('SHA256SUMS').toString())
 })

@@ -293,7 +293,7 @@ export async function startGitHub(): Promise<GitHub> {
     draft: one.draft,
     prerelease: one.prerelease,
     created_at: one.created,
-    html_url: `https://github.com/octo/widgets/releases/tag/${one.tag}`,
+    html_url: `https://github.com/octo/widgets/releases/tag/${one.draft ? `untagged-${one.id}` : one.tag}`,
     upload_url: `${url}/uploads/repos/octo/widgets/releases/${one.id}/assets{?name,label}`,
     assets: one.assets.map(shownAsset),
   })

@@ -1,11 +1,12 @@
-import { mkdtemp } from 'node:fs/promises'
+import { copyFile, mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { Artifacts } from './artifacts.ts'
 import type { Host } from './host.ts'
 import { type GetInput, numberInput } from './inputs.ts'
 import { makeRelease } from './release.ts'
-import { collectImages } from './release-files.ts'
+import { checksumsFile, collectImages } from './release-files.ts'
 import { Releases } from './releases.ts'
 import type { ActionsReporter } from './reporter.ts'
 import { GitHubRest } from './rest.ts'
@@ -47,6 +48,7 @@ export async function releaseImages(
   const { context, env, signal } = host
   if (wanted === undefined) {
     host.output('release-url', '')
+    host.output('checksums', '')
     return
   }
   if (token === '')
@@ -60,6 +62,10 @@ export async function releaseImages(
     folder: inside,
     tell: (line) => reporter.line(line),
   })
+  // Outlives this step: GitHub's own action attests what it names.
+  const sums = join(env['RUNNER_TEMP'] ?? tmpdir(), 'yoe-SHA256SUMS')
+  await copyFile(join(inside, checksumsFile), sums)
+  host.output('checksums', sums)
   host.output('release-url', url)
   host.summary(`\n### Release\n\n${link(tag, url)}, ${images.length} images\n`)
 }

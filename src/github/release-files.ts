@@ -98,9 +98,11 @@ async function released(
   }
 }
 
+export const checksumsFile = 'SHA256SUMS'
+
 /** `sha256sum -c` reads it. */
 export async function checksums(folder: string, assets: readonly Asset[]): Promise<Asset> {
-  const path = join(folder, 'SHA256SUMS')
+  const path = join(folder, checksumsFile)
   const lines = assets.map(({ path: file, sha256 }) => `${sha256}  ${basename(file)}\n`)
   await writeFile(path, lines.sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1)).join(''))
   return assetOf(path)
