@@ -84,8 +84,13 @@ async function inventoryOf(remote: RemoteStore, prefix: string): Promise<readonl
       hint: 'let a rule of the storage itself delete what is old: nothing that is gone harms a build',
     })
   const entries: RemoteEntry[] = []
-  for await (const entry of remote.inventory(prefix)) entries.push(entry)
+  for await (const entry of remote.inventory(prefix)) if (isOurs(entry.name)) entries.push(entry)
   return entries
+}
+
+/** Whether something that a shared cache lists is an entry or a claim: what else lies there is somebody else's. */
+export function isOurs(name: string): boolean {
+  return /^(units|claims)\/[A-Za-z0-9_]{1,40}\/[0-9a-f]{64}$/.test(name)
 }
 
 /** Names of entries in shared caches of results that are `<arch>/<hash>`. */

@@ -6,6 +6,7 @@ import type { Trust } from '#engine/store/manifest.ts'
 import { distrust } from '#engine/store/manifest.ts'
 import { checkEntry } from '#engine/store/pack.ts'
 import type { RemoteStore } from '#engine/store/remote.ts'
+import { isOurs } from './collect-remote.ts'
 import type { Damage } from './verify.ts'
 
 const atOnce = 6
@@ -42,7 +43,7 @@ export async function verifyRemote(
   },
 ): Promise<VerifiedRemote> {
   const names: string[] = []
-  for await (const name of remote.list('units/')) names.push(name)
+  for await (const name of remote.list('units/')) if (isOurs(name)) names.push(name)
   const chosen = sample === undefined ? names : someOf(names, sample)
   const damaged: Damage[] = []
   const doubted: Damage[] = []

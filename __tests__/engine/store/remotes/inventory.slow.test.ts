@@ -37,7 +37,9 @@ for (const [kind, make] of Object.entries(backends)) {
     const { entries, left } = await collectRemote(remote, { ...options, needed: new Set([second]), budget: 1001 })
     assert.deepEqual([entries, left], [29, 1001])
     assert.deepEqual([...(await remote.has([first, second]))], [second])
+    await remote.put('units/README', (path) => writeFile(path, 'not an entry'))
     assert.equal((await collectRemote(remote, { ...options, all: true })).left, 0)
+    assert.equal((await remote.has(['units/README', second])).size, 1, "somebody else's file stays")
     await remote.close?.()
   })
 }
