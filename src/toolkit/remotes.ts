@@ -8,6 +8,7 @@ import type { RemoteStore } from '#engine/store/remote.ts'
 import { parseRemoteUrl, type RemoteCache } from '#engine/store/remotes/declaration.ts'
 import { readOnly } from '#engine/store/remotes/read-only.ts'
 import { tempName } from '#engine/store/temp.ts'
+import { bucketAt, requestsTo } from './buckets.ts'
 import type { Workspace } from './workspace.ts'
 
 type Asking = Pick<Workspace, 'remoteCaches' | 'env' | 'local' | 'root' | 'cacheRoot' | 'offline'>
@@ -103,18 +104,9 @@ async function open(remote: RemoteCache, workspace: Asking, network: () => Promi
       return new DirectoryStore(resolve(root, remote.path))
     }
     case 's3': {
-      const [{ BucketStore }, { BucketRequests }, { credentialChain, profileOf }] = await Promise.all([
-        import('#engine/store/remotes/s3.ts'),
-        import('#engine/store/remotes/s3-requests.ts'),
-        import('#engine/store/remotes/aws-credentials.ts'),
-      ])
-      const { bucket, prefix, pathStyle } = remote
-      const said = (...names: readonly string[]): string | undefined => names.map((name) => env[name]).find(Boolean)
-      const region =
-        remote.region ?? said('AWS_REGION', 'AWS_DEFAULT_REGION') ?? (await profileOf(env)).get('region') ?? 'us-east-1'
-      const endpoint = (remote.endpoint ?? said('AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'))?.replace(/\/+$/, '')
-      const place = { bucket, region, endpoint, pathStyle }
-      const requests = new BucketRequests(place, await network(), credentialChain(env))
+      const { BucketStore } = await import('#engine/store/remotes/s3.ts')
+      const { bucket, prefix } = remote
+      const requests = await requestsTo(await bucketAt(remote, env), await network(), env)
       const title = remote.name === bucket ? `s3://${bucket}` : `${remote.name} (s3://${bucket})`
       return new BucketStore({ requests, bucket, prefix, temp, title })
     }
