@@ -4,6 +4,7 @@ import { cpSync, createReadStream, mkdirSync, readdirSync, readFileSync, statSyn
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { compareDebs } from '#feeds/debian/compare.ts'
+import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
 import { asPlainUser } from '../support/plain-user.ts'
 import { checkout, type Ran, scratch, testProject } from '../support/project.ts'
 import { sharedCache } from '../support/shared-cache.ts'
@@ -22,17 +23,21 @@ test('the same packages, indices and images, whoever builds them, where and when
   const elsewhere = scratch(t)
   cpSync(here.root, join(elsewhere, 'project'), { recursive: true })
 
+  // The keyring that a feed brings along holds its public key.
+  const { privateKey } = await generateOpenPgpKey('gateway')
+  const env = { YOE_SIGNING_KEY: privateKey }
   for (const args of [
     ['build', image],
     ['publish', image, '--to', 'out'],
   ])
-    assertDone(await here.yoe(args))
+    assertDone(await here.yoe(args, { env }))
   copyToolchains(cache, join(elsewhere, 'cache'))
   const shared = `"$0" "$1"`
   assertDone(
     await inOtherWorld(
       elsewhere,
       `set -e; ${shared} build ${image}; ${shared} publish ${image} --to out; cp -r out /mnt/world/out; cp "$(find build -name ${image}.img)" /mnt/world/image`,
+      env,
     ),
   )
 
@@ -122,9 +127,10 @@ function copyToolchains(from: string, to: string): void {
 }
 
 /** As a plain user on another machine, as near as one machine comes to it; see plain-user.sh and other-world.sh. */
-function inOtherWorld(world: string, work: string): Promise<Ran> {
+function inOtherWorld(world: string, work: string, env: Readonly<Record<string, string>>): Promise<Ran> {
   const script = '/mnt/repo/__tests__/support/other-world.sh'
-  const environment = ['YOE_CACHE=/mnt/world/cache', `YOE_MIRRORS=${process.env['YOE_MIRRORS'] ?? ''}`]
+  const given = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  const environment = [...given, 'YOE_CACHE=/mnt/world/cache', `YOE_MIRRORS=${process.env['YOE_MIRRORS'] ?? ''}`]
   return asPlainUser(world, ['env', ...environment, 'sh', script, work], 'elsewhere.example')
 }
 

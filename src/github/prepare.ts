@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -29,19 +28,22 @@ export async function prepareRunner(
   host: Pick<Host, 'env' | 'write' | 'signal'>,
   { qemu, freeDisk, arches }: Preparation,
 ): Promise<boolean> {
-  const env = {
+  const environment = {
     ...host.env,
     YOE_SETUP_QEMU: String(qemu),
     YOE_SETUP_FREE_DISK: freeDisk,
     YOE_SETUP_ARCHES: arches.join(' '),
   }
-  const child = spawn('/bin/sh', [script], { env, stdio: ['ignore', 'pipe', 'pipe'], signal: host.signal })
-  let said = ''
-  let complaint = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text))
-  const status = await new Promise<number | null>((done, failed) => child.once('close', done).once('error', failed))
-  const lines = neutralText(said)
+  const env = Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, value ?? '']))
+  const { getExecOutput } = await import('@actions/exec')
+  // Silent: what the script says goes through neutralText first.
+  const {
+    exitCode: status,
+    stdout,
+    stderr: complaint,
+  } = await getExecOutput('/bin/sh', [script], { env, silent: true, ignoreReturnCode: true })
+  host.signal.throwIfAborted()
+  const lines = neutralText(stdout)
   if (status === 0) {
     host.write(`::group::Runner\n${lines}::endgroup::\n`)
     return qemu && (await kvmUsable(host.env))
