@@ -54,11 +54,12 @@ const facts = { builtAt: 1_704_067_200_000, ms: 0, builder: 'bundle' }
  */
 export async function exportBundle(workspace: Workspace, options: ExportOptions): Promise<Exported> {
   await requirePlace(resolve(workspace.cwd, options.out), options.out)
+  const given = options.sign === undefined ? undefined : await signerFrom(workspace, options.sign)
   const plans = await plansOf(workspace, options)
   const [first] = plans
   if (first === undefined) throw new YoeError('USAGE', 'there is nothing to export', { hint: 'yoe list images' })
   for (const plan of plans) refuseEdited(plan)
-  const signer = await signerOf(first, options)
+  const signer = given ?? (await ownSigner(first))
   const { report, cacheRoot, cwd } = first.workspace
   const store = await Store.open(cacheRoot, { report })
   await store.hold()
@@ -131,8 +132,8 @@ async function plansOf(workspace: Workspace, options: ExportOptions): Promise<re
   return plans
 }
 
-async function signerOf(plan: Plan, { sign }: ExportOptions): Promise<CacheSigner | undefined> {
-  if (sign !== undefined) return signerFrom(plan.workspace, sign)
+/** The project's own key, where this machine has one that others believe. */
+async function ownSigner(plan: Plan): Promise<CacheSigner | undefined> {
   const { signer } = await cacheTrustOf(plan, 'trusted', plan.workspace.report)
   if (signer === undefined)
     plan.workspace.report({

@@ -1,0 +1,199 @@
+/**
+ * A machine without any network: no interface is up in its name space, its home and its cache are empty, and what the
+ * project was made from is gone. It has a checkout of the project, and a bundle.
+ */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { generateCacheKey } from '#engine/store/signing.ts'
+import { TestRepository } from '../support/git.ts'
+import { projectIn, scratch, writeTexts } from '../support/project.ts'
+import { faultsOf } from '../support/schema.ts'
+import { sharedCache } from '../support/shared-cache.ts'
+
+const pair = generateCacheKey()
+const version = `1.${Date.now()}.${process.pid}`
+const oid = 'd10b4c3ff123b26dc068d43a8bef2d23e8a1a3b15d7bf5a5c3f5fd8a6f1e3a5a'
+
+/** As root in a network name space of its own; as a plain user, in a user name space, too. */
+const airGap: readonly string[] =
+  process.getuid?.() === 0 ? ['unshare', '--net'] : ['unshare', '--user', '--map-current-user', '--net']
+
+/** A module, a repository with a submodule and a large file, an archive. */
+function upstreams(folder: string) {
+  const words = new TestRepository(join(folder, 'words'), { 'words.txt': `words of ${version}\n` })
+  const content = `large of ${version}\n`
+  const digest = execFileSync('sha256sum', { input: content, encoding: 'utf8' }).slice(0, 64)
+  const app = new TestRepository(join(folder, 'app'), { 'app.txt': 'before\n' })
+  app.git('submodule', '--quiet', 'add', words.url, 'words')
+  app.commit({
+    '.gitattributes': 'big/** filter=lfs -text\n',
+    'app.txt': `app ${version}\n`,
+    'big/file': `version https://git-lfs.github.com/spec/v1\noid sha256:${digest}\nsize ${content.length}\n`,
+  })
+  app.tag('v1')
+  writeTexts(join(folder, 'app/.git/lfs/objects', digest.slice(0, 2), digest.slice(2, 4)), { [digest]: content })
+  const bsp = new TestRepository(join(folder, 'bsp'), {
+    'MODULE.star': 'module_info(name = "bsp")\n',
+    'units/board.star': unit('board', '', 'mkdir -p $DESTDIR/etc; echo board >$DESTDIR/etc/board-name'),
+  })
+  bsp.tag('v1')
+  writeTexts(join(folder, 'lib-1.0'), { 'lib.txt': `lib ${version}\n` })
+  const archive = join(folder, 'lib-1.0.tar.gz')
+  execFileSync('tar', ['-C', folder, '-czf', archive, 'lib-1.0'])
+  const sha256 = execFileSync('sha256sum', [archive], { encoding: 'utf8' }).slice(0, 64)
+  return { app, bsp, archive: pathToFileURL(archive).href, sha256 }
+}
+
+const unit = (name: string, more: string, build: string): string => `unit(
+    name = "${name}", version = "${version}", license = "MIT", scope = "noarch", container = "plain"${more},
+    qa_skip = {"license": "made for a test"},
+    build = ["${build}"],
+)
+`
+
+function projectOf({ app, bsp, archive, sha256 }: ReturnType<typeof upstreams>) {
+  const share = (name: string, what: string): string =>
+    `mkdir -p $DESTDIR/usr/share/${name}; cp ${what} $DESTDIR/usr/share/${name}`
+  return {
+    'PROJECT.star': `project(
+    name = "demo",
+    version = "1.0",
+    defaults = defaults(machine = "qemu-x86_64", distro = "debian", image = "small"),
+    modules = [
+        module("yoe:module-debian"),
+        module("yoe:module-core"),
+        module("${bsp.url}", ref = "v1"),
+    ],
+    cache = cache(signing = "${pair.publicKey}"),
+)
+`,
+    'containers/plain.star':
+      'container(name = "plain", distro = "debian", packages = ["bash", "coreutils", "dpkg", "tar"])\n',
+    'units/u.star':
+      unit('lib', `, source = "${archive}", sha256 = "${sha256}"`, share('lib', 'lib.txt')) +
+      unit(
+        'app',
+        `, source = "${app.url}", tag = "v1", deps = ["lib"], runtime_deps = ["lib", "board"]`,
+        share('app', 'app.txt words/words.txt big/file'),
+      ),
+    'images/small.star': 'image(name = "small", artifacts = ["app"])\n',
+  }
+}
+
+interface Built {
+  readonly units: readonly { readonly unit: string; readonly outcome: string }[]
+  readonly outputs: readonly { readonly path: string }[]
+}
+
+test('a machine without a network builds from a bundle: as it is, and with a change', async (t) => {
+  const folder = scratch(t)
+  const sources = join(folder, 'upstream')
+  const texts = projectOf(upstreams(sources))
+  const office = projectIn(join(folder, 'office'), join(folder, 'office-home'), sharedCache())
+  office.write(texts)
+  const bundle = join(folder, 'small.bundle')
+  const signing = { env: { YOE_CACHE_SIGNING_KEY: pair.privateKey } }
+  const exported = await office.yoe(['bundle', 'export', '--out', bundle, '--json'], signing)
+  assert.equal(exported.code, 0, exported.stderr)
+  const said = JSON.parse(exported.stdout)
+  assert.deepEqual(faultsOf('bundle', said), [])
+  const kinds = (kind: string): readonly string[] =>
+    said.parts.filter((part: { kind: string }) => part.kind === kind).map((part: { title: string }) => part.title)
+  assert.deepEqual(kinds('archive'), ['lib-1.0.tar.gz'])
+  assert.equal(kinds('git').length, 2, 'a repository and its submodule')
+  assert.equal(kinds('lfs').length, 1)
+  assert.equal(kinds('module').length, 1)
+  assert.deepEqual(
+    ['app', 'board', 'lib', 'plain', 'small', 'tools-debian'].filter((name) => !kinds('result').includes(name)),
+    [],
+  )
+  assert.ok(kinds('package').length > 90 && kinds('feed').length > 0)
+
+  // The world ends.
+  renameSync(sources, join(folder, 'gone'))
+  const root = join(folder, 'site')
+  const site = projectIn(root, join(folder, 'site-home'))
+  mkdirSync(root)
+  for (const name of ['PROJECT.star', 'yoe.lock', 'containers', 'units', 'images'])
+    cpSync(join(office.root, name), join(root, name), { recursive: true })
+  const yoe = (...args: readonly string[]) => site.yoe(args, { through: airGap })
+
+  const links = execFileSync(airGap[0] ?? '', [...airGap.slice(1), 'cat', '/proc/net/dev'], { encoding: 'utf8' })
+  assert.deepEqual(
+    [...links.matchAll(/^ *(\w+):/gm)].map(([, name]) => name),
+    ['lo'],
+  )
+  const without = await yoe('build')
+  assert.equal(without.code, 1, 'the control: without the bundle it does not build')
+  assert.match(without.stderr, /^error\[FETCH_FAILED\]: yoe\.lock:\d+: module "bsp": /)
+
+  const cut = join(folder, 'cut.bundle')
+  cpSync(bundle, cut)
+  truncateSync(cut, statSync(cut).size - 1)
+  assert.match((await yoe('bundle', 'import', cut)).stderr, /^error\[BUNDLE_INVALID\]: .* 1 bytes are missing/)
+  const imported = await yoe('bundle', 'import', bundle, '--json')
+  assert.equal(imported.code, 0, imported.stderr)
+  const taken = JSON.parse(imported.stdout)
+  assert.deepEqual(faultsOf('bundle', taken), [])
+  assert.equal(taken.results, kinds('result').length)
+  assert.deepEqual(
+    taken.fits.map((fit: { here: number; needed: number }) => fit.here === fit.needed),
+    [true],
+  )
+
+  const build = async (...args: readonly string[]): Promise<ReadonlyMap<string, string>> => {
+    const { code, stdout, stderr } = await yoe('build', '--json', ...args)
+    assert.equal(code, 0, stderr)
+    const { units, outputs }: Built = JSON.parse(stdout)
+    for (const { path } of outputs) statSync(resolve(root, path))
+    return new Map(units.map((each) => [each.unit, each.outcome]))
+  }
+  const first = await build('--offline')
+  assert.deepEqual([...new Set(first.values())], ['cached'])
+
+  await t.test('whoever has imported it can export it again: the same bytes', async () => {
+    const again = await site.yoe(['bundle', 'export', '--out', '../again.bundle', '--offline'], {
+      through: airGap,
+      ...signing,
+    })
+    assert.equal(again.code, 0, again.stderr)
+    execFileSync('cmp', [bundle, join(folder, 'again.bundle')])
+  })
+
+  await t.test('one unit is changed: it and the image are built', async () => {
+    const path = join(root, 'units/u.star')
+    const text = readFileSync(path, 'utf8')
+    writeFileSync(
+      path,
+      text.replace('/usr/share/app; cp', '/usr/share/app; echo changed >$DESTDIR/usr/share/app/new; cp'),
+    )
+    const outcomes = await build()
+    const built = [...outcomes].filter(([, outcome]) => outcome === 'built').map(([name]) => name)
+    assert.deepEqual(built.toSorted(), ['app', 'small'])
+    const { outputs }: Built = JSON.parse((await yoe('build', 'app', '--json')).stdout)
+    const deb = resolve(root, outputs[0]?.path ?? '')
+    const tar = execFileSync('dpkg-deb', ['--fsys-tarfile', deb])
+    const file = (name: string): string =>
+      execFileSync('tar', ['-xO', `./usr/share/app/${name}`], { input: tar, encoding: 'utf8' })
+    assert.equal(file('new'), 'changed\n')
+    assert.equal(file('words.txt'), `words of ${version}\n`, 'of the submodule')
+    assert.equal(file('file'), `large of ${version}\n`, 'of Git LFS')
+  })
+
+  await t.test('what the bundle does not have is named', async () => {
+    writeTexts(root, {
+      'units/more.star': unit('more', `, source = "https://example.invalid/more-2.tar.gz", sha256 = "${oid}"`, 'true'),
+    })
+    const offline = await yoe('build', 'more', '--offline')
+    assert.equal(offline.code, 1)
+    assert.match(offline.stderr, /more-2\.tar\.gz/)
+    assert.match(offline.stderr, /offline/)
+    const online = await yoe('build', 'more')
+    assert.equal(online.code, 1)
+    assert.match(online.stderr, /^error\[FETCH_FAILED\]: units\/more\.star:\d+: /m)
+  })
+})
