@@ -233,7 +233,7 @@ export function installSnippet(plan: Plan, url: string): string {
   const { name } = plan.project
   return [
     `curl -fsSo /etc/apt/keyrings/${name}.gpg ${url}/${name}.gpg`,
-    `printf 'Types: deb\\nURIs: ${url}/${plan.distro}\\nSuites: ${plan.suite}\\nComponents: main\\nSigned-By: /etc/apt/keyrings/${name}.gpg\\n' > /etc/apt/sources.list.d/${name}.sources`,
+    `printf 'Types: deb\\nURIs: ${url}/debian\\nSuites: ${plan.suite}\\nComponents: main\\nSigned-By: /etc/apt/keyrings/${name}.gpg\\n' > /etc/apt/sources.list.d/${name}.sources`,
     'apt-get update',
     // With it installed, a device follows when the feed's key is replaced.
     `apt-get install ${keyringName(name)}`,

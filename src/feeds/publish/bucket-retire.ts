@@ -43,6 +43,8 @@ async function sweep(files: BucketFiles, live: (suite: string) => Promise<Genera
   const found: { readonly path: string; readonly age: number }[] = []
   for await (const each of files.list(`debian/dists`)) found.push(each)
   for await (const each of files.list(`debian/pool`)) found.push(each)
+  const removable = (path: string): boolean => /\/by-hash\/|^debian\/pool\//.test(path)
+  if (!found.some(({ path, age }) => age >= grace && (removable(path) || path.includes('/.history/')))) return
   // Other suites of this bucket share its pool.
   const suites = [...new Set(found.flatMap(({ path }) => /^debian\/dists\/([^/]+)\/InRelease$/.exec(path)?.[1] ?? []))]
   const keep = new Set<string>()
@@ -62,8 +64,7 @@ async function sweep(files: BucketFiles, live: (suite: string) => Promise<Genera
     }
     for (const release of releases) for (const path of await namedBy(files, each, release)) keep.add(path)
   }
-  const named = /\/by-hash\/|^debian\/pool\//
-  const unnamed = found.filter(({ path, age }) => named.test(path) && age >= grace && !keep.has(path))
+  const unnamed = found.filter(({ path, age }) => removable(path) && age >= grace && !keep.has(path))
   // What names others goes after them: a run that is stopped here finds them again.
   await inParallel(
     8,
