@@ -164,6 +164,8 @@ const usages: readonly (readonly [args: readonly string[], want: RegExp])[] = [
   [['import', 'a', 'b'], /yoe bundle import takes one file/],
   [['import', 'a', '--all'], /yoe bundle import takes no --all/],
   [['import', 'a', '--unsigned', '--verify', 'k'], /opposite things/],
+  [['import', 'a', '--machine', 'm'], /yoe bundle import takes no --machine/],
+  [['import', 'a', '--remote-cache', 'file:///x'], /yoe bundle import takes no --remote-cache/],
   [['inspect', 'a', '--out', 'x'], /yoe bundle inspect takes no --out/],
 ]
 test('what is typed wrong is said with what to type', async (t) => {

@@ -31,7 +31,11 @@ const options = {
 } as const
 
 type BundleInvocation = Invocation<typeof options>
-type Flag = 'out' | 'all' | 'sign' | 'verify' | 'unsigned'
+const flags = [
+  ...(['out', 'all', 'sign', 'verify', 'unsigned', 'machine', 'distro', 'worker'] as const),
+  ...(['remote-cache', 'no-remote-cache'] as const),
+] as const
+type Flag = (typeof flags)[number]
 
 interface Verb {
   readonly run: (invocation: BundleInvocation, args: readonly string[]) => Promise<number>
@@ -39,7 +43,7 @@ interface Verb {
 }
 
 const verbs: Readonly<Record<string, Verb>> = {
-  export: { run: exportTo, takes: ['out', 'all', 'sign'] },
+  export: { run: exportTo, takes: flags.filter((flag) => flag !== 'verify' && flag !== 'unsigned') },
   import: { run: importFrom, takes: ['verify', 'unsigned'] },
   inspect: { run: inspect, takes: [] },
 }
@@ -68,10 +72,10 @@ signed with the project's cache key, and taken only from keys that the project n
         hint: didYouMean(verb, Object.keys(verbs)) ?? `it has ${Object.keys(verbs).join(', ')}`,
       })
     }
-    const flags: readonly Flag[] = ['out', 'all', 'sign', 'verify', 'unsigned']
     for (const flag of flags) {
       const given = invocation.values[flag]
       if (given === undefined || given === false || chosen.takes.includes(flag)) continue
+      if (Array.isArray(given) && given.length === 0) continue
       throw new YoeError('USAGE', `yoe bundle ${verb} takes no --${flag}`, { hint: 'yoe help bundle' })
     }
     return chosen.run(invocation, args)

@@ -5,6 +5,7 @@ import type { Reporter } from '../events.ts'
 import { inParallel } from '../in-parallel.ts'
 import { DigestMismatch } from '../source/download.ts'
 import { type Fetched, type Fetcher, type FetchRequest, Unauthorized } from '../source/fetcher.ts'
+import { offlineHint } from '../source/offline.ts'
 import { defaultTreeLimits } from '../source/write-tree.ts'
 import type { Store } from '../store/store.ts'
 import { type Descriptor, type ImageConfig, type Manifest, mediaTypes, readConfig, readManifest } from './manifest.ts'
@@ -108,7 +109,7 @@ export class Registry {
     const title = imageText(image)
     if (offline)
       throw new YoeError('FETCH_FAILED', `the image ${title} is not here, and yoe works offline`, {
-        hint: 'run it once without --offline',
+        hint: offlineHint,
       })
     const failures: string[] = []
     let hint: string | undefined

@@ -13,6 +13,7 @@ import type { Fetched, Fetcher, FetchRequest } from './fetcher.ts'
 import { type Answer, ask, Connections } from './http.ts'
 import { defaultFetchLimits, type FetchLimits } from './limits.ts'
 import { candidates, type Mirrors } from './mirrors.ts'
+import { offlineHint } from './offline.ts'
 import { Trouble } from './trouble.ts'
 import { shownUrl } from './url.ts'
 
@@ -118,7 +119,7 @@ async function tryAll(
   if (mismatch !== undefined) throw mismatch
   throw new YoeError('FETCH_FAILED', `${request.title} can't be fetched\n  ${failures.join('\n  ')}`, {
     hint: options.offline
-      ? 'run it once without --offline'
+      ? offlineHint
       : 'check the address, or name a mirror: YOE_MIRRORS=https://its.host/=https://mirror.host/',
   })
 }

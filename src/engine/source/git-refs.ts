@@ -1,6 +1,7 @@
 import { YoeError } from '../errors.ts'
 import { didYouMean } from '../nearest.ts'
 import { git, reasonOf, requireAddress } from './git-run.ts'
+import { offlineHint } from './offline.ts'
 import { shownUrl } from './url.ts'
 
 /** What the tags and branches of a repository mean: names to commits, annotated tags to what they are about. */
@@ -27,7 +28,7 @@ export async function listRefs(question: RefQuestion, names: readonly string[] =
   for (const address of [url, ...candidates]) requireAddress(address)
   if (offline && !url.startsWith('file:')) {
     throw new YoeError('FETCH_FAILED', `${shownUrl(url)} would have to be asked, and yoe works offline`, {
-      hint: 'run it once without --offline',
+      hint: offlineHint,
     })
   }
   const patterns = names.flatMap((name) => [`refs/tags/${name}`, `refs/tags/${name}^{}`, `refs/heads/${name}`])

@@ -5,6 +5,7 @@ import { YoeError } from '../errors.ts'
 import { errorCode, makeFolder, writeFailure } from '../store/disk.ts'
 import type { Store } from '../store/store.ts'
 import { GitFailure, git, gitStream, reasonOf, requireAddress } from './git-run.ts'
+import { offlineHint } from './offline.ts'
 import { type Gitlink, parseGitlinks, parseModules } from './submodules.ts'
 import { shownUrl } from './url.ts'
 
@@ -136,7 +137,7 @@ export class GitRepository {
   async fetch({ url, candidates, commit, offline }: Wanted): Promise<void> {
     if (offline && !url.startsWith('file:')) {
       throw new YoeError('FETCH_FAILED', `${shownUrl(url)} at ${commit} is not here, and yoe works offline`, {
-        hint: 'run it once without --offline',
+        hint: offlineHint,
       })
     }
     const failures: string[] = []

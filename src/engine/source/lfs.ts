@@ -5,6 +5,7 @@ import type { Store } from '../store/store.ts'
 import { type Fetcher, Unauthorized } from './fetcher.ts'
 import { gitCredentials } from './git-credentials.ts'
 import type { LfsPointer } from './lfs-pointer.ts'
+import { offlineHint } from './offline.ts'
 import { shownUrl } from './url.ts'
 
 export interface LfsInput {
@@ -51,7 +52,7 @@ export async function fetchLfs(pointers: readonly LfsPointer[], input: LfsInput)
     'FETCH_FAILED',
     `${missing.length} files of Git LFS can't be fetched\n  ${failures.join('\n  ')}`,
     {
-      hint: offline ? 'run it once without --offline' : 'lfs = False takes the pointers instead of the files',
+      hint: offline ? offlineHint : 'lfs = False takes the pointers instead of the files',
     },
   )
 }

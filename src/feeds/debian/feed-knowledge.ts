@@ -1,6 +1,7 @@
 import { YoeError } from '#engine/errors.ts'
 import type { FeedEnvironment, FeedKnowledge } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
+import { offlineHint } from '#engine/source/offline.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import { feedPlace, indexAddresses, optionsOf, sitesOf } from './feed-place.ts'
 import { acceptedIn, readAccepted, readNewest, statePaths, writeState } from './feed-state.ts'
@@ -43,7 +44,7 @@ async function bringIndex(
   const sites = sitesOf(optionsOf(declaration), environment, arch)
   if (sites.length === 0) {
     throw new YoeError('FETCH_FAILED', `${path} of feed ${declaration.id} is not in the cache, and yoe works offline`, {
-      hint: 'run it once without --offline',
+      hint: offlineHint,
     })
   }
   await fetcher.fetch({

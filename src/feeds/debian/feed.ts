@@ -8,6 +8,7 @@ import { YoeError } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import type { FeedEnvironment, LatestIndex, LockedIndex } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
+import { offlineHint } from '#engine/source/offline.ts'
 import { writeFailure } from '#engine/store/disk.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import { tempName } from '#engine/store/temp.ts'
@@ -317,7 +318,7 @@ class Opening {
 
   #offline(): YoeError {
     return new YoeError('FETCH_FAILED', `feed ${this.#declaration.id} is not in the cache, and yoe works offline`, {
-      hint: 'run it once without --offline',
+      hint: offlineHint,
       at: this.#declaration.at,
     })
   }

@@ -2,6 +2,7 @@ import type { PackageRecord } from '#engine/catalog/package.ts'
 import { YoeError } from '#engine/errors.ts'
 import type { FeedEnvironment } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
+import { offlineHint } from '#engine/source/offline.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import { noteUse } from '#engine/store/use.ts'
 import { optionsOf, sitesOf } from './feed-place.ts'
@@ -45,7 +46,7 @@ export function fetchDeb(
         'FETCH_FAILED',
         `${title} of feed ${declaration.id} is not in the cache, and yoe works offline`,
         {
-          hint: 'run it once without --offline',
+          hint: offlineHint,
         },
       )
     }
