@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
@@ -254,6 +255,36 @@ test('what GitHub would not take is refused before anything is drafted', async (
   rmSync(path)
   for (const bad of ['-x', 'a..b', 'a b', 'v1.lock', 'a/', '$(id)', 'a\nb'])
     assert.throws(() => releaseInputs((name) => (name === 'release' ? bad : '')), /must name a tag/)
+})
+
+test('a large image is sent from its file, and never held in memory', async (t) => {
+  const path = join(dir, 'image-box-large.img.zst')
+  writeFileSync(path, '')
+  truncateSync(path, 400e6)
+  const server = createServer(async (request, response) => {
+    let size = 0
+    for await (const chunk of request) size += chunk.length
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ id: 1, size }))
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+    rmSync(path)
+  })
+  const address = server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const apiUrl = `http://127.0.0.1:${address.port}`
+  const releases = new Releases(new GitHubRest({ owner: 'octo', repo: 'widgets', token: 't', apiUrl }))
+  const draft = { id: 1, tag: 'v1', draft: true, body: '', created: 0, url: '', assets: [] }
+  let peak = 0
+  const watch = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage().arrayBuffers)
+  }, 20)
+  await releases.upload({ ...draft, uploadUrl: `${apiUrl}/assets{?name,label}` }, await assetOf(path))
+  clearInterval(watch)
+  assert.ok(peak < 250e6, `${(peak / 1e6).toFixed(0)} MB at once`)
 })
 
 test('notes stay within what GitHub takes, and their marker is read only where we put it', async () => {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, openAsBlob } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { YoeError } from '#engine/errors.ts'
 import { type GitHubRest, isDenied, isTaken, type Octokit, pages } from './rest.ts'
@@ -70,8 +71,9 @@ export class Releases {
           method: 'POST',
           url: release.uploadUrl,
           name,
-          data: await openAsBlob(path),
-          headers: { 'content-type': 'application/octet-stream' },
+          data: Readable.toWeb(createReadStream(path, { highWaterMark: 1 << 20 })),
+          headers: { 'content-type': 'application/octet-stream', 'content-length': size },
+          request: streaming(octokit),
         })
       try {
         return (await send()).data
@@ -183,6 +185,20 @@ const plain = (data: Listed): Release => ({
   uploadUrl: data.upload_url,
   assets: data.assets.map(({ id, name, size }) => ({ id, name, size })),
 })
+
+/**
+ * Has a body sent from its stream. Fetch keeps a copy of what it sends, for a redirect or an answer that asks for a
+ * password: two gigabytes of memory for an image. Without a window and redirects it has no use for one.
+ *
+ * @see fetch specification, HTTP-network-or-cache fetch
+ */
+function streaming(octokit: Octokit) {
+  const inner: typeof fetch = octokit.request.endpoint.DEFAULTS.request?.fetch ?? fetch
+  return {
+    redirect: 'error',
+    fetch: (url: string, init: RequestInit) => inner(url, { ...init, window: null }),
+  } as const
+}
 
 /** SHA-256 and size of a file. @throws {YoeError} PUBLISH_FAILED when it is too large for an asset */
 export async function assetOf(path: string): Promise<Asset> {
