@@ -215,6 +215,6 @@ test('a pull request is told by the action itself, in the summary only where the
   assert.equal(github.comments.length, 1)
   assert.match(github.comments[0]?.body ?? '', /✅ box\/app\*\* · 1 built, 0 unchanged · image 6 B · boots \(tcg\)/)
   github.intercept = (what) => (what.startsWith('PATCH') ? { status: 403, body: { message: 'no' } } : undefined)
-  const denied = await run({ cell: 'box/app' }, 'other')
+  const denied = await run({ cell: 'box/app' }, 'longer than before')
   assert.equal(denied.log().match(/^::notice::no comment.*pull-requests: write.*comment: never/gm)?.length, 1)
 })
