@@ -4,9 +4,20 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { generateCacheKey } from '#engine/store/signing.ts'
 import { TestRepository } from '../support/git.ts'
@@ -120,6 +131,15 @@ test('a machine without a network builds from a bundle: as it is, and with a cha
   )
   assert.ok(kinds('package').length > 90 && kinds('feed').length > 0)
 
+  const secret = pair.privateKey.slice('ed25519-private:'.length)
+  assert.equal(spawnSync('grep', ['-qaF', secret, bundle]).status, 1, 'the key that signed it is not in it')
+  assert.equal((await office.yoe(['dev', 'app'])).code, 0)
+  const edited = await office.yoe(['bundle', 'export', '--out', join(folder, 'edited.bundle')], signing)
+  assert.match(
+    edited.stderr,
+    /^error\[SOURCE_STATE\]: units\/u\.star:\d+: app is built from its work tree, which no bundle/,
+  )
+
   // The world ends.
   renameSync(sources, join(folder, 'gone'))
   const root = join(folder, 'site')
@@ -142,11 +162,19 @@ test('a machine without a network builds from a bundle: as it is, and with a cha
   cpSync(bundle, cut)
   truncateSync(cut, statSync(cut).size - 1)
   assert.match((await yoe('bundle', 'import', cut)).stderr, /^error\[BUNDLE_INVALID\]: .* 1 bytes are missing/)
+  const started = site.start(['bundle', 'import', bundle], { through: gap })
+  const objects = join(root, 'cache/objects')
+  while (started.child.exitCode === null && (!existsSync(objects) || readdirSync(objects).length < 20))
+    await setTimeout(10)
+  if (started.child.pid !== undefined) process.kill(-started.child.pid, 'SIGKILL')
+  await started.ended
+  assert.deepEqual(readdirSync(join(root, 'cache/units')), [], 'killed in the middle: nothing counts')
   const imported = await yoe('bundle', 'import', bundle, '--json')
   assert.equal(imported.code, 0, imported.stderr)
   const taken = JSON.parse(imported.stdout)
   assert.deepEqual(faultsOf('bundle', taken), [])
   assert.equal(taken.results, kinds('result').length)
+  assert.ok(taken.objects < said.objects - 19, 'it goes on where it was')
   assert.deepEqual(
     taken.fits.map((fit: { here: number; needed: number }) => fit.here === fit.needed),
     [true],
