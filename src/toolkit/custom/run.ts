@@ -40,8 +40,10 @@ export async function runCommand(command: OpenCommand, run: CommandRun): Promise
 
 /** `fail()` in a command says that the work failed, not that the project is wrong. */
 function withoutBlame(error: YoeError): YoeError {
-  if (error.code !== 'STAR_EVAL' || !error.message.startsWith('fail: ')) return error
-  return new YoeError('TASK_FAILED', error.message.slice('fail: '.length), { at: error.at, cause: error })
+  const said = error.cause instanceof StarlarkError && error.cause.message.startsWith('fail: ')
+  return error.code === 'STAR_EVAL' && said
+    ? new YoeError('TASK_FAILED', error.message, { at: error.at, cause: error })
+    : error
 }
 
 function contextOf({ loaded, values, onOutput, onLog }: CommandRun, running: Set<Promise<unknown>>) {
