@@ -357,7 +357,7 @@ test('a new project says of itself what it was told, and hostile names make none
   const again = await project.yoe(['init', 'fine'])
   assert.match(again.stderr, /is not empty/)
   const listed = await project.yoe(['list', 'units'], { cwd: join(folder, 'fine') })
-  assert.match(listed.stdout, /hello +unit +project +0\.1\.0/)
+  assert.match(listed.stdout, /hello +make +project +0\.1\.0/)
 })
 
 test('the example is evaluated the same wherever it lies', async (t) => {
