@@ -3,6 +3,8 @@ import type { Documents } from '#engine/store/remote.ts'
 import type { ActionsCache } from './cache.ts'
 
 const removed = '-'
+/** Of the uploads that a job may make at once. */
+const keptForResults = 20
 
 /**
  * Documents in a cache whose entries never change: each version is an entry of its own, numbered, and of all jobs that
@@ -11,10 +13,15 @@ const removed = '-'
 export class CacheDocuments implements Documents {
   /** Each version is an upload, of which a repository has few a minute. */
   readonly changeMs = 60_000
-  readonly #entries: Pick<ActionsCache, 'newest' | 'append'>
+  readonly #entries: Pick<ActionsCache, 'newest' | 'append' | 'uploadsFree'>
 
-  constructor(entries: Pick<ActionsCache, 'newest' | 'append'>) {
+  constructor(entries: Pick<ActionsCache, 'newest' | 'append' | 'uploadsFree'>) {
     this.#entries = entries
+  }
+
+  /** Results come first: what is left of the uploads of this minute is for claims. */
+  ready(): boolean {
+    return this.#entries.uploadsFree >= keptForResults
   }
 
   async create(name: string, text: string): Promise<string | undefined> {

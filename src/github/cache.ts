@@ -88,6 +88,11 @@ export class ActionsCache implements RemoteStore {
     return { ...this.#numbers }
   }
 
+  /** Uploads that would go out without waiting. */
+  get uploadsFree(): number {
+    return this.#up.free
+  }
+
   async get<T>(name: string, read: (path: string) => Promise<T>): Promise<T | undefined> {
     return (await this.#read(address(name), name, false, read))?.value
   }

@@ -122,3 +122,22 @@ test('what others write into claims is shown escaped, and believed for nothing b
     'waiting for h3: \\u{1b}[31mevil\\u{a} builds it',
   ])
 })
+
+test('where changes are dear: nothing is claimed when there is no room, and an end that nobody wrote down is found', async (t) => {
+  const { documents } = new DirectoryStore(join(scratch(t), 'shared'))
+  let room = true
+  const dear: Documents = { ...documents, ready: () => room }
+  const [one, two] = ['one', 'two'].map(
+    (holder) => new Claims({ documents: dear, holder, report: () => {}, pollMs: [5, 20] }),
+  )
+  assert.ok(one !== undefined && two !== undefined)
+  const claim = claimOf(await one.acquire(wanted('app')))
+  let result: string | undefined
+  const waiting = two.acquire(wanted('app', { look: async () => result }))
+  room = false
+  assert.equal(two.worth(undefined), false)
+  result = 'app.deb'
+  await claim.done()
+  assert.match((await documents.read('claims/x86_64/app'))?.text ?? '', /building/)
+  assert.deepEqual(await waiting, { found: 'app.deb' })
+})

@@ -64,7 +64,8 @@ export class Claims {
 
   /** Whether work of so many expected milliseconds (undefined: unknown) is worth a claim. */
   worth(ms: number | undefined): boolean {
-    return !this.#down && (ms === undefined || ms >= this.#options.worthMs)
+    if (this.#down || this.#options.documents.ready?.() === false) return false
+    return ms === undefined || ms >= this.#options.worthMs
   }
 
   /**
@@ -103,10 +104,11 @@ export class Claims {
   async #freed({
     name,
     title,
+    look,
     wait,
     signal,
     until = Number.POSITIVE_INFINITY,
-  }: Omit<Wanted<unknown>, 'look'>): Promise<{ readonly version: string } | 'gone' | 'over'> {
+  }: Wanted<unknown>): Promise<{ readonly version: string } | 'gone' | 'over'> {
     const { documents, deadMs, pollMs } = this.#options
     let seen = await documents.read(name)
     if (seen === undefined) return 'gone'
@@ -116,6 +118,7 @@ export class Claims {
     await wait(async () => {
       let since = performance.now()
       let [pause] = pollMs
+      let polls = 0
       while (Date.now() < until) {
         await sleep(pause, undefined, { signal }).catch(() => {})
         signal.throwIfAborted()
@@ -128,6 +131,11 @@ export class Claims {
         if (now.version !== seen?.version) since = performance.now()
         seen = now
         if (stateOf(now.text) === 'done' || performance.now() - since > deadMs) {
+          end = now
+          return
+        }
+        // Its end may not have been written down: where changes are dear, the result comes first.
+        if (++polls % 4 === 0 && (await look()) !== undefined) {
           end = now
           return
         }
@@ -168,6 +176,7 @@ export class Claims {
       },
       async done() {
         clearInterval(beat)
+        if (documents.ready?.() === false) return
         await change((last) => documents.replace(name, last, JSON.stringify({ state: 'done' })))
       },
       async giveUp() {

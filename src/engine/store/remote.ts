@@ -77,6 +77,8 @@ export interface RemoteStore {
 export interface Documents {
   /** Milliseconds that should lie between two changes of a document, where a change costs much. */
   readonly changeMs?: number
+  /** False: a change would have to wait now, for what matters more. Default: never. */
+  ready?(): boolean
   /**
    * Of all machines that try it at once, one succeeds.
    *

@@ -28,6 +28,12 @@ export class TokenBucket {
     return turn
   }
 
+  /** How many would be let through at once. */
+  get free(): number {
+    this.#refill()
+    return Math.floor(this.#tokens)
+  }
+
   #refill(): void {
     const now = this.#clock.now()
     this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#perMs)
