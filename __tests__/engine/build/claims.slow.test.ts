@@ -149,9 +149,9 @@ test('a machine killed in any phase of a shared build: the others finish, with o
     const { results } = await survivor.ended
     assert.equal(results.size, graph.length, String(phase))
     for (const [name, [outcome]] of results) assert.match(outcome, /^(built|restored)$/, `${name} at ${phase}`)
-    // What was under way at the end is made again, and nothing else.
+    // What was under way at the end, or on its way to the others, is made again, and nothing else.
     const twice = builds(options.built).length - graph.length
-    assert.ok(twice <= options.jobs + 1, `${twice} built twice at ${phase}`)
+    assert.ok(twice <= 2 * options.jobs + 2, `${twice} built twice at ${phase}`)
     assert.deepEqual(
       readdirSync(join(options.shared, 'units', 'x86_64')).length,
       graph.length,
