@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
@@ -13,6 +12,7 @@ import type { PublishRequest } from '#github/engine-port.ts'
 import { session } from '#github/session.ts'
 import { feedTarget } from '#toolkit/feed-target.ts'
 import { debOf, publishInput, readFeed, versionsOf } from '../feeds/debian/feed-making.ts'
+import { served } from '../support/local-server.ts'
 import { scratch } from '../support/project.ts'
 import { secret, testBucket } from '../support/s3.ts'
 import { vendorProject } from '../support/vendor-project.ts'
@@ -79,17 +79,9 @@ test('a live site comes along; what this run has at hand is not fetched', async 
     asked.push(url)
     response.end(readFileSync(join(site, decodeURIComponent(new URL(url, 'http://x').pathname))))
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new TypeError('no port')
+  const live = await served(t, server)
   const next = join(folder, 'next')
   const again = [feeds[1] ?? '', await built(folder, 'three')]
-  const live = `http://127.0.0.1:${address.port}`
   const report = await engine.publish({ ...request, to: next, live, url: live, feeds: again })
   const names = versionsOf(await readFeed(join(next, 'debian'), key)).map((each) => each.split(' ')[0])
   assert.deepEqual(

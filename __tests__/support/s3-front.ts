@@ -1,7 +1,7 @@
 /** A proxy before an S3 service, whose requests can be refused or cut off, and that counts them. */
-import { once } from 'node:events'
 import { request as ask, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { TestContext } from 'node:test'
+import { served } from './local-server.ts'
 
 export interface Front {
   readonly endpoint: string
@@ -25,15 +25,7 @@ export async function frontOf(t: TestContext, endpoint: string): Promise<Front> 
     onward.on('error', () => answer.destroy())
     request.pipe(onward)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new TypeError('no port')
-  const front: Front = { endpoint: `http://127.0.0.1:${address.port}`, requests: [], misbehave: () => false }
+  const front: Front = { endpoint: await served(t, server), requests: [], misbehave: () => false }
   return front
 }
 

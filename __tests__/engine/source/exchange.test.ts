@@ -5,20 +5,14 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Exchange } from '../../../src/engine/source/exchange.ts'
 import { Pace } from '../../../src/engine/source/pace.ts'
+import { served } from '../../support/local-server.ts'
 import { scratch } from '../../support/project.ts'
 
 const limits = { connect: 1000, header: 1000, stall: 500, retries: 2, backoff: 5 }
 
 async function serve(t: TestContext, listener: RequestListener): Promise<string> {
   const server = createServer(listener)
-  server.listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  return served(t, server)
 }
 
 test('exchange: overload is asked again, as soon as the server says; other answers are answers', async (t) => {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
+import { served } from '../../support/local-server.ts'
 import { testBucket } from '../../support/s3.ts'
 import { aptFor, readFeed, suite, versionsOf } from '../debian/feed-making.ts'
 import { scratch } from '../debian/making.ts'
@@ -24,15 +24,7 @@ test('A11 100 rounds of two publishers on one bucket: every package ends up in t
       () => response.writeHead(404).end(),
     )
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new TypeError('no port')
-  const apt = await aptFor(folder, `http://127.0.0.1:${address.port}`, key)
+  const apt = await aptFor(folder, await served(t, server), key)
 
   let done = false
   let reads = 0

@@ -12,6 +12,7 @@ import { RepositoryStore } from '../../../../src/engine/store/remotes/oci.ts'
 import { RepositoryRequests } from '../../../../src/engine/store/remotes/oci-requests.ts'
 import { BucketStore } from '../../../../src/engine/store/remotes/s3.ts'
 import { BucketRequests } from '../../../../src/engine/store/remotes/s3-requests.ts'
+import { served } from '../../../support/local-server.ts'
 import { scratch } from '../../../support/project.ts'
 import { testRegistry } from '../../../support/registry.ts'
 import { testBucket } from '../../../support/s3.ts'
@@ -89,14 +90,7 @@ async function serveFolder(t: TestContext, root: string): Promise<string> {
       answer.writeHead(404).end()
     }
   })
-  server.listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/`
+  return `${await served(t, server)}/`
 }
 
 function largestBelow(root: string): string {

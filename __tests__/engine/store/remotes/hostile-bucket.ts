@@ -1,6 +1,7 @@
 /** A stand-in for S3 that misbehaves as told; it keeps objects in memory, whole ones only. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { TestContext } from 'node:test'
+import { served } from '../../../support/local-server.ts'
 
 export interface HostileBucket {
   readonly endpoint: string
@@ -68,14 +69,7 @@ export async function hostileBucket(t: TestContext, misbehave: Misbehaviour): Pr
     else
       answer.writeHead(200, { 'content-length': there.length, etag: '"x"' }).end(method === 'HEAD' ? undefined : there)
   }
-  server.listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  const endpoint = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  const endpoint = await served(t, server)
   return { endpoint, objects, asked, uploads }
 }
 
