@@ -10,7 +10,6 @@ import { listingsIn } from '../source/listing.ts'
 import { writeFailure } from '../store/disk.ts'
 import type { SealedManifest, UnitFile, UnitManifest } from '../store/manifest.ts'
 import { seal } from '../store/manifest.ts'
-import { replaceFile } from '../store/replace-file.ts'
 import type { CacheSigner } from '../store/signing.ts'
 import type { Claim, Claims } from './claims.ts'
 import type { BuildContext } from './context.ts'
@@ -221,7 +220,7 @@ class Execution implements Results {
       // First, since its place is free by now.
       if (!this.#options.keepGoing || cancelled)
         this.#stopped ??= cancelled ? 'the build was stopped' : `${node.unit.name} failed`
-      if (!cancelled) await this.#rememberFailure(node, errors)
+      if (!cancelled) await this.#known.rememberFailure(node, errors)
       end(cancelled ? 'cancelled' : 'failed', errors[0]?.message ?? '', { errors })
       throw new Blocked(`${node.unit.name} ${cancelled ? 'was cancelled' : 'failed'}`)
     }
@@ -390,12 +389,5 @@ class Execution implements Results {
   async #share(sealed: SealedManifest, claim: Claim | undefined): Promise<void> {
     await this.#options.remotes?.share(sealed)
     await claim?.done()
-  }
-
-  /** For lists and descriptions; that it can't be written, on a full disk, is not what went wrong. */
-  async #rememberFailure(node: Node, errors: readonly YoeError[]): Promise<void> {
-    const { hash } = keyOf(this.#context, node)
-    const document = { hash, errors: errors.map(({ code, message }) => ({ code, message })) }
-    await replaceFile(foldersOf(this.#context.buildRoot, node).failed, JSON.stringify(document)).catch(() => {})
   }
 }

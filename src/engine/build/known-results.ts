@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import type { YoeError } from '../errors.ts'
 import { canonical } from '../plan/canonical.ts'
 import type { Node } from '../plan/graph.ts'
 import { inOrder, manifestArch } from '../plan/graph.ts'
@@ -81,5 +82,12 @@ export class KnownResults {
     const { last, failed } = foldersOf(this.#context.buildRoot, node)
     await replaceFile(last, canonical(keyOf(this.#context, node).inputs))
     await rm(failed, { force: true })
+  }
+
+  /** For lists and descriptions; that it can't be written, on a full disk, is not what went wrong. */
+  async rememberFailure(node: Node, errors: readonly YoeError[]): Promise<void> {
+    const { hash } = keyOf(this.#context, node)
+    const document = { hash, errors: errors.map(({ code, message }) => ({ code, message })) }
+    await replaceFile(foldersOf(this.#context.buildRoot, node).failed, JSON.stringify(document)).catch(() => {})
   }
 }
