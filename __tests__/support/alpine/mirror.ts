@@ -1,0 +1,75 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { join, normalize } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { TestContext } from 'node:test'
+import { served } from '../local-server.ts'
+import { genuineRepository, indexes } from './material.ts'
+import { genuineKeys } from './roots.ts'
+
+/** Where Alpine's packages are for everybody: what a test's `mirrors` lead to its own server. */
+export const alpineUrl = 'https://dl-cdn.alpinelinux.org/alpine'
+
+export interface AlpineMirror {
+  /** `http://127.0.0.1:PORT`; below it `v3.19/main/x86_64/APKINDEX.tar.gz` and so on, as below {@link alpineUrl}. */
+  readonly url: string
+  /** A folder with the public keys of all that is served. */
+  readonly keys: string
+  /** For `mirrors = {...}` of local.star, and as `FROM=TO` for `YOE_MIRRORS`. */
+  readonly mirrors: Readonly<Record<string, string>>
+  readonly yoeMirrors: string
+  /** What was asked for since the start, paths in order. */
+  readonly requests: readonly string[]
+}
+
+/**
+ * Serves Alpine 3.19.1 as it is (100 packages of `v3.19/main/x86_64`) until the test is over, and the complete indexes of
+ * real releases, without packages, as `full/v3.19/main/x86_64/APKINDEX.tar.gz`.
+ */
+export async function alpineMirror(t: TestContext): Promise<AlpineMirror> {
+  const keys = await genuineKeys()
+  const trees = new Map<string, string>([['v3.19/main', genuineRepository]])
+  const files = new Map<string, string>()
+  for (const [name, path] of Object.entries(indexes)) {
+    const [branch, section, arch] = name.split('-')
+    files.set(`full/${branch}/${section}/${arch}/APKINDEX.tar.gz`, path)
+  }
+  const requests: string[] = []
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://mirror')
+    requests.push(pathname)
+    void (async () => {
+      const file = fileOf(decodeURIComponent(pathname).slice(1), trees, files)
+      const found = file === undefined ? undefined : await stat(file).catch(() => undefined)
+      if (file === undefined || found === undefined || !found.isFile()) {
+        response.writeHead(404).end()
+        return
+      }
+      const modified = found.mtime.toUTCString()
+      if (request.headers['if-modified-since'] === modified) {
+        response.writeHead(304).end()
+        return
+      }
+      response.writeHead(200, { 'content-length': found.size, 'last-modified': modified })
+      if (request.method === 'HEAD') response.end()
+      else await pipeline(createReadStream(file), response).catch(() => undefined) // a client may leave
+    })()
+  })
+  const url = await served(t, server)
+  return { url, keys, mirrors: { [alpineUrl]: url }, yoeMirrors: `${alpineUrl}=${url}`, requests }
+}
+
+function fileOf(
+  path: string,
+  trees: ReadonlyMap<string, string>,
+  files: ReadonlyMap<string, string>,
+): string | undefined {
+  const clean = normalize(path)
+  const whole = files.get(clean)
+  if (whole !== undefined) return whole
+  for (const [prefix, folder] of trees) {
+    if (clean.startsWith(`${prefix}/`)) return join(folder, clean.slice(prefix.length))
+  }
+  return undefined
+}
