@@ -1,7 +1,7 @@
 /** The real apk-tools as callables: what our feeds, packages and images are held against. */
 import type { Ran } from '../project.ts'
 import type { ApkArch } from './material.ts'
-import { alpine320 } from './roots.ts'
+import { alpine320, alpine323 } from './roots.ts'
 import { kernelFolders, programsOf, sandboxed } from './sandbox.ts'
 
 export interface ApkOptions {
@@ -25,6 +25,11 @@ export interface ApkOptions {
 /** apk-tools 2.14.4 of Alpine 3.20.3. Works as root and as a plain user with subordinate ids; touches nothing else. */
 export async function apk2(args: readonly string[], options: ApkOptions = {}): Promise<Ran> {
   return apk(await alpine320(options.arch), args, options)
+}
+
+/** apk-tools 3.0.8 of Alpine 3.23.6, in the same way. The first call of a machine downloads 85 MB. */
+export async function apk3(args: readonly string[], options: ApkOptions = {}): Promise<Ran> {
+  return apk(await alpine323(options.arch), args, options)
 }
 
 /** Runs apk of an unpacked system. Paths of this machine are the same inside; all of them lie outside of /usr and /etc. */
