@@ -1,10 +1,21 @@
 /**
- * Makes `dist/`: what the actions run on a runner, where no `npm ci` happens. One bundle for all actions, split where
- * the source imports lazily, with the modules and every file that code refers to by `import.meta.url` beside it.
+ * Makes `dist/`: what the actions run on a runner, where no `npm ci` happens, and `yoe` where it is released. One bundle
+ * for all of them, split where the source imports lazily, with the modules and every file that code refers to by
+ * `import.meta.url` beside it.
  * Same sources, same bytes, wherever the clone lies. Usage: node scripts/bundle.ts [output folder]
  */
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
 
@@ -14,7 +25,7 @@ const output = resolve(process.argv[2] ?? join(root, 'dist'))
 /** Files that code refers to by `import.meta.url`, by their name in `assets/`. */
 const assets = new Map<string, string>()
 
-/** The entries of src/github/main.ts: each gets a file of its name that action.yml (or a fork) can start. */
+/** The entries of src/main.ts that runners start: each gets a file of its name for action.yml (or a fork). */
 const entries = ['cell', 'plan', 'build', 'image', 'boot-test', 'publish-feed', 'setup', 'cache-client']
 
 mkdirSync(join(root, '.tools'), { recursive: true })
@@ -33,7 +44,7 @@ try {
 
   const ncc = join(root, 'node_modules', '@vercel', 'ncc', 'dist', 'ncc', 'cli.js')
   const options = ['--out', 'out', '--target', 'es2022', '--license', 'LICENSES.txt', '--no-cache', '--quiet']
-  execFileSync(process.execPath, [ncc, 'build', 'src/github/main.js', ...options], {
+  execFileSync(process.execPath, [ncc, 'build', 'src/main.js', ...options], {
     cwd: work,
     stdio: ['ignore', 'inherit', 'inherit'],
   })
@@ -41,6 +52,10 @@ try {
   const out = join(work, 'out')
   for (const entry of entries)
     writeFileSync(join(out, `${entry}.js`), `import { main } from './index.js'\n\nawait main('${entry}')\n`)
+  cpSync(join(root, 'src', 'cli', 'released.mjs'), join(out, 'yoe.js'))
+  chmodSync(join(out, 'yoe.js'), 0o755)
+  // What an SSH client would start on Windows.
+  rmSync(join(out, 'pagent.exe'), { force: true })
   for (const [name, path] of assets) cpSync(path, join(out, 'assets', name))
   cpSync(join(root, 'modules'), join(out, 'modules'), { recursive: true })
   mkdirSync(dirname(output), { recursive: true })
