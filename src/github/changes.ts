@@ -1,6 +1,7 @@
+import { userErrors } from '#engine/errors.ts'
 import type { RunContext } from './context.ts'
 import type { ActionsReporter } from './reporter.ts'
-import { withRetries } from './rest-retry.ts'
+import { GitHubRest } from './rest.ts'
 
 /** GitHub lists no more files of a comparison. */
 const mostFiles = 300
@@ -20,10 +21,11 @@ export async function changedFiles(
   const { change, owner, repo, apiUrl } = context
   if (change === undefined || token === '') return undefined
   try {
-    const { getOctokit } = await import('@actions/github')
-    const octokit = getOctokit(token, { baseUrl: apiUrl })
     const basehead = `${change.base}...${change.head}`
-    const { data } = await withRetries(() => octokit.rest.repos.compareCommitsWithBasehead({ owner, repo, basehead }))
+    const rest = new GitHubRest({ owner, repo, apiUrl, token })
+    const { data } = await rest.call('ask what this change touches', 'contents: read', (octokit, at) =>
+      octokit.rest.repos.compareCommitsWithBasehead({ ...at, basehead }),
+    )
     const files = (data.files ?? []).flatMap(({ filename, previous_filename: old }) =>
       old === undefined ? [filename] : [filename, old],
     )
@@ -31,8 +33,9 @@ export async function changedFiles(
       return undefined
     return within(project, files)
   } catch (failure) {
-    const reason = failure instanceof Error ? failure.message : String(failure)
-    reporter.line(`What this change touches could not be asked (${reason}): all cells are built.`)
+    const [error] = userErrors(failure) ?? []
+    if (error === undefined) throw failure
+    reporter.line(`All cells are built: ${error.message}`)
     return undefined
   }
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { Artifacts } from './artifacts.ts'
+import { notAttestable } from './attestable.ts'
 import type { Host } from './host.ts'
 import { type GetInput, numberInput } from './inputs.ts'
 import { makeRelease } from './release.ts'
@@ -49,14 +50,17 @@ export async function releaseImages(
   if (wanted === undefined) {
     host.output('release-url', '')
     host.output('checksums', '')
+    host.output('attestable', 'false')
     return
   }
   if (token === '')
     throw new YoeError('PUBLISH_FAILED', 'a release needs a token', { hint: 'leave `github-token:` at its default' })
   const inside = await mkdtemp(join(folder, 'release-'))
   const images = await collectImages(artifacts, inside, context, Date.now())
+  const rest = new GitHubRest({ ...context, token })
+  const unattested = await notAttestable(rest, context)
   const { tag, url } = await makeRelease({
-    releases: new Releases(new GitHubRest({ ...context, token })),
+    releases: new Releases(rest),
     ...{ context, wanted, keep, project, images, signal },
     run: Number(env['GITHUB_RUN_ID'] ?? 0),
     folder: inside,
@@ -66,6 +70,8 @@ export async function releaseImages(
   const sums = join(env['RUNNER_TEMP'] ?? tmpdir(), 'yoe-SHA256SUMS')
   await copyFile(join(inside, checksumsFile), sums)
   host.output('checksums', sums)
+  host.output('attestable', String(unattested === undefined))
+  if (unattested !== undefined) reporter.notice(`No attestation of provenance: ${unattested}.`)
   host.output('release-url', url)
   host.summary(`\n### Release\n\n${link(tag, url)}, ${images.length} images\n`)
 }

@@ -4,6 +4,7 @@
  * scripts/check-action-pins.ts asks again before every release.
  */
 export const actionPins = {
+  'actions/attest-build-provenance': { version: 'v4.1.1', commit: '0f67c3f4856b2e3261c31976d6725780e5e4c373' },
   'actions/checkout': { version: 'v7.0.1', commit: '3d3c42e5aac5ba805825da76410c181273ba90b1' },
 } as const satisfies Readonly<Record<string, { readonly version: string; readonly commit: string }>>
 

@@ -36,11 +36,14 @@ export function repositoryOf(folder: string): string {
 const checkout = `- uses: ${pinned('actions/checkout')}
         with: { persist-credentials: false }`
 const triggers = 'on: { pull_request: {}, push: { branches: [main] }, schedule: [{ cron: "17 3 * * *" }] }'
+const notWell = "contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled')"
 const matrix = `\${{ fromJSON(needs.plan.outputs.matrix) }}`
-/** Only what is published needs every package at hand. */
-const upload = `upload: "\${{ github.event_name == 'schedule' && 'image, feed' || 'image' }}"`
+/** Only what is published needs every package at hand, and a report of each image. */
+const upload = `upload: "\${{ github.event_name == 'schedule' && 'image, feed, report' || 'image' }}"`
+/** GitHub gives a pull request from a fork `read` instead. */
+const mayComment = 'permissions: { contents: read, pull-requests: write }'
 
-/** At most 40 lines: every image that a change affects, and the nightly publish. */
+/** At most 40 lines: every image that a change affects; each night a release and the feed. */
 function imagesFile(options: WorkflowOptions): string {
   const { uses, given } = writer(options)
   return `name: images
@@ -60,6 +63,7 @@ jobs:
     if: needs.plan.outputs.count != '0'
     name: \${{ matrix.name }}
     runs-on: \${{ matrix.runner }}
+    ${mayComment}
     strategy: { fail-fast: false, matrix: "${matrix}" }
     steps:
       ${checkout}
@@ -68,19 +72,21 @@ jobs:
     needs: build
     if: github.event_name == 'schedule'
     runs-on: ubuntu-24.04
-    environment: publish
+    environment: { name: github-pages, url: "\${{ steps.publish.outputs.feed-url }}" }
+    permissions: { contents: write, pages: write, id-token: write }
     steps:
       ${checkout}
-      - uses: ${uses('publish-feed')}${given(`signing-key: "\${{ secrets.YOE_SIGNING_KEY }}"`)}
+      - id: publish
+        uses: ${uses('publish-feed')}${given('to: pages', 'release: nightly', `signing-key: "\${{ secrets.YOE_SIGNING_KEY }}"`)}
   ok: # the one check to mark as required
-    needs: [plan, build]
-    if: always()
-    runs-on: ubuntu-24.04
-    steps: [{ run: exit 1, if: "contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled')" }]
+    { needs: [plan, build], if: always(), runs-on: ubuntu-24.04, steps: [{ run: exit 1, if: "${notWell}" }] }
 `
 }
 
-/** The same in a dozen lines: the jobs are those of the reusable workflow. */
+/**
+ * The same in a dozen lines: the jobs are those of the reusable workflow. GitHub starts a call only where the caller grants
+ * all that any of its jobs asks for, whether that job runs or not; a job still gets what it asks for itself.
+ */
 function callingFile(options: WorkflowOptions): string {
   const { workflow, given } = writer(options)
   return `name: images
@@ -89,8 +95,10 @@ permissions: { contents: read }
 concurrency: { group: "images-\${{ github.ref }}", cancel-in-progress: "\${{ github.event_name == 'pull_request' }}" }
 jobs:
   images: # its job \`ok\` is the one check to mark as required
+    permissions: # what its jobs ask for, each for itself
+      { contents: write, pull-requests: write, pages: write, id-token: write, attestations: write }
     uses: ${workflow}${given(`publish: "\${{ github.event_name == 'schedule' }}"`).replace('\n        ', '\n    ')}
-    secrets: { signing-key: "\${{ secrets.YOE_SIGNING_KEY }}" }
+    secrets: { YOE_SIGNING_KEY: "\${{ secrets.YOE_SIGNING_KEY }}" }
 `
 }
 
