@@ -343,7 +343,7 @@ for (const [name, privately, server, attestable, says] of [
     const workspace = mkdtempSync(join(dir, 'work-'))
     mkdirSync(join(workspace, 'units'))
     writeFileSync(join(workspace, 'units', 'app.txt'), '\nhello')
-    const env = { ...service.env(), GITHUB_API_URL: github.url, GITHUB_SERVER_URL: server, YOE_SETUP: 'false' }
+    const env = { ...service.env(), GITHUB_API_URL: github.url, YOE_SETUP: 'false' }
     const options = { dir, workspace, env, event: 'schedule', payload: { repository: { default_branch: 'main' } } }
     await cellAction(
       fakeHost({ ...options, inputs: { cell: 'box/base', upload: 'image, feed, report' } }),
@@ -351,7 +351,7 @@ for (const [name, privately, server, attestable, says] of [
       openEngine,
     )
     const publish = { 'signing-key': 'k', upload: 'false', release: 'nightly', 'github-token': 't' }
-    const run = fakeHost({ ...options, inputs: publish })
+    const run = fakeHost({ ...options, env: { ...env, GITHUB_SERVER_URL: server }, inputs: publish })
     await publishAction(run, openEngine)
     assert.equal(run.outputs['attestable'], attestable)
     assert.ok(says === undefined ? !run.log().includes('No attestation') : says.test(run.log()), run.log())
