@@ -60,6 +60,7 @@ const environment = {
   GITHUB_TOKEN: secret,
   ACTIONS_RUNTIME_TOKEN: secret,
   AWS_SECRET_ACCESS_KEY: secret,
+  YOE_HTTP_CACHE_AUTH: `cache.lan=${secret}`,
   NPM_TOKEN: secret,
   SOME_PASSWORD: secret,
 }

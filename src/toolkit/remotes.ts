@@ -113,7 +113,7 @@ async function open(remote: RemoteCache, workspace: Asking, network: () => Promi
     case 'http': {
       const { WebStore } = await import('#engine/store/remotes/http.ts')
       const { url, name } = remote
-      return new WebStore({ url, exchange: await network(), temp, title: `${name} (${url})` })
+      return new WebStore({ url, exchange: await network(), env, temp, title: `${name} (${url})` })
     }
     case 'oci': {
       const [{ RepositoryStore }, { RepositoryRequests }] = await Promise.all([

@@ -1,14 +1,13 @@
 import { createReadStream } from 'node:fs'
-import { open, rm } from 'node:fs/promises'
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { YoeError } from '../errors.ts'
-import { requireSpace, writeFailure } from '../store/disk.ts'
+import { Arrival } from './arrival.ts'
 import { receive } from './body.ts'
 import { Connections, retryOf, troubleOf } from './http.ts'
 import { defaultFetchLimits, type FetchLimits } from './limits.ts'
 import type { Pace } from './pace.ts'
+import { rangeHeaders } from './resume.ts'
 import { seconds, Trouble } from './trouble.ts'
 import { redirectTarget } from './url.ts'
 
@@ -20,14 +19,19 @@ export interface FilePart {
   readonly size: number
 }
 
+export type RequestHeaders = Readonly<Record<string, string>>
+
 /** One request to a service that is spoken with: a bucket, a registry. */
 export interface ExchangeRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
   readonly url: string
-  /** For the server that is asked, and none that it redirects to. */
-  readonly headers?: Readonly<Record<string, string>>
+  /** For the server that is asked, and none that it redirects to; a function is called for each try. */
+  readonly headers?: RequestHeaders | (() => Promise<RequestHeaders>)
   readonly body?: string | FilePart
-  /** Absolute: where the body of a good answer goes. Without it, a body is a text of at most 4 MiB. */
+  /**
+   * Absolute: where the body of a good answer goes, which goes on where it broke off, if the server can do that. Without it,
+   * a body is a text of at most 4 MiB.
+   */
   readonly into?: string
   /** Follow where it leads (GET and HEAD alone); else that is the answer. Default: no. */
   readonly follow?: boolean
@@ -75,10 +79,24 @@ export class Exchange {
 
   /** @throws {YoeError} FETCH_FAILED when there is no answer; CANCELLED, DISK_FULL, PERMISSION */
   async ask(request: ExchangeRequest): Promise<ExchangeAnswer> {
+    const { into, progress } = request
+    if (into === undefined) return this.#tries(request, undefined)
+    const arrival = new Arrival(into, this.#pace.down, progress)
+    try {
+      const answer = await this.#tries(request, arrival)
+      if (!isGood(answer.status)) await arrival.discard()
+      return answer
+    } catch (failure) {
+      await arrival.discard()
+      throw failure
+    }
+  }
+
+  async #tries(request: ExchangeRequest, arrival: Arrival | undefined): Promise<ExchangeAnswer> {
     const { retries, backoff } = this.#limits
     for (let tries = 1; ; tries++) {
       try {
-        const { answer, again } = await this.#once(request)
+        const { answer, again } = await this.#once(request, arrival)
         if (again === false || tries > retries) return answer
         await this.#rest(again === true ? backoff * 2 ** (tries - 1) : again, request)
       } catch (failure) {
@@ -101,13 +119,20 @@ export class Exchange {
     }
   }
 
-  async #once(request: ExchangeRequest): Promise<{ answer: ExchangeAnswer; again: boolean | number }> {
+  async #once(
+    request: ExchangeRequest,
+    arrival: Arrival | undefined,
+  ): Promise<{ answer: ExchangeAnswer; again: boolean | number }> {
     let url = new URL(request.url)
     const { origin } = url
+    const { headers = {} } = request
+    const own = typeof headers === 'function' ? await headers() : headers
+    const range = arrival === undefined ? {} : rangeHeaders(arrival)
     for (let hops = 0; ; hops++) {
-      const response = await this.#send(request, url, url.origin === origin)
+      const response = await this.#send(request, url, { ...range, ...(url.origin === origin ? own : {}) })
       const status = response.statusCode ?? 0
-      if (request.follow !== true || ![301, 302, 303, 307, 308].includes(status)) return this.#read(request, response)
+      if (request.follow !== true || ![301, 302, 303, 307, 308].includes(status))
+        return this.#read(request, response, arrival)
       response.destroy()
       if (hops >= this.#limits.redirects)
         throw new Trouble(`redirects more than ${this.#limits.redirects} times`, false)
@@ -117,7 +142,7 @@ export class Exchange {
     }
   }
 
-  async #send(request: ExchangeRequest, url: URL, own: boolean): Promise<IncomingMessage> {
+  async #send(request: ExchangeRequest, url: URL, headers: RequestHeaders): Promise<IncomingMessage> {
     const { body, signal } = request
     const size = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.size
     const client = await this.#connections.request(url, request.method, {
@@ -126,7 +151,7 @@ export class Exchange {
       ...(body === undefined && !['PUT', 'POST', 'PATCH'].includes(request.method)
         ? {}
         : { 'content-length': `${size}` }),
-      ...(own ? request.headers : {}),
+      ...headers,
     })
     const turn = new Turn(client, this.#limits, signal)
     if (typeof body === 'string') client.end(body)
@@ -152,46 +177,26 @@ export class Exchange {
   }
 
   async #read(
-    { into, method, progress, signal }: ExchangeRequest,
+    { method, signal }: ExchangeRequest,
     response: IncomingMessage,
+    arrival: Arrival | undefined,
   ): Promise<{ answer: ExchangeAnswer; again: boolean | number }> {
     const status = response.statusCode ?? 0
-    const good = status >= 200 && status < 300
     const headers = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, String(value)]))
     const length = headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
     const body = receive(response, method === 'HEAD' ? 0 : length, this.#limits, signal)
-    const again = good ? false : retryOf(status, headers['retry-after'], this.#limits)
-    if (!good || into === undefined) return { answer: { status, headers, text: await textOf(body) }, again }
-    // A body whose end nobody announced may have been cut off anywhere.
-    if (length === undefined && headers['transfer-encoding'] === undefined) {
-      response.destroy()
-      throw new Trouble('does not say where its answer ends', false)
+    const ended = status === 416 && arrival !== undefined && arrival.offset > 0
+    if (arrival !== undefined && (isGood(status) || ended)) {
+      await arrival.take(response, body)
+      // To who asked for the whole, that is what came.
+      return { answer: { status: 200, headers, text: '' }, again: false }
     }
-    try {
-      if (length !== undefined) await requireSpace(dirname(into), length)
-      const file = await open(into, 'w', 0o644)
-      let done = 0
-      try {
-        for await (const chunk of body) {
-          await this.#pace.down?.take(chunk.length)
-          await file.writeFile(chunk)
-          done += chunk.length
-          progress?.(done, length)
-        }
-      } finally {
-        await file.close()
-      }
-      if (length !== undefined && done !== length) throw new Trouble(`sent ${done} of ${length} bytes`, true)
-    } catch (failure) {
-      response.destroy()
-      await rm(into, { force: true })
-      throw failure instanceof Trouble || failure instanceof YoeError
-        ? failure
-        : await writeFailure(failure, into, length)
-    }
-    return { answer: { status, headers, text: '' }, again: false }
+    const again = isGood(status) ? false : retryOf(status, headers['retry-after'], this.#limits)
+    return { answer: { status, headers, text: await textOf(body) }, again }
   }
 }
+
+const isGood = (status: number): boolean => status >= 200 && status < 300
 
 /** One request on its way, until the header of its answer is there: within the time that each step has. */
 class Turn {

@@ -3,17 +3,12 @@ import { Agent as SecureAgent } from 'node:https'
 import { receive } from './body.ts'
 import { type FetchRequest, Unauthorized } from './fetcher.ts'
 import type { FetchLimits } from './limits.ts'
+import { type Place, placeOf, type Resume, rangeHeaders } from './resume.ts'
 import { seconds, Trouble } from './trouble.ts'
 import { redirectTarget, shownUrl } from './url.ts'
 
 /** A body on its way. Its bytes are as the server stores them: nothing is asked for compressed or inflated. */
-export interface Answer {
-  /** Where the first byte belongs: not 0 when a download goes on. */
-  readonly offset: number
-  /** Size of the whole file where the server says it; undefined: its end shows when the last chunk has come. */
-  readonly size: number | undefined
-  /** What If-Range takes to go on later; undefined when the server gives nothing that is sure. */
-  readonly validator: string | undefined
+export interface Answer extends Place {
   /** Whether a broken-off body can be told from a whole one without knowing its size or digest. */
   readonly framed: boolean
   readonly contentType: string
@@ -44,12 +39,6 @@ export class Connections {
   }
 }
 
-/** Where a broken-off download stands. */
-export interface Resume {
-  readonly offset: number
-  readonly validator: string | undefined
-}
-
 /**
  * Asks for `address`, following redirects.
  *
@@ -71,7 +60,12 @@ export async function ask(
     if (url.protocol !== 'http:' && url.protocol !== 'https:')
       throw new Trouble(`${url.protocol} is not supported`, false)
     const type: Record<string, string> = post === undefined ? {} : { 'content-type': post.type }
-    const headers = { ...headersFor(resume), ...type, ...(url.origin === origin ? own : {}) }
+    const headers = {
+      ...{ 'accept-encoding': 'identity', 'user-agent': 'yoe' },
+      ...rangeHeaders(resume),
+      ...type,
+      ...(url.origin === origin ? own : {}),
+    }
     const request = await connections.request(url, post === undefined ? 'GET' : 'POST', headers)
     const response = await answered(request, limits, signal, post?.body)
     const status = response.statusCode ?? 0
@@ -89,12 +83,6 @@ export async function ask(
     if (!target.ok) throw new Trouble(target.reason, false)
     url = target.url
   }
-}
-
-function headersFor({ offset, validator }: Resume): Record<string, string> {
-  const headers = { 'accept-encoding': 'identity', 'user-agent': 'yoe' }
-  if (offset === 0) return headers
-  return { ...headers, range: `bytes=${offset}-`, ...(validator === undefined ? {} : { 'if-range': validator }) }
 }
 
 /** The answer's header, within the time there is for it. */
@@ -144,36 +132,21 @@ function usable(
 ): Answer {
   const { headers } = response
   const status = response.statusCode ?? 0
-  const refuse = (reason: string, retry: boolean | number, about?: 'part'): never => {
+  try {
+    if (status !== 200 && status !== 206 && (status !== 416 || resume.offset === 0))
+      throw new Trouble(`HTTP ${status}${phrase(response)}`, retryOf(status, headers['retry-after'], limits))
+    const length = headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
+    return {
+      ...placeOf(response, resume),
+      framed: length !== undefined || headers['transfer-encoding'] !== undefined,
+      contentType: headers['content-type'] ?? '',
+      url: shownUrl(url.href),
+      body: receive(response, length, limits, signal),
+      discard: () => void response.destroy(),
+    }
+  } catch (failure) {
     response.destroy()
-    throw new Trouble(reason, retry, about)
-  }
-  if (status === 416 && resume.offset > 0) refuse('has no further part (HTTP 416)', 0, 'part')
-  if (status !== 200 && status !== 206)
-    refuse(`HTTP ${status}${phrase(response)}`, retryOf(status, headers['retry-after'], limits))
-  const length = headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
-  const encoded = headers['content-encoding']
-  let size = length
-  let offset = 0
-  if (status === 206) {
-    const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers['content-range'] ?? '')
-    if (resume.offset === 0) refuse('sent a part (HTTP 206) although the whole was asked for', false)
-    if (range === null || Number(range[1]) !== resume.offset)
-      refuse('sent another part (HTTP 206) than was asked for', 0, 'part')
-    offset = resume.offset
-    size = range?.[3] === undefined || range[3] === '*' ? undefined : Number(range[3])
-  }
-  const etag = headers.etag
-  return {
-    offset,
-    size,
-    // Only a strong tag promises the same bytes; dates have a second's resolution.
-    validator: etag?.startsWith('"') === true && encoded === undefined ? etag : undefined,
-    framed: length !== undefined || headers['transfer-encoding'] !== undefined,
-    contentType: headers['content-type'] ?? '',
-    url: shownUrl(url.href),
-    body: receive(response, length, limits, signal),
-    discard: () => void response.destroy(),
+    throw failure
   }
 }
 

@@ -1,6 +1,5 @@
 /** Every kind of shared cache over a real server, and the files behind it. */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { Exchange, type ExchangeOptions } from '../../../../src/engine/source/exchange.ts'
@@ -12,14 +11,16 @@ import { RepositoryStore } from '../../../../src/engine/store/remotes/oci.ts'
 import { RepositoryRequests } from '../../../../src/engine/store/remotes/oci-requests.ts'
 import { BucketStore } from '../../../../src/engine/store/remotes/s3.ts'
 import { BucketRequests } from '../../../../src/engine/store/remotes/s3-requests.ts'
-import { served } from '../../../support/local-server.ts'
+import { webServer } from '../../../support/local-server.ts'
 import { scratch } from '../../../support/project.ts'
 import { testRegistry } from '../../../support/registry.ts'
 import { testBucket } from '../../../support/s3.ts'
 
 export interface Backend {
-  /** A fresh object, as another machine would have. */
-  open(): RemoteStore
+  /** Of the server, `127.0.0.1:PORT`; undefined: there is none. */
+  readonly host?: string
+  /** A fresh object, as another machine would have. @param through who is asked instead of the server */
+  open(through?: string): RemoteStore
   /** Where the entry's bytes lie on the server's disk. */
   fileOf(name: string): string
 }
@@ -31,26 +32,34 @@ export const backends: Readonly<Record<'dir' | 'http' | 's3' | 'oci', (t: TestCo
   },
   http: async (t) => {
     const folder = scratch(t)
-    const url = await serveFolder(t, join(folder, 'served'))
+    mkdirSync(join(folder, 'served'))
+    const { host } = new URL(await webServer(t, join(folder, 'served')))
     return {
-      open: () => new WebStore({ url, exchange: exchange(), temp: temps(folder), title: 'web' }),
+      host,
+      open: (through = host) => {
+        const url = `http://${through}/`
+        return new WebStore({ url, exchange: exchange(), env: { HOME: folder }, temp: temps(folder), title: 'web' })
+      },
       fileOf: (name) => join(folder, 'served', name),
     }
   },
   s3: async (t) => {
     const folder = scratch(t)
     const { bucket, endpoint, region, env, folder: objects } = await testBucket(t)
+    const { host } = new URL(endpoint)
     return {
-      open: () => bucketAt({ bucket, endpoint, region }, env, folder),
+      host,
+      open: (through = host) => bucketAt({ bucket, endpoint: `http://${through}`, region }, env, folder),
       fileOf: (name) => join(objects, 'team', name),
     }
   },
   oci: async (t) => {
     const folder = scratch(t)
     const { host, folder: data } = await testRegistry(t)
-    const image = `${host}/acme/cache`
     return {
-      open: () => {
+      host,
+      open: (through = host) => {
+        const image = `${through}/acme/cache`
         const requests = new RepositoryRequests({ image, exchange: exchange(), env: {}, push: true })
         return new RepositoryStore({ requests, image, temp: temps(folder), title: 'registry' })
       },
@@ -78,20 +87,6 @@ export function bucketAt(
 
 let count = 0
 const temps = (folder: string) => (): string => join(folder, `entry-${count++}`)
-
-/** A static web server over a folder. */
-async function serveFolder(t: TestContext, root: string): Promise<string> {
-  mkdirSync(root)
-  const server = createServer((request, answer) => {
-    try {
-      const bytes = readFileSync(join(root, decodeURIComponent(request.url ?? '')))
-      answer.writeHead(200, { 'content-length': bytes.length }).end(request.method === 'HEAD' ? undefined : bytes)
-    } catch {
-      answer.writeHead(404).end()
-    }
-  })
-  return `${await served(t, server)}/`
-}
 
 function largestBelow(root: string): string {
   const files = readdirSync(root, { recursive: true, withFileTypes: true }).flatMap((entry) =>

@@ -4,10 +4,13 @@ import { inParallel } from '../../in-parallel.ts'
 import type { Exchange, ExchangeAnswer, ExchangeRequest } from '../../source/exchange.ts'
 import type { RemoteStore, Transfer } from '../remote.ts'
 import { checkName } from './names.ts'
+import { type WebLogin, webLogin } from './web-login.ts'
 
 export interface WebStoreOptions {
   readonly url: string
   readonly exchange: Exchange
+  /** Where who asks is named; see {@link webLogin}. */
+  readonly env: Readonly<Record<string, string | undefined>>
   /** A path for something unfinished, on a disk with room. */
   readonly temp: () => string
   /** As people know it: `team`. */
@@ -20,6 +23,7 @@ const lookUpsAtOnce = 16
 export class WebStore implements RemoteStore {
   readonly #options: WebStoreOptions
   readonly #base: string
+  #login: Promise<WebLogin> | undefined
 
   constructor(options: WebStoreOptions) {
     this.#options = options
@@ -72,11 +76,16 @@ export class WebStore implements RemoteStore {
   /** False when the server says that there is no such file. */
   async #ask(name: string, request: Omit<ExchangeRequest, 'url'>): Promise<boolean> {
     const url = this.#base + checkName(name)
-    const answer: ExchangeAnswer = await this.#options.exchange.ask({ ...request, url, follow: true })
+    const { exchange, env } = this.#options
+    this.#login ??= webLogin(new URL(this.#base), env)
+    const { authorization, hint } = await this.#login
+    const headers = authorization === undefined ? {} : { authorization }
+    const answer: ExchangeAnswer = await exchange.ask({ ...request, url, headers, follow: true })
     if (answer.status === 404 || answer.status === 410) return false
     if (answer.status === 200) return true
+    const denied = 'a bucket behind it says so of what it lacks, unless it may be listed'
     throw new YoeError('FETCH_FAILED', `could not read ${name}: HTTP ${answer.status}`, {
-      hint: answer.status === 403 ? 'a bucket behind it says so of what it lacks, unless it may be listed' : undefined,
+      hint: answer.status === 401 ? hint : answer.status === 403 ? `${hint}; ${denied}` : undefined,
     })
   }
 }

@@ -2,7 +2,7 @@ import { dockerLogin } from '../../containers/docker-login.ts'
 import { endpointOf } from '../../containers/reference.ts'
 import { readToken, tokenAddress } from '../../containers/token.ts'
 import { YoeError } from '../../errors.ts'
-import type { Exchange, ExchangeAnswer, ExchangeRequest } from '../../source/exchange.ts'
+import type { Exchange, ExchangeAnswer, ExchangeRequest, RequestHeaders } from '../../source/exchange.ts'
 
 export interface RepositoryOptions {
   /** `ghcr.io/acme/cache` */
@@ -11,6 +11,10 @@ export interface RepositoryOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Ask for permission to write, too. */
   readonly push: boolean
+}
+
+export interface RepositoryRequest extends Omit<ExchangeRequest, 'url' | 'headers'> {
+  readonly headers?: RequestHeaders
 }
 
 /** Requests to one repository of a registry, which is shown who asks once it wants to know. */
@@ -32,7 +36,7 @@ export class RepositoryRequests {
    * @param path below the repository (`manifests/…`), or an address that the registry itself gave
    * @throws {YoeError} FETCH_FAILED when there is none
    */
-  async ask(path: string, request: Omit<ExchangeRequest, 'url'>): Promise<ExchangeAnswer> {
+  async ask(path: string, request: RepositoryRequest): Promise<ExchangeAnswer> {
     const url = new URL(path, `${this.#base}v2/${this.#repository}/`)
     const attempt = (): Promise<ExchangeAnswer> => {
       const shown = this.#shown !== undefined && url.origin === new URL(this.#base).origin

@@ -1,5 +1,5 @@
 import { YoeError } from '../../errors.ts'
-import type { Exchange, ExchangeAnswer, ExchangeRequest, FilePart } from '../../source/exchange.ts'
+import type { Exchange, ExchangeAnswer, ExchangeRequest, FilePart, RequestHeaders } from '../../source/exchange.ts'
 import type { Credentials, FindCredentials } from './aws-credentials.ts'
 
 /** Where a bucket is. */
@@ -12,10 +12,11 @@ export interface Bucket {
   readonly pathStyle?: boolean | undefined
 }
 
-export interface BucketRequest extends Omit<ExchangeRequest, 'url' | 'body'> {
+export interface BucketRequest extends Omit<ExchangeRequest, 'url' | 'body' | 'headers'> {
   /** '' for the bucket itself. */
   readonly key: string
   readonly query?: Readonly<Record<string, string>>
+  readonly headers?: RequestHeaders
   readonly body?: string | (FilePart & { readonly sha256: string })
 }
 
@@ -54,13 +55,16 @@ export class BucketRequests {
   }
 
   async #signed(request: BucketRequest): Promise<ExchangeAnswer> {
-    const { key, query = {}, body, headers, ...rest } = request
+    const { key, query = {}, body, headers = {}, ...rest } = request
     const url = new URL(key, this.#base)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
-    const credentials = await this.#credentials()
     const wanted = { ...headers, 'x-amz-content-sha256': await hashOf(body) }
-    const all = credentials === undefined ? (headers ?? {}) : await this.#sign(request.method, url, wanted, credentials)
-    return this.#exchange.ask({ ...rest, url: url.href, headers: all, ...(body === undefined ? {} : { body }) })
+    // Signatures last some minutes: what is tried again after a long time gets another one.
+    const signed = async (): Promise<RequestHeaders> => {
+      const credentials = await this.#credentials()
+      return credentials === undefined ? headers : this.#sign(request.method, url, wanted, credentials)
+    }
+    return this.#exchange.ask({ ...rest, url: url.href, headers: signed, ...(body === undefined ? {} : { body }) })
   }
 
   async #sign(
