@@ -1,11 +1,13 @@
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { createReadStream, readdirSync } from 'node:fs'
+import { copyFile, stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { join, normalize } from 'node:path'
+import { basename, join, normalize } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { TestContext } from 'node:test'
 import { served } from '../local-server.ts'
+import { kept } from './kept.ts'
 import { genuineRepository, indexes } from './material.ts'
+import { replica, testKeyFolder } from './replica.ts'
 import { genuineKeys } from './roots.ts'
 
 /** Where Alpine's packages are for everybody: what a test's `mirrors` lead to its own server. */
@@ -23,13 +25,28 @@ export interface AlpineMirror {
   readonly requests: readonly string[]
 }
 
+/** Repositories that are made on this machine: branch, section, architecture. */
+export type MadeRepository = keyof typeof makers
+
+const makers = {
+  'v3.20/main/x86_64': () => replica('v3.20', 'x86_64'),
+  'v3.20/main/aarch64': () => replica('v3.20', 'aarch64'),
+  'v3.23/main/x86_64': () => replica('v3.23', 'x86_64'),
+  'v3.23/main/aarch64': () => replica('v3.23', 'aarch64'),
+} as const
+
 /**
  * Serves Alpine 3.19.1 as it is (100 packages of `v3.19/main/x86_64`) until the test is over, and the complete indexes of
  * real releases, without packages, as `full/v3.19/main/x86_64/APKINDEX.tar.gz`.
+ *
+ * @param made what is served as well. A machine's first v3.23 downloads 85 MB.
  */
-export async function alpineMirror(t: TestContext): Promise<AlpineMirror> {
-  const keys = await genuineKeys()
-  const trees = new Map<string, string>([['v3.19/main', genuineRepository]])
+export async function alpineMirror(t: TestContext, made: readonly MadeRepository[] = []): Promise<AlpineMirror> {
+  const keys = await allKeys()
+  const trees = new Map<string, string>([['v3.19/main/x86_64', join(genuineRepository, 'x86_64')]])
+  for (const name of made) {
+    trees.set(name, join(await makers[name](), basename(name)))
+  }
   const files = new Map<string, string>()
   for (const [name, path] of Object.entries(indexes)) {
     const [branch, section, arch] = name.split('-')
@@ -58,6 +75,16 @@ export async function alpineMirror(t: TestContext): Promise<AlpineMirror> {
   })
   const url = await served(t, server)
   return { url, keys, mirrors: { [alpineUrl]: url }, yoeMirrors: `${alpineUrl}=${url}`, requests }
+}
+
+/** The public keys of Alpine and of {@link testKeyFolder}. */
+async function allKeys(): Promise<string> {
+  const folders = [await genuineKeys('x86_64'), await genuineKeys('aarch64'), await testKeyFolder()]
+  return kept('keys', folders, async (folder) => {
+    for (const one of folders)
+      for (const name of readdirSync(one))
+        if (name.endsWith('.pub')) await copyFile(join(one, name), join(folder, name))
+  })
 }
 
 function fileOf(

