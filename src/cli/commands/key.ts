@@ -12,7 +12,7 @@ const uses: readonly KeyUse[] = ['feed', 'cache']
 const dayMs = 86_400_000
 
 /** Devices are updated less often than caches are read. */
-const overlapDays: Readonly<Record<KeyUse, number>> = { feed: 180, cache: 30 }
+const overlapDays: Readonly<Record<KeyUse, number>> = { feed: 180, apk: 180, cache: 30 }
 
 export const key = command({
   usage: 'key generate|show|export|rotate|revoke [feed|cache] [KEY]',

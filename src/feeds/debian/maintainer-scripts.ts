@@ -1,6 +1,7 @@
 import type { DestEntry, ScannedTree } from '#engine/build/destdir.ts'
 import type { Alternatives } from '#engine/catalog/package.ts'
-import { accountFiles, fixedOwner } from './accounts.ts'
+import { accountFiles } from '../shared/accounts.ts'
+import { fixedOwner } from './accounts.ts'
 import { serviceScripts } from './services.ts'
 
 /** deb-systemd-helper, which services are enabled with. */

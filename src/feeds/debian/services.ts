@@ -1,6 +1,7 @@
 import type { DestEntry, ScannedTree } from '#engine/build/destdir.ts'
 import { readerOf } from '#engine/build/destdir.ts'
 import type { Finding } from '#engine/qa/finding.ts'
+import type { FoundServices } from '../shared/pack.ts'
 
 const unitFolders = ['usr/lib/systemd/system', 'lib/systemd/system', 'etc/systemd/system']
 const unitName = /^[A-Za-z0-9][A-Za-z0-9:_.@-]*$/
@@ -8,13 +9,6 @@ const unitType = /\.(service|socket|timer|path|mount|automount|target|swap|slice
 
 /** A service as systemd names its unit: `app` is `app.service`. */
 export const systemdUnit = (service: string): string => (unitType.test(service) ? service : `${service}.service`)
-
-/** Where the services of a unit come from. */
-export interface FoundServices {
-  readonly findings: readonly Finding[]
-  /** Service to its unit file; services of other packages are in none. */
-  readonly files: ReadonlyMap<string, DestEntry>
-}
 
 /**
  * Checks that each service of the unit has a unit file among what it installs which says what enabling it means. A

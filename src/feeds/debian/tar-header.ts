@@ -1,5 +1,6 @@
 import { YoeError } from '#engine/errors.ts'
 import { shown } from '#engine/shown.ts'
+import type { NumberedOwner } from '../shared/accounts.ts'
 
 /** One member of a tar, owned by root unless it says otherwise; names are raw bytes without a leading `./`. */
 export interface TarEntry {
@@ -11,15 +12,8 @@ export interface TarEntry {
   readonly size: number
   /** Of a symlink its text, of a hard link the path of the earlier member. */
   readonly target?: Uint8Array
+  /** Readers go by the names where they know them. */
   readonly owner?: NumberedOwner
-}
-
-/** Whose a member is. Readers go by the names where they know them. */
-export interface NumberedOwner {
-  readonly user: string
-  readonly group: string
-  readonly uid: number
-  readonly gid: number
 }
 
 const root: NumberedOwner = { user: 'root', group: 'root', uid: 0, gid: 0 }

@@ -6,6 +6,7 @@ import { generateCacheKey, parseCacheSigner } from '#engine/store/signing.ts'
 import { createKeyFile, readKeyFile } from './key-file.ts'
 import { forbidCoreDumps } from './no-core-dump.ts'
 import { generateOpenPgpKey, readOpenPgpKey } from './openpgp.ts'
+import { generateRsaKey, readRsaKey } from './rsa.ts'
 
 /** Whose keys, and where they may come from. */
 export interface KeyOwner {
@@ -17,10 +18,10 @@ export interface KeyOwner {
 }
 
 /**
- * `feed` signs package feeds (OpenPGP); `cache` signs manifests of built units (Ed25519). Whoever has the one does not
- * thereby have the other: CI jobs that fill caches publish nothing.
+ * `feed` signs package feeds of apt (OpenPGP), `apk` those of apk and the packages in them (RSA); `cache` signs manifests
+ * of built units (Ed25519). Whoever has the one does not thereby have the other: CI jobs that fill caches publish nothing.
  */
-export type KeyUse = 'feed' | 'cache'
+export type KeyUse = 'feed' | 'apk' | 'cache'
 
 interface Kind {
   readonly variable: string
@@ -28,8 +29,10 @@ interface Kind {
   readonly marker: string
   readonly extension: string
   generate(project: string): Promise<SigningKey>
-  read(text: string, where: string): Promise<SigningKey>
+  read(text: string, where: string, owner: KeyOwner): Promise<SigningKey>
 }
+
+const passphraseVariable = 'YOE_APK_SIGNING_PASSPHRASE'
 
 const kinds: Readonly<Record<KeyUse, Kind>> = {
   feed: {
@@ -38,6 +41,13 @@ const kinds: Readonly<Record<KeyUse, Kind>> = {
     extension: '.asc',
     generate: (project) => generateOpenPgpKey(project),
     read: readOpenPgpKey,
+  },
+  apk: {
+    variable: 'YOE_APK_SIGNING_KEY',
+    marker: '-----BEGIN',
+    extension: '.rsa',
+    generate: (project) => generateRsaKey(project),
+    read: (text, where, { project, env }) => readRsaKey(text, where, project, env[passphraseVariable]),
   },
   cache: {
     variable: 'YOE_CACHE_SIGNING_KEY',
@@ -75,10 +85,10 @@ export function keyPath({ project, env }: KeyOwner, use: KeyUse): string {
 export async function loadKey(owner: KeyOwner, use: KeyUse): Promise<SigningKey | undefined> {
   const kind = kinds[use]
   const given = owner.env[kind.variable]?.trim()
-  if (given?.includes(kind.marker)) return readKey(kind, `${given}\n`, kind.variable)
+  if (given?.includes(kind.marker)) return readKey(kind, `${given}\n`, kind.variable, owner)
   const path = given === undefined || given === '' ? keyPath(owner, use) : resolve(given)
   const text = await readKeyFile(path, owner.projectRoot)
-  if (text !== undefined) return readKey(kind, text, path)
+  if (text !== undefined) return readKey(kind, text, path, owner)
   if (given === undefined || given === '') return undefined
   // Not what it says: a key that was pasted wrong is still a secret.
   throw new YoeError('KEY_INVALID', `${kind.variable} is neither a key nor a file that exists`, {
@@ -86,9 +96,14 @@ export async function loadKey(owner: KeyOwner, use: KeyUse): Promise<SigningKey 
   })
 }
 
-function readKey(kind: Kind, text: string, where: string): Promise<SigningKey> {
+function readKey(kind: Kind, text: string, where: string, owner: KeyOwner): Promise<SigningKey> {
   forbidCoreDumps()
-  return kind.read(text, where)
+  return kind.read(text, where, owner)
+}
+
+/** What opens the private keys of apk that are protected by one. */
+export function rsaPassphrase({ env }: KeyOwner): string | undefined {
+  return env[passphraseVariable]
 }
 
 /**
@@ -121,5 +136,5 @@ export async function ensureKey(
   const fresh = await kind.generate(owner.project)
   const path = keyPath(owner, use)
   const text = await createKeyFile(path, `${fresh.privateKey.trim()}\n`, owner.projectRoot)
-  return { key: await readKey(kind, text, path), created: text.trim() === fresh.privateKey.trim() }
+  return { key: await readKey(kind, text, path, owner), created: text.trim() === fresh.privateKey.trim() }
 }

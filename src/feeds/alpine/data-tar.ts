@@ -1,0 +1,70 @@
+import { createHash, hash } from 'node:crypto'
+import type { DestEntry, ScannedTree, TreeFile } from '#engine/build/destdir.ts'
+import { Chunks } from '../shared/chunks.ts'
+import { changedFile, openedFile } from '../shared/tree-file.ts'
+import { ownerOf } from './accounts.ts'
+import { capabilityBytes } from './capabilities.ts'
+import { chunkSize } from './gzip.ts'
+import { apkTarHeader, tarEnd } from './tar.ts'
+
+/** Bytes that are read at a time to be hashed; what is smaller is read once. */
+const atOnce = 1 << 20
+
+/**
+ * The tree as a tar, in chunks of {@link chunkSize} (the last is shorter). Each file's checksum stands before its content,
+ * so that large files are read twice. A chunk's memory is written over by the next but one.
+ *
+ * @param mtime seconds since 1970, of every member
+ * @throws {YoeError} PACKAGE_INVALID when a file is not what it was when it was listed
+ */
+export function* dataTar(tree: ScannedTree, mtime: number): Generator<Buffer, void, undefined> {
+  const chunks = new Chunks(chunkSize)
+  const buffer = Buffer.allocUnsafeSlow(atOnce)
+  for (const entry of tree.entries) {
+    const { kind, path, target, size, permission } = entry
+    // There is a root already.
+    if (path.length === 0) continue
+    const owner = permission === undefined ? undefined : ownerOf(permission)
+    const shared = { ...entry, owner, capabilities: capabilityBytes(permission?.capabilities) }
+    if (kind !== 'file') {
+      const sha1 = kind === 'symlink' && target !== undefined ? hash('sha1', target) : undefined
+      yield* chunks.add(apkTarHeader({ ...shared, sha1 }, mtime))
+      continue
+    }
+    using file = openedFile(tree, entry)
+    const sha1 = digestOf(file, entry, buffer)
+    yield* chunks.add(apkTarHeader({ ...shared, sha1 }, mtime))
+    if (size <= atOnce) yield* chunks.add(buffer.subarray(0, size))
+    else {
+      const sum = createHash('sha1')
+      for (let at = 0; at < size; ) {
+        const room = chunks.room(size - at)
+        const got = file.read(room, at)
+        if (got === 0) throw changedFile(entry, undefined)
+        sum.update(room.subarray(0, got))
+        at += got
+        const full = chunks.advance(got)
+        if (full !== undefined) yield full
+      }
+      if (sum.digest('hex') !== sha1) throw changedFile(entry, undefined)
+    }
+    const full = chunks.align()
+    if (full !== undefined) yield full
+  }
+  yield* chunks.add(tarEnd)
+  yield* chunks.end()
+}
+
+/** @param buffer holds all of a file that is no larger than it */
+function digestOf(file: TreeFile, entry: DestEntry, buffer: Buffer): string {
+  const { size } = entry
+  const read = (at: number): Buffer => {
+    const wanted = Math.min(size - at, buffer.length)
+    if (wanted > 0 && file.read(buffer.subarray(0, wanted), at) !== wanted) throw changedFile(entry, undefined)
+    return buffer.subarray(0, wanted)
+  }
+  if (size <= buffer.length) return hash('sha1', read(0))
+  const sum = createHash('sha1')
+  for (let at = 0; at < size; at += buffer.length) sum.update(read(at))
+  return sum.digest('hex')
+}
