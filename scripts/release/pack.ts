@@ -31,7 +31,7 @@ export function npmPackage(
   cpSync(bundle, join(folder, 'dist'), { recursive: true })
   cpSync(join(root, 'docs', 'schemas'), join(folder, 'schemas'), { recursive: true })
   writeFileSync(join(folder, 'dist', 'release.json'), `${JSON.stringify(record, undefined, 2)}\n`)
-  for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md']) copyFileSync(join(root, file), join(folder, file))
+  for (const file of ['README.md', 'LICENSE']) copyFileSync(join(root, file), join(folder, file))
   const own: Readonly<Record<string, unknown>> = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const manifest = {
     ...{ name: own['name'], version: version.number, description: own['description'], license: own['license'] },
