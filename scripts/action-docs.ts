@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { parse } from 'yaml'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -33,42 +34,32 @@ export interface ActionFile {
   readonly outputs: readonly Field[]
 }
 
-/** Reads the kind of YAML that our action.yml files are written in: maps of scalars, nothing else up to `steps`. */
+/** Reads an action.yml. @throws {Error} when it is no YAML, or says something twice */
 export function parseAction(text: string): ActionFile {
-  const values = new Map<string, string>()
-  const path: string[] = []
-  let folded: { key: string; indent: number } | undefined
-  for (const line of text.split('\n')) {
-    const indent = line.length - line.trimStart().length
-    if (folded !== undefined && (line.trim() === '' || indent > folded.indent)) {
-      values.set(folded.key, `${values.get(folded.key) ?? ''} ${line.trim()}`.trim())
-      continue
-    }
-    folded = undefined
-    const [, key, value] = /^\s*([\w-]+):(?: (.*))?$/.exec(line) ?? []
-    if (key === undefined) continue
-    path.length = indent / 2
-    path.push(key)
-    const at = path.join('.')
-    if (value === '>-') folded = { key: at, indent }
-    values.set(at, value === undefined || value === '>-' ? '' : value.replace(/^'(.*)'$/, '$1'))
-  }
-  const fields = (section: string): Field[] =>
-    [...values.keys()]
-      .flatMap((key) => new RegExp(`^${section}\\.([\\w-]+)$`).exec(key)?.[1] ?? [])
-      .map((name) => ({
-        name,
-        description: values.get(`${section}.${name}.description`) ?? '',
-        required: values.get(`${section}.${name}.required`) === 'true',
-        default: values.get(`${section}.${name}.default`) ?? '',
-      }))
+  const file = mapOf(parse(text))
+  const { using, main } = mapOf(file['runs'])
+  const fields = (section: unknown): Field[] =>
+    Object.entries(mapOf(section)).map(([name, value]) => {
+      const { description, required, default: initial } = mapOf(value)
+      return { name, description: textOf(description), required: required === true, default: textOf(initial) }
+    })
   return {
-    description: values.get('description') ?? '',
-    using: values.get('runs.using') ?? '',
-    main: values.get('runs.main') ?? '',
-    inputs: fields('inputs'),
-    outputs: fields('outputs'),
+    description: textOf(file['description']),
+    using: textOf(using),
+    main: textOf(main),
+    inputs: fields(file['inputs']),
+    outputs: fields(file['outputs']),
   }
+}
+
+function mapOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {}
+}
+
+/** GitHub's runner takes descriptions and defaults as texts. */
+function textOf(value: unknown): string {
+  if (value === undefined || typeof value === 'string') return value ?? ''
+  throw new Error(`${JSON.stringify(value)} should be a text: put it into quotes`)
 }
 
 export function readAction(action: string): ActionFile {

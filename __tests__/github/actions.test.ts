@@ -4,6 +4,7 @@ import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { test } from 'node:test'
+import { parse } from 'yaml'
 import { actionPins } from '#toolkit/action-pins.ts'
 import { actionsPlaceholder, parseActionsSource, releasedActions, releaseFile } from '#toolkit/release.ts'
 import { workflowFiles } from '#toolkit/workflow.ts'
@@ -39,13 +40,27 @@ test('docs/actions.md has the tables of the action files', () => {
   assert.equal(refresh(read('docs/actions.md')), read('docs/actions.md'), 'run: node scripts/action-docs.ts')
 })
 
-test('the reader of action files agrees with what it is for', () => {
+test('action files are YAML whose texts are texts: a colon in a description, a list, a name twice are refused', () => {
   const text =
     "name: x\ndescription: d\ninputs:\n  a:\n    description: >-\n      one\n      two\n    default: ''\n  b-c:\n    description: e\n    required: true\nruns:\n  using: node24\n  main: m.js\n"
   assert.deepEqual(parseAction(text).inputs, [
     { name: 'a', description: 'one two', required: false, default: '' },
     { name: 'b-c', description: 'e', required: true, default: '' },
   ])
+  for (const wrong of ['a token: as it is', '[a]', 'e\n    description: f', '@x', '`x` does', 'true', '1'])
+    assert.throws(() => parseAction(text.replace('description: e', `description: ${wrong}`)), wrong)
+})
+
+test('every workflow is YAML: ours, those of examples, those that are written for users', () => {
+  const ours = globSync(['.github/workflows/*.yml', 'examples/*/.github/workflows/*.yml'], { cwd: root }).map(read)
+  const users = [{}, { short: true }, { project: 'firm ware"' }].flatMap((more) =>
+    workflowFiles({ actions: released, ...more }).map(([, text]) => text),
+  )
+  assert.ok(ours.length >= 8)
+  for (const text of [...ours, ...users]) {
+    const { jobs }: { readonly jobs?: object } = parse(text, { uniqueKeys: true })
+    assert.notDeepEqual(Object.keys(jobs ?? {}), [], text)
+  }
 })
 
 const released = { repository: 'octo/yoe', ref: 'a'.repeat(40), version: 'v1.2.3' }
