@@ -24,6 +24,8 @@ export interface LinkFacts {
   readonly brings: readonly string[]
   /** Packages of other units that bring what this one's programs are linked to, in order of first need. */
   readonly needs: readonly LibraryOwner[]
+  /** Sonames that its programs find in those, sorted. */
+  readonly sonames: readonly string[]
   /** Packages of the same unit that do, each with the first file that needs it and what it needs. */
   readonly siblings: ReadonlyMap<string, { readonly file: string; readonly soname: string }>
 }
@@ -33,7 +35,7 @@ const defaultFolder = /^(usr\/(local\/)?)?lib(32|64|x32)?(\/[a-z0-9_]+-linux-gnu
 
 /** What compilers put into everything that they link: part of a toolchain, and declared by nobody. */
 const runtimes =
-  /^(ld-linux[a-z0-9_-]*|ld64?|ld-musl[a-z0-9_-]*|lib(c|m|dl|rt|pthread|util|resolv|anl|mvec|crypt|nsl|thread_db|gcc_s|stdc\+\+|atomic|gomp|itm|quadmath|gfortran|objc|ssp|asan|tsan|ubsan|lsan|hwasan))\.so(\.|$)/
+  /^(ld-linux[a-z0-9_-]*|ld64?|ld-musl[a-z0-9_-]*|lib(c|c\.musl-[a-z0-9_]+|m|dl|rt|pthread|util|resolv|anl|mvec|crypt|nsl|thread_db|gcc_s|stdc\+\+|atomic|gomp|itm|quadmath|gfortran|objc|ssp|asan|tsan|ubsan|lsan|hwasan))\.so(\.|$)/
 
 /**
  * Who the packages' programs and libraries are linked to, and what each package offers to others.
@@ -53,6 +55,7 @@ export function linkFacts(
   const facts = parts.map((part): LinkFacts => {
     const needs = new Map<string, LibraryOwner>()
     const siblings = new Map<string, { readonly file: string; readonly soname: string }>()
+    const outside = new Set<string>()
     for (const { entry, facts } of part.programs) {
       for (const needed of facts.needed) {
         // A path instead of a name is opened as it is; its last part still says which library is meant.
@@ -68,10 +71,11 @@ export function linkFacts(
           if (owner.undeclared === true && !runtimes.test(soname) && !declared.has(owner.name))
             findings.push(undeclared(file, soname, owner.name))
           needs.set(`${owner.name} ${owner.version}`, owner)
+          outside.add(soname)
         }
       }
     }
-    return { brings: sonames(part), needs: [...needs.values()], siblings }
+    return { brings: sonames(part), needs: [...needs.values()], sonames: [...outside].sort(), siblings }
   })
   return { facts, findings }
 }

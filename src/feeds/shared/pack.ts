@@ -20,6 +20,8 @@ export interface Cut {
   readonly suffix: string
   readonly bare: PackageRecord
   readonly tree: ScannedTree
+  /** All that the build left, of which this is a part. */
+  readonly whole: ScannedTree
   /** Of the whole destdir, where a hard link's content may be in another package. */
   readonly entries: readonly DestEntry[]
 }
@@ -118,7 +120,7 @@ function cutUp<F extends { readonly record: PackageRecord }>(
   refuse(input.unit, [...whole.problems, ...problems])
   return parts.map(({ suffix, entries }) => {
     const tree = parts.length === 1 ? whole : subtree(whole, entries)
-    return { suffix, bare: packer.bareRecord(input, suffix), tree, entries }
+    return { suffix, bare: packer.bareRecord(input, suffix), tree, whole, entries }
   })
 }
 
