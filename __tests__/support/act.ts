@@ -3,7 +3,7 @@
  * service. The project is an exported copy under git; our actions are consumed as a stranger would, by `octo/yoe@v1`.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type ResultsService, runtimeToken, type Scope } from './results-service.ts'
@@ -21,6 +21,12 @@ export interface ActOptions {
   /** What the run's token may do in the cache; each run has artifacts of its own. */
   readonly scopes?: readonly Scope[]
   readonly run?: string
+  /** More of what GitHub puts into the environment of jobs. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Actions of others, by `owner/name@commit`: folders that stand in for them. */
+  readonly actions?: Readonly<Record<string, string>>
+  /** A run that takes longer is ended, with all that it started. */
+  readonly minutes?: number
 }
 
 /** The commit of the release. */
@@ -52,8 +58,10 @@ interface Line {
   readonly matrix?: { readonly cell?: string }
 }
 
+/** @throws {Error} when the run takes too long, with the end of its log */
 export async function runAct(options: ActOptions): Promise<ActRun> {
-  const { service, project, release, event, payload, secrets = {}, scopes, run = 'run-1' } = options
+  const { service, project, release, event, payload, secrets = {}, scopes } = options
+  const { run = 'run-1', minutes = 10 } = options
   const dir = mkdtempSync(join(tmpdir(), 'yoe-act-'))
   try {
     const work = join(dir, 'repo')
@@ -62,11 +70,15 @@ export async function runAct(options: ActOptions): Promise<ActRun> {
     const env = {
       ...service.env(runtimeToken({ run, ...(scopes === undefined ? {} : { scopes }) })),
       GITHUB_REPOSITORY: 'octo/widgets',
+      GITHUB_RUN_ID: run.replace(/\D/g, ''),
+      ...options.env,
     }
+    const locals = { [`octo/yoe@${releasedAt}`]: release, ...options.actions }
     const argv = [
       ...[event, '-W', '.github/workflows/images.yml', '--json', '--no-cache-server'],
       ...['-P', 'ubuntu-24.04=-self-hosted', '-P', 'ubuntu-24.04-arm=-self-hosted', '--concurrent-jobs', '2'],
-      ...['--action-cache-path', join(dir, 'actions'), '--local-repository', `octo/yoe@${releasedAt}=${release}`],
+      ...['--action-cache-path', join(dir, 'actions')],
+      ...Object.entries(locals).flatMap(([name, folder]) => ['--local-repository', `${name}=${folder}`]),
       ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
       // Of each run's own; without it the default of `github-token` is empty.
       ...Object.entries({ GITHUB_TOKEN: `ghs_${'t'.repeat(36)}`, ...secrets }).flatMap(([name, value]) => [
@@ -93,11 +105,48 @@ export async function runAct(options: ActOptions): Promise<ActRun> {
     }
     child.stdout.on('data', add)
     child.stderr.on('data', add)
+    // What a step started may be in a group of its own: all that works in this folder is ended.
+    let late = false
+    const limit = setTimeout(() => {
+      late = true
+      for (const pid of [child.pid ?? 0, ...processesIn(dir)]) endProcess(pid)
+    }, minutes * 60_000)
     const code = await new Promise<number>((done) => child.once('close', (status) => done(status ?? -1)))
+    clearTimeout(limit)
+    if (late) throw new Error(`act took more than ${minutes} minutes:\n${tail(text)}`)
     return { code, sha, text, ...read(text) }
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
+}
+
+/** Processes whose working folder is this one, or below it. */
+function processesIn(folder: string): readonly number[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      return /^\d+$/.test(pid) && `${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${folder}/`) ? [Number(pid)] : []
+    } catch {
+      return [] // gone meanwhile
+    }
+  })
+}
+
+function endProcess(pid: number): void {
+  try {
+    if (pid > 0) process.kill(pid, 'SIGKILL')
+  } catch {
+    // Gone meanwhile.
+  }
+}
+
+/** The last lines of a log, as somebody reads them. */
+function tail(text: string, count = 60): string {
+  const lines = text.split('\n').flatMap((line) => {
+    if (!line.startsWith('{')) return line
+    const { jobID = '', msg = '' }: Line = JSON.parse(line)
+    return `${jobID}: ${msg.trimEnd()}`
+  })
+  return lines.slice(-count).join('\n')
 }
 
 /** Puts a folder under git, as a checkout is. @returns its commit */
