@@ -2,7 +2,9 @@
 # yoe @VERSION@ in one file: needs Node 24. What follows the last line is its npm package, unpacked at the first start.
 set -eu
 node=$(command -v node) || { echo "yoe: no Node.js in PATH; install Node 24 or newer" >&2; exit 3; }
-programs=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/yoe/programs
+caches=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+[ -n "$caches" ] || { echo "yoe: HOME is not set, where it keeps what it unpacks; set XDG_CACHE_HOME" >&2; exit 3; }
+programs=$caches/yoe/programs
 home=$programs/@VERSION@-@DIGEST@
 if [ ! -e "$home/dist/yoe.js" ]; then
   fail() { echo "yoe: could not unpack itself into $programs: $1" >&2; exit 3; }
