@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
@@ -12,6 +12,7 @@ import { readAction } from '../../scripts/action-docs.ts'
 import { type FakeHost, failsTold, fakeHost } from '../support/action-host.ts'
 import { openEngine } from '../support/fake-engine.ts'
 import { type ResultsService, startResultsService } from '../support/results-service.ts'
+import { faultsOf } from '../support/schema.ts'
 
 let dir: string
 let service: ResultsService
@@ -337,4 +338,17 @@ test('the plan drops what a pull request does not touch, and keeps all when it c
   assert.equal(await planned(['.github/workflows/images.yml']), '1')
   assert.equal(await planned(Array.from({ length: 300 }, (_, i) => `docs/${i}`)), '1')
   assert.equal(await planned(undefined), '1')
+})
+
+test('each report of these runs is as docs/schemas/report.json says', () => {
+  const reports = globSync('**/yoe-report-*.json', { cwd: dir })
+  const read = (path: string): Readonly<Record<string, unknown>> => JSON.parse(readFileSync(join(dir, path), 'utf8'))
+  assert.ok(reports.some((path) => read(path)['ok'] === true) && reports.some((path) => read(path)['ok'] === false))
+  for (const path of reports) assert.deepEqual(faultsOf('report', read(path)), [], path)
+  for (const key of ['delta', 'boot', 'cache', 'disk', 'packages'])
+    assert.ok(
+      reports.some((path) => read(path)[key] !== undefined),
+      `one has ${key}`,
+    )
+  assert.notDeepEqual(faultsOf('report', { ...read(reports[0] ?? ''), more: 1 }), [], 'the control')
 })
