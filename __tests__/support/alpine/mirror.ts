@@ -5,6 +5,7 @@ import { basename, join, normalize } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { TestContext } from 'node:test'
 import { served } from '../local-server.ts'
+import { compilers } from './compilers.ts'
 import { kept } from './kept.ts'
 import { genuineRepository, indexes } from './material.ts'
 import { replica, testKeyFolder } from './replica.ts'
@@ -33,6 +34,12 @@ const makers = {
   'v3.20/main/aarch64': () => replica('v3.20', 'aarch64'),
   'v3.23/main/x86_64': () => replica('v3.23', 'x86_64'),
   'v3.23/main/aarch64': () => replica('v3.23', 'aarch64'),
+  // The same for all, whatever their musl is.
+  'v3.19/community/x86_64': () => compilers('x86_64'),
+  'v3.20/community/x86_64': () => compilers('x86_64'),
+  'v3.20/community/aarch64': () => compilers('aarch64'),
+  'v3.23/community/x86_64': () => compilers('x86_64'),
+  'v3.23/community/aarch64': () => compilers('aarch64'),
 } as const
 
 /**

