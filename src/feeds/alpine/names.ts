@@ -55,7 +55,8 @@ export function apkVersion(unit: PackageUnit): string {
 }
 
 function versionHint(text: string): string {
-  const rule = 'numbers with dots, perhaps a letter, then _alpha _beta _pre _rc or _cvs _svn _git _hg _p, each perhaps with a number'
+  const rule =
+    'numbers with dots, perhaps a letter, then _alpha _beta _pre _rc or _cvs _svn _git _hg _p, each perhaps with a number'
   const better = text
     .replace(/^[vV](?=\d)/, '')
     .toLowerCase()

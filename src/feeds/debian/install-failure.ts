@@ -1,5 +1,6 @@
-import { YoeError, type YoeErrorOptions } from '#engine/errors.ts'
-import type { InstallInput, RepositoryEntry } from '#engine/formats.ts'
+import { YoeError } from '#engine/errors.ts'
+import type { InstallInput } from '#engine/formats.ts'
+import { fileClash } from '../shared/file-clashes.ts'
 
 /** Lines of an installation's log that an error shows. */
 const shownLines = 40
@@ -55,33 +56,6 @@ export function installFailure(tail: Tail, input: Pick<InstallInput, 'packages' 
     })
   const said = /^E: (.*)$/m.exec(text)?.[1] ?? tail.lines().at(-1) ?? ''
   return new YoeError('INSTALL_FAILED', `the packages can't be installed: ${said}`, log)
-}
-
-/**
- * Two packages of an image with the same files: only the project can say whose they are.
- * @param paths one at least
- */
-export function fileClash(
-  { comes, paths, there }: { readonly comes: string; readonly paths: readonly string[]; readonly there: string },
-  packages: readonly RepositoryEntry[],
-  log: Pick<YoeErrorOptions, 'log'> = {},
-): YoeError {
-  const more = paths.length - 1
-  const others = more === 0 ? '' : `, and ${more} more ${more === 1 ? 'file' : 'files'}`
-  const message = `${comes} and ${there} both install ${paths[0]}${others}`
-  const declared = (name: string) => {
-    const origin = packages.find(({ record }) => record.name === name)?.record.origin
-    return origin?.kind === 'unit' ? origin : undefined
-  }
-  // Either may say so, whichever is installed first.
-  const [keeper, loser] = declared(comes) === undefined ? [there, comes] : [comes, there]
-  const origin = declared(keeper)
-  if (origin === undefined)
-    return new YoeError('INSTALL_FAILED', message, { hint: 'leave one of them out of the image', ...log })
-  const other = declared(loser)
-  const instead = other === undefined ? '' : `, or replaces = ["${keeper}"] to unit ${other.unit}`
-  const hint = `say whose file it is: add replaces = ["${loser}"] to unit ${origin.unit}${instead}`
-  return new YoeError('INSTALL_FAILED', message, { at: origin.at, unit: origin.unit, hint, ...log })
 }
 
 /** Who asks for what, in the words of apt 3 or of older ones. */
