@@ -16,6 +16,7 @@ const benches = [
   'boot',
   'schedule',
   'overhead',
+  'actions',
   'log',
 ]
 const chosen = process.argv.slice(2)
