@@ -58,7 +58,7 @@ async function run(machines: number, { bucket, leaf = '1', shared = true }: Run)
         built,
         units: graph(leaf),
         targets: ['image'],
-        jobs: 8,
+        jobs: 4,
         key,
         claims: shared,
         deadMs: 20_000,

@@ -50,7 +50,13 @@ test('who waits says for whom; a claim that is kept up is never taken over, howe
 })
 
 test('a machine that dies: one of those who wait takes over; the dead one, should it wake up, knows', async (t) => {
-  const { one, two, documents } = machines(t, { deadMs: 60, beatMs: 1e6 })
+  const { two, documents } = machines(t, { deadMs: 60, beatMs: 10 })
+  const awake = Promise.withResolvers<void>()
+  const asleep: Documents = {
+    ...documents,
+    replace: (...change) => awake.promise.then(() => documents.replace(...change)),
+  }
+  const one = new Claims({ documents: asleep, holder: 'one', report: () => {}, deadMs: 60, beatMs: 10 })
   const three = new Claims({ documents, holder: 'three', report: () => {}, pollMs: [5, 20], deadMs: 60, beatMs: 10 })
   const dead = claimOf(await one.acquire(wanted('kernel')))
   let result: string | undefined
@@ -65,6 +71,7 @@ test('a machine that dies: one of those who wait takes over; the dead one, shoul
   })
   assert.deepEqual(await Promise.all(both), ['from who took over', 'from who took over'])
   assert.equal(takenOver, 1)
+  awake.resolve()
   await dead.done()
   assert.equal(dead.doubtful, true)
 })
@@ -109,8 +116,8 @@ test('a store of claims that fails costs one warning, and no build', async () =>
 })
 
 test('what others write into claims is shown escaped, and believed for nothing but a change', async (t) => {
-  const { one, documents, events } = machines(t, { deadMs: 30 })
-  for (const [index, text] of ['', 'no JSON', '[]', '{"holder":"\\u001b[31mevil\\n","state":7}'].entries()) {
+  const { one, documents, events } = machines(t, { deadMs: 150 })
+  for (const [index, text] of ['', 'no JSON', '[]', '{"holder":"\\u001b[31mevil\\n","id":7}'].entries()) {
     await documents.create(`claims/x86_64/h${index}`, text)
     await claimOf(await one.acquire(wanted(`h${index}`))).done()
   }
@@ -128,7 +135,7 @@ test('where changes are dear: nothing is claimed when there is no room, and an e
   let room = true
   const dear: Documents = { ...documents, ready: () => room }
   const [one, two] = ['one', 'two'].map(
-    (holder) => new Claims({ documents: dear, holder, report: () => {}, pollMs: [5, 20] }),
+    (holder) => new Claims({ documents: dear, holder, report: () => {}, pollMs: [5, 20], beatMs: 1e6, deadMs: 200 }),
   )
   assert.ok(one !== undefined && two !== undefined)
   const claim = claimOf(await one.acquire(wanted('app')))
@@ -138,6 +145,6 @@ test('where changes are dear: nothing is claimed when there is no room, and an e
   assert.equal(two.worth(undefined), false)
   result = 'app.deb'
   await claim.done()
-  assert.match((await documents.read('claims/x86_64/app'))?.text ?? '', /building/)
+  assert.match((await documents.read('claims/x86_64/app'))?.text ?? '', /"holder":"one"/)
   assert.deepEqual(await waiting, { found: 'app.deb' })
 })

@@ -4,6 +4,7 @@ import { YoeError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { shown } from '../shown.ts'
 import type { Documents } from '../store/remote.ts'
+import { ClaimBoard, type End } from './claim-board.ts'
 
 export interface ClaimsOptions {
   /** Of a store that every machine of the run writes to. */
@@ -49,23 +50,30 @@ export interface Claim {
  * What the machines of one run agree on through a store that they share, without anybody who coordinates: who makes what.
  *
  * A claim is a document that one machine creates and keeps changing while it lives. Nobody compares clocks: who waits
- * measures on its own how long the document stays the same, and takes over what no longer changes. A finished claim stays
- * as a mark, so that who creates one knows without another look that nobody has made the result. Claims only save work:
- * entries of the store never change, so two that make the same, after a take-over, leave one result.
+ * measures on its own how long the document stays the same, and takes over what no longer changes. Its end is its removal,
+ * after the result is where everybody finds it; so what is listed is what is being built. Claims only save work: entries of
+ * the store never change, so two that make the same, after a take-over, leave one result.
  */
 export class Claims {
   readonly #options: Required<ClaimsOptions>
+  readonly #board: ClaimBoard
   #down = false
 
   constructor(options: ClaimsOptions) {
     const beatMs = Math.max(20_000, options.documents.changeMs ?? 0)
     this.#options = { worthMs: 3_000, beatMs, deadMs: 4.5 * beatMs, pollMs: [500, beatMs / 4], ...options }
+    this.#board = new ClaimBoard(options.documents, this.#options.pollMs)
   }
 
   /** Whether work of so many expected milliseconds (undefined: unknown) is worth a claim. */
   worth(ms: number | undefined): boolean {
     if (this.#down || this.#options.documents.ready?.() === false) return false
     return ms === undefined || ms >= this.#options.worthMs
+  }
+
+  /** Whether another machine held it a moment ago. */
+  taken(name: string): boolean {
+    return this.#board.knows(name)
   }
 
   /**
@@ -79,20 +87,26 @@ export class Claims {
     try {
       for (const start = performance.now(); ; ) {
         const mine = new Text(this.#options.holder)
-        const created = await documents.create(name, mine.next())
-        if (created !== undefined) return { claim: this.#hold(name, created, mine) }
-        const free = await this.#freed(wanted)
-        if (free === 'over') return undefined
-        const found = await look()
-        if (found !== undefined) return { found }
-        if (free === 'gone') {
-          // Somebody may have begun to write it, and died before anybody could read it.
-          if (performance.now() - start > deadMs) return undefined
-          await sleep(pollMs[0], undefined, { signal })
-          continue
+        let version = this.taken(name) ? undefined : await documents.create(name, mine.next())
+        if (version === undefined) {
+          const end = await this.#end(wanted)
+          if (end === 'over') return undefined
+          if (end !== 'gone') version = await documents.replace(name, end.stuck, mine.next())
+          else {
+            const found = await look()
+            if (found !== undefined) return { found }
+            // Somebody may have begun to write it, and died before anybody could read it.
+            if (performance.now() - start > deadMs) return undefined
+            await sleep(pollMs[0], undefined, { signal })
+          }
         }
-        const taken = await documents.replace(name, free.version, mine.next())
-        if (taken !== undefined) return { claim: this.#hold(name, taken, mine) }
+        if (version === undefined) continue
+        const claim = this.#hold(name, version, mine)
+        // A result comes before the end of its claim, so that there is none yet when there is none now.
+        const found = await look()
+        if (found === undefined) return { claim }
+        await claim.done()
+        return { found }
       }
     } catch (failure) {
       this.#giveUpOn(failure)
@@ -100,45 +114,39 @@ export class Claims {
     }
   }
 
-  /** Waits for the end of somebody else's claim: finished, removed, or not kept up. */
-  async #freed({
-    name,
-    title,
-    look,
-    wait,
-    signal,
-    until = Number.POSITIVE_INFINITY,
-  }: Wanted<unknown>): Promise<{ readonly version: string } | 'gone' | 'over'> {
-    const { documents, deadMs, pollMs } = this.#options
-    let seen = await documents.read(name)
-    if (seen === undefined) return 'gone'
-    if (stateOf(seen.text) === 'done') return seen
-    this.#options.report({ type: 'notice', message: `waiting for ${title}: ${holderOf(seen.text)} builds it` })
-    let end: { readonly version: string } | 'gone' | 'over' = 'over'
+  /** Waits for the end of somebody else's claim: removed, or not kept up. */
+  async #end({ name, title, look, wait, signal, until }: Wanted<unknown>): Promise<End | 'over'> {
+    const { documents, deadMs, report } = this.#options
+    const over = until === undefined ? undefined : AbortSignal.timeout(Math.max(0, until - Date.now()))
+    const start = performance.now()
+    let looks = 0
+    let lookedAt = start
+    const found = new AbortController()
+    const tell = async (): Promise<void> => {
+      const document = await documents.read(name)
+      if (document === undefined) return
+      report({ type: 'notice', message: `waiting for ${title}: ${holderOf(document.text)} builds it` })
+    }
+    const search = async (): Promise<void> => {
+      if ((await look()) !== undefined) found.abort()
+    }
+    const held = (): void => {
+      // What is over at once is not worth a word.
+      if (++looks === 2) void tell().catch(() => {})
+      // Its end may not have been written down.
+      if (performance.now() - lookedAt < deadMs / 4) return
+      lookedAt = performance.now()
+      void search().catch(() => {})
+    }
+    let end: End | 'over' = 'over'
     await wait(async () => {
-      let since = performance.now()
-      let [pause] = pollMs
-      let polls = 0
-      while (Date.now() < until) {
-        await sleep(pause, undefined, { signal }).catch(() => {})
+      const stops = [signal, found.signal, ...(over === undefined ? [] : [over])]
+      try {
+        end = await this.#board.end({ name, deadMs, held }, AbortSignal.any(stops))
+      } catch (failure) {
         signal.throwIfAborted()
-        pause = Math.min(pause * 1.5, pollMs[1])
-        const now = await documents.read(name)
-        if (now === undefined) {
-          end = 'gone'
-          return
-        }
-        if (now.version !== seen?.version) since = performance.now()
-        seen = now
-        if (stateOf(now.text) === 'done' || performance.now() - since > deadMs) {
-          end = now
-          return
-        }
-        // Its end may not have been written down: where changes are dear, the result comes first.
-        if (++polls % 4 === 0 && (await look()) !== undefined) {
-          end = now
-          return
-        }
+        if (found.signal.aborted) end = 'gone'
+        else if (over?.aborted !== true) throw failure
       }
     })
     return end
@@ -170,6 +178,11 @@ export class Claims {
       void change((last) => documents.replace(name, last, text.next()))
     }, beatMs)
     beat.unref()
+    const remove = (): Promise<void> =>
+      change(async (last) => {
+        await documents.remove(name, last)
+        return last
+      })
     return {
       get doubtful() {
         return lost || performance.now() - alive > deadMs / 2 + beatMs
@@ -177,14 +190,11 @@ export class Claims {
       async done() {
         clearInterval(beat)
         if (documents.ready?.() === false) return
-        await change((last) => documents.replace(name, last, JSON.stringify({ state: 'done' })))
+        await remove()
       },
       async giveUp() {
         clearInterval(beat)
-        await change(async (last) => {
-          await documents.remove(name, last)
-          return last
-        })
+        await remove()
       },
     }
   }
@@ -212,15 +222,11 @@ class Text {
   }
 
   next(): string {
-    return JSON.stringify({ state: 'building', holder: this.#holder, id: this.#id, beat: this.#beat++ })
+    return JSON.stringify({ holder: this.#holder, id: this.#id, beat: this.#beat++ })
   }
 }
 
 /** What a claim says, which anybody who may write to the store could have written. */
-function stateOf(text: string): unknown {
-  return field(text, 'state')
-}
-
 function holderOf(text: string): string {
   const holder = field(text, 'holder')
   return typeof holder === 'string' && holder !== '' ? shown(holder.slice(0, 100)) : 'another machine'

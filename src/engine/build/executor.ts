@@ -20,9 +20,13 @@ import { KnownResults } from './known-results.ts'
 import { readLast } from './last.ts'
 import { Progress } from './progress.ts'
 import { Remembered } from './remembered.ts'
+import type { Outcome } from './rights.ts'
+import { Rights } from './rights.ts'
 import { announce } from './running.ts'
-import type { Share, Work } from './schedule.ts'
-import { longestPaths, memoryBudget, Places } from './schedule.ts'
+import type { Work } from './schedule.ts'
+import { longestPaths, memoryBudget } from './schedule.ts'
+import type { Turn } from './turns.ts'
+import { Turns } from './turns.ts'
 import type { UnitLog } from './unit-log.ts'
 import { openUnitLog } from './unit-log.ts'
 
@@ -137,7 +141,7 @@ class Execution implements Results {
   readonly #options: ExecuteOptions
   readonly #wanted = new Map<Node, Promise<UnitManifest>>()
   readonly #saving: Promise<void>[] = []
-  readonly #places: Places
+  readonly #turns: Turns
   readonly #remembered: Remembered
   readonly #progress: Progress
   readonly #expected: ReturnType<Remembered['expectations']>
@@ -149,11 +153,14 @@ class Execution implements Results {
     const { jobs, memoryBytes = memoryBudget() } = options
     this.#context = context
     this.#options = options
-    this.#known = new KnownResults(context, targets, options.remotes)
-    this.#places = new Places({ jobs, memoryBytes, processors: context.processors })
     this.#remembered = remembered
     this.#expected = remembered.expectations(targets)
     this.#paths = longestPaths(targets, (node) => this.#expected(node).ms)
+    this.#known = new KnownResults(context, targets, this.#paths, options.remotes)
+    const { claims, deadline } = options
+    const rights = new Rights({ context, known: this.#known, claims, deadline })
+    const bounds = { jobs, memoryBytes, processors: context.processors }
+    this.#turns = new Turns(bounds, rights, () => this.#checkTime())
     this.#progress = new Progress({ jobs, expected: this.#expected, paths: this.#paths, report: context.report })
   }
 
@@ -198,9 +205,9 @@ class Execution implements Results {
       }
       const work: Work = { path: this.#paths.get(node) ?? 0, memoryBytes: this.#expected(node).memoryBytes }
       await this.#dependencies(node)
-      const { manifest, why, outcome } = await this.#places.use(work, (share) =>
-        this.#build(node, rebuild, work, share),
-      )
+      const { ms, guessed } = this.#expected(node)
+      const candidate = { node, work, again: rebuild !== undefined, expectedMs: guessed === true ? undefined : ms }
+      const { manifest, why, outcome } = await this.#turns.use(candidate, (turn) => this.#build(node, rebuild, turn))
       end(outcome, why, { manifest })
       return manifest
     } catch (failure) {
@@ -241,7 +248,7 @@ class Execution implements Results {
       return undefined
     }
     // What is started first is chosen among all that turns out to be ready, not among what was looked at first.
-    this.#places.hold()
+    this.#turns.places.hold()
     try {
       const local = await this.#known.local(node)
       if (local !== undefined) {
@@ -249,63 +256,12 @@ class Execution implements Results {
         return { manifest: local, outcome: 'cached' }
       }
     } finally {
-      this.#places.go()
+      this.#turns.places.go()
     }
     const manifest = await this.#known.shared(node)
     if (manifest !== undefined) return { manifest, outcome: 'restored' }
     this.#progress.wanted(node)
     return undefined
-  }
-
-  /** The right to build a node, among all machines that share a store; or its result, when another one had the right. */
-  async #claim(
-    node: Node,
-    wait: (waiting: () => Promise<void>) => Promise<void>,
-  ): Promise<{ readonly found: UnitManifest } | { readonly claim: Claim } | undefined> {
-    const { claims, deadline } = this.#options
-    const { ms, guessed } = this.#expected(node)
-    if (claims?.worth(guessed === true ? undefined : ms) !== true) return undefined
-    return claims.acquire({
-      name: `claims/${manifestArch(node)}/${keyOf(this.#context, node).hash}`,
-      title: node.unit.name,
-      look: () => this.#known.sharedByNow(node),
-      wait,
-      signal: this.#context.signal,
-      until: deadline,
-    })
-  }
-
-  async #build(
-    node: Node,
-    rebuild: Rebuild | undefined,
-    work: Work,
-    share: Share,
-  ): Promise<{ manifest: UnitManifest; why: string; outcome: UnitOutcome }> {
-    const { store } = this.#context
-    const key = keyOf(this.#context, node)
-    this.#checkTime()
-    // While another process builds it, its place here is for others.
-    const wait = <T>(freed: () => Promise<T>): Promise<T> => this.#places.pause(work, freed)
-    const { signal } = this.#context
-    await using _alone = await store.lock(`unit-${key.hash}`, { signal, title: node.unit.name, wait })
-    const meanwhile = rebuild === undefined ? await this.#known.local(node) : undefined
-    if (meanwhile !== undefined)
-      return { manifest: meanwhile, why: 'another process built it just now', outcome: 'built' }
-    const claimed = rebuild === undefined ? await this.#claim(node, wait) : undefined
-    if (claimed !== undefined && 'found' in claimed)
-      return { manifest: claimed.found, why: 'another machine built it just now', outcome: 'restored' }
-    try {
-      // Of another state of the project, whose key differs, which is built in the same folder.
-      const { root } = foldersOf(this.#context.buildRoot, node)
-      const folder = `folder-${createHash('sha256').update(root).digest('hex')}`
-      await using _folder = await store.lock(folder, { signal, title: `the build folder of ${node.unit.name}`, wait })
-      // Others may have been waited for.
-      this.#checkTime()
-      return await this.#make(node, rebuild, work, share, claimed?.claim)
-    } catch (failure) {
-      await claimed?.claim.giveUp()
-      throw failure
-    }
   }
 
   #checkTime(): void {
@@ -321,16 +277,16 @@ class Execution implements Results {
     return (await readLast(last)) ?? (await this.#options.lastOf?.(node.id))
   }
 
-  async #make(
-    node: Node,
-    rebuild: Rebuild | undefined,
-    work: Work,
-    share: Share,
-    claim: Claim | undefined,
-  ): Promise<{ manifest: UnitManifest; why: string; outcome: UnitOutcome }> {
-    const { store, report, buildRoot } = this.#context
+  async #build(node: Node, rebuild: Rebuild | undefined, turn: Turn): Promise<Outcome> {
+    const { store, report, buildRoot, signal } = this.#context
     const key = keyOf(this.#context, node)
     const folders = foldersOf(buildRoot, node)
+    // Of another state of the project, whose key differs, which is built in the same folder.
+    const lock = `folder-${createHash('sha256').update(folders.root).digest('hex')}`
+    const title = `the build folder of ${node.unit.name}`
+    await using _folder = await store.lock(lock, { signal, title, wait: turn.pause })
+    // Others may have been waited for.
+    this.#checkTime()
     const why = rebuild?.why ?? whyChanged(await this.#lastOf(node), key.inputs, listingsIn(store.root))
     this.#progress.started(node)
     report({ type: 'unit-started', unit: node.id, title: node.unit.name, why, log: folders.log })
@@ -340,11 +296,11 @@ class Execution implements Results {
     const start = performance.now()
     try {
       // Waiting for another node gives the place away, which that node may need.
-      const results: Results = { manifestOf: (other) => this.#places.pause(work, () => this.manifestOf(other)) }
+      const results: Results = { manifestOf: (other) => turn.pause(() => this.manifestOf(other)) }
       let memoryBytes = 0
       const produced = await this.#options.build(node, log, results, {
         ...this.#context,
-        processors: share.processors,
+        processors: turn.share.processors,
         clean: rebuild?.clean === true,
         memoryUsed: (bytes) => {
           memoryBytes = Math.max(memoryBytes, bytes)
@@ -366,6 +322,7 @@ class Execution implements Results {
       }
       this.#remembered.note(node, { ms: manifest.facts.ms, memoryBytes })
       // Who was taken for dead does not add a second result to one that is there.
+      const { claim } = turn.right
       const faster = claim?.doubtful === true ? await this.#known.sharedByNow(node) : undefined
       if (faster !== undefined) {
         await claim?.done()

@@ -1,5 +1,7 @@
 import { YoeError } from '../errors.ts'
 import type { PackageNode, ToolchainNode } from '../plan/graph.ts'
+import type { UnitManifest } from '../store/manifest.ts'
+import type { Store } from '../store/store.ts'
 import type { BuildContext } from './context.ts'
 import type { Results } from './executor.ts'
 import type { Roots } from './roots.ts'
@@ -18,18 +20,24 @@ export function finishedOf(context: BuildContext, results: Results, roots: Roots
   return {
     manifestOf: (node) => results.manifestOf(node),
     rootOf: (toolchain) => roots.folder(toolchain, results),
-    packagesOf: async (node) => {
-      const { files } = await results.manifestOf(node)
-      return Promise.all(
-        files.map(async ({ name, sha256, size }) => {
-          const path = await context.store.objects.path(sha256)
-          if (path !== undefined) return { name, path, sha256, size }
-          throw new YoeError('STORE_DAMAGED', `a package of ${node.unit.name} in the cache is damaged`, {
-            unit: node.unit.name,
-            hint: `yoe build --force ${node.unit.name} makes it anew`,
-          })
-        }),
-      )
-    },
+    packagesOf: async (node) => packagesIn(context.store, node, await results.manifestOf(node)),
   }
+}
+
+/** Package files of a unit that was built, the main one first. @throws {YoeError} STORE_DAMAGED */
+export function packagesIn(
+  store: Store,
+  { unit: { name: unit } }: PackageNode,
+  { files }: Pick<UnitManifest, 'files'>,
+): Promise<readonly PackageFile[]> {
+  return Promise.all(
+    files.map(async ({ name, sha256, size }) => {
+      const path = await store.objects.path(sha256)
+      if (path !== undefined) return { name, path, sha256, size }
+      throw new YoeError('STORE_DAMAGED', `a package of ${unit} in the cache is damaged`, {
+        unit,
+        hint: `yoe build --force ${unit} makes it anew`,
+      })
+    }),
+  )
 }

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import type { YoeError } from '../errors.ts'
 import { canonical } from '../plan/canonical.ts'
 import type { Node } from '../plan/graph.ts'
-import { inOrder, manifestArch } from '../plan/graph.ts'
+import { dependenciesOf, inOrder, manifestArch } from '../plan/graph.ts'
 import type { RestoreOptions } from '../store/cache.ts'
 import type { SealedManifest, UnitManifest } from '../store/manifest.ts'
 import { replaceFile } from '../store/replace-file.ts'
@@ -18,8 +18,11 @@ export interface Remotes {
     hash: string,
     options?: RestoreOptions,
   ): Promise<{ readonly manifest: UnitManifest; readonly from: string } | undefined>
-  /** Finds out by the batch which of these remotes have, so that `restore` asks for no others. */
-  lookUp(wanted: readonly { readonly arch: string; readonly hash: string }[]): Promise<void>
+  /**
+   * Finds out by the batch which of these remotes have, so that `restore` asks for no others.
+   * @returns the hashes of those that none has
+   */
+  lookUp(wanted: readonly { readonly arch: string; readonly hash: string }[]): Promise<ReadonlySet<string>>
   /** Gives a unit to the remotes that may be written; that one fails is a warning. */
   share(sealed: SealedManifest): Promise<void>
 }
@@ -30,10 +33,20 @@ export class KnownResults {
   readonly #targets: ReadonlySet<Node>
   readonly #remotes: Remotes | undefined
   #lookedUp: Promise<void> | undefined
+  readonly #paths: ReadonlyMap<Node, number>
+  /** Of what is to be restored, for how long the targets take from where it is needed. */
+  readonly #urgencies = new Map<Node, number>()
 
-  constructor(context: BuildContext, targets: readonly Node[], remotes: Remotes | undefined) {
+  /** @param paths expected milliseconds from a node's start to the end of the targets */
+  constructor(
+    context: BuildContext,
+    targets: readonly Node[],
+    paths: ReadonlyMap<Node, number>,
+    remotes: Remotes | undefined,
+  ) {
     this.#context = context
     this.#targets = new Set(targets)
+    this.#paths = paths
     this.#remotes = remotes
   }
 
@@ -51,13 +64,14 @@ export class KnownResults {
     return this.#restore(node, false)
   }
 
-  /** As {@link shared}, of what another machine may have made since this run began. */
+  /** As {@link shared}, of what another machine may have made since this run began: whoever asks has nothing else to do. */
   sharedByNow(node: Node): Promise<UnitManifest | undefined> {
     return this.#restore(node, true)
   }
 
   async #restore(node: Node, fresh: boolean): Promise<UnitManifest | undefined> {
-    const options = { title: node.unit.name, fresh }
+    const urgency = fresh ? Number.POSITIVE_INFINITY : (this.#urgencies.get(node) ?? 0)
+    const options = { title: node.unit.name, fresh, urgency }
     const restored = await this.#remotes?.restore(manifestArch(node), keyOf(this.#context, node).hash, options)
     if (restored !== undefined) await this.remember(node)
     return restored?.manifest
@@ -67,20 +81,27 @@ export class KnownResults {
     const remotes = this.#remotes
     if (remotes === undefined) return undefined
     const look = async (): Promise<void> => {
-      const missing: { readonly arch: string; readonly hash: string }[] = []
+      const missing: Node[] = []
       for (const node of inOrder([...this.#targets]))
-        if (!this.#targets.has(node) && (await this.local(node)) === undefined)
-          missing.push({ arch: manifestArch(node), hash: keyOf(this.#context, node).hash })
-      await remotes.lookUp(missing)
+        if (!this.#targets.has(node) && (await this.local(node)) === undefined) missing.push(node)
+      const hash = (node: Node): string => keyOf(this.#context, node).hash
+      const nowhere = await remotes.lookUp(missing.map((node) => ({ arch: manifestArch(node), hash: hash(node) })))
+      // What is built from it begins the sooner.
+      for (const node of missing) if (nowhere.has(hash(node))) this.#hurry(node)
     }
     this.#lookedUp ??= look()
     return this.#lookedUp
   }
 
+  #hurry(built: Node): void {
+    const path = this.#paths.get(built) ?? 0
+    for (const node of dependenciesOf(built)) this.#urgencies.set(node, Math.max(path, this.#urgencies.get(node) ?? 0))
+  }
+
   /** What the next `why` compares with. */
   async remember(node: Node): Promise<void> {
     const { last, failed } = foldersOf(this.#context.buildRoot, node)
-    await replaceFile(last, canonical(keyOf(this.#context, node).inputs))
+    await replaceFile(last, canonical(keyOf(this.#context, node).inputs), { hint: true })
     await rm(failed, { force: true })
   }
 

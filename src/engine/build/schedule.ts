@@ -60,33 +60,45 @@ export class Places {
   }
 
   async use<T>(work: Work, run: (share: Share) => Promise<T>): Promise<T> {
-    const share = await this.#take(work)
+    const share = await this.take(work)
     try {
       return await run(share)
     } finally {
-      this.#give(work)
+      this.give(work)
     }
   }
 
   /** For work that holds a place and only waits for a while. */
   async pause<T>(work: Work, wait: () => Promise<T>): Promise<T> {
-    this.#give(work)
+    this.give(work)
     try {
       return await wait()
     } finally {
-      await this.#take(work)
+      await this.take(work)
     }
   }
 
-  #take(work: Work): Promise<Share> {
-    return new Promise((start) => {
+  /** A place until {@link give}; undefined when there was none for so many milliseconds. */
+  take(work: Work): Promise<Share>
+  take(work: Work, withinMs: number): Promise<Share | undefined>
+  take(work: Work, withinMs?: number): Promise<Share | undefined> {
+    return new Promise((resolve) => {
+      const waiting = { work, start: resolve, passed: 0 }
       const after = this.#waiting.findIndex((other) => other.work.path < work.path)
-      this.#waiting.splice(after < 0 ? this.#waiting.length : after, 0, { work, start, passed: 0 })
+      this.#waiting.splice(after < 0 ? this.#waiting.length : after, 0, waiting)
       this.#pickSoon()
+      if (withinMs === undefined) return
+      const over = (): void => {
+        const index = this.#waiting.indexOf(waiting)
+        if (index < 0) return
+        this.#waiting.splice(index, 1)
+        resolve(undefined)
+      }
+      setTimeout(over, withinMs).unref()
     })
   }
 
-  #give(work: Work): void {
+  give(work: Work): void {
     this.#running.delete(work)
     this.#pickSoon()
   }

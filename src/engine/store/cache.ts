@@ -27,6 +27,7 @@ const quickMs = 10_000
 export interface RestoreOptions {
   readonly title?: string
   readonly fresh?: boolean
+  readonly urgency?: number
 }
 
 /** What became of an entry that was to be sent. */
@@ -66,9 +67,12 @@ export class UnitCache {
   /**
    * Finds out, by the batch and without downloading anything, which of these the shared stores have: {@link restore} then
    * asks them for nothing else.
+   *
+   * @returns the hashes of those that none of them has
    */
-  async lookUp(wanted: readonly { readonly arch: string; readonly hash: string }[]): Promise<void> {
-    let names = wanted.map(({ arch, hash }) => entryName(arch, hash))
+  async lookUp(wanted: readonly { readonly arch: string; readonly hash: string }[]): Promise<ReadonlySet<string>> {
+    const hashes = new Map(wanted.map(({ arch, hash }) => [entryName(arch, hash), hash]))
+    let names = [...hashes.keys()]
     for (const remote of this.#options.remotes) {
       const asked = names
       const there = asked.length === 0 ? undefined : await this.#ask(remote, () => remote.has(asked))
@@ -76,6 +80,7 @@ export class UnitCache {
       this.#absent.set(remote, new Set(asked.filter((name) => !there.has(name))))
       names = asked.filter((name) => !there.has(name))
     }
+    return new Set(names.map((name) => hashes.get(name) ?? ''))
   }
 
   /**
@@ -85,12 +90,13 @@ export class UnitCache {
    *
    * @param options.title what it is called while it travels
    * @param options.fresh another machine may have made it since {@link lookUp}
+   * @param options.urgency of those that wait to travel, higher ones go first
    * @throws {YoeError} DISK_FULL, PERMISSION, CANCELLED
    */
   async restore(
     arch: string,
     hash: string,
-    { title = hash.slice(0, 12), fresh = false }: RestoreOptions = {},
+    { title = hash.slice(0, 12), fresh = false, urgency = 0 }: RestoreOptions = {},
   ): Promise<CachedUnit | undefined> {
     const { store, remotes } = this.#options
     const local = await this.#local(arch, hash)
@@ -103,18 +109,14 @@ export class UnitCache {
         continue
       }
       const trust = this.#trust(remote)
-      const result = await this.#move(remote, `Restore ${title} from ${remote}`, (transfer) =>
-        remote.get(
-          name,
-          async (path) => {
-            const { size } = await stat(path)
-            const taken = await unpackUnit(store, path, arch, hash, trust)
-            if (typeof taken !== 'string') counts?.had(name, size)
-            return taken
-          },
-          transfer,
-        ),
-      )
+      const read = async (path: string): Promise<SealedManifest | string> => {
+        const { size } = await stat(path)
+        const taken = await unpackUnit(store, path, arch, hash, trust)
+        if (typeof taken !== 'string') counts?.had(name, size)
+        return taken
+      }
+      const what = `Restore ${title} from ${remote}`
+      const result = await this.#move(remote, what, (transfer) => remote.get(name, read, transfer), urgency)
       if (typeof result !== 'object' && !fresh) counts?.missed(name)
       if (result === undefined) continue
       if (typeof result === 'string') {
@@ -225,9 +227,14 @@ export class UnitCache {
     return { ...trust, unsigned: trust.unsigned && remote.vouched === true }
   }
 
-  #move<T>(remote: RemoteStore, title: string, work: (transfer: Transfer) => Promise<T>): Promise<T | undefined> {
+  #move<T>(
+    remote: RemoteStore,
+    title: string,
+    work: (transfer: Transfer) => Promise<T>,
+    urgency?: number,
+  ): Promise<T | undefined> {
     // Whoever waits for its turn may find out meanwhile that there is nobody to ask.
-    return this.#transfers.run(title, (transfer) => this.#ask(remote, () => work(transfer)))
+    return this.#transfers.run(title, (transfer) => this.#ask(remote, () => work(transfer)), urgency)
   }
 
   async #ask<T>(remote: RemoteStore, work: () => Promise<T>): Promise<T | undefined> {

@@ -6,6 +6,7 @@ import { YoeError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { errorCode, makeFolder, writeFailure } from './disk.ts'
 import { objectPath } from './object-path.ts'
+import { sync, syncFolder } from './sync-folder.ts'
 import { tempName } from './temp.ts'
 
 export interface ObjectInfo {
@@ -27,8 +28,9 @@ export class Objects {
   readonly #root: string
   readonly #report: Reporter
   readonly #verified = new Set<string>()
-  /** Folders with new names in them that a power cut could still lose. */
-  readonly #unsynced = new Set<string>()
+  /** Folders with new names in them that a power cut could still lose, each with the number of the newest. */
+  readonly #unsynced = new Map<string, number>()
+  #added = 0
 
   constructor(root: string, report: Reporter) {
     this.#root = root
@@ -127,7 +129,7 @@ export class Objects {
     await makeFolder(dirname(place))
     await chmod(temp, 0o444)
     await rename(temp, place)
-    this.#unsynced.add(dirname(place))
+    this.#unsynced.set(dirname(place), ++this.#added)
     this.#verified.add(sha256)
   }
 
@@ -141,13 +143,17 @@ export class Objects {
 
   /** Makes all that this process has put survive a power cut. */
   async flush(): Promise<void> {
-    for (const folder of this.#unsynced) {
-      await this.#writing(
-        () => undefined,
-        () => sync(folder),
-      )
-      this.#unsynced.delete(folder)
-    }
+    await this.#writing(
+      () => undefined,
+      async () => {
+        await Promise.all(
+          [...this.#unsynced].map(async ([folder, added]) => {
+            await syncFolder(folder)
+            if (this.#unsynced.get(folder) === added) this.#unsynced.delete(folder)
+          }),
+        )
+      },
+    )
   }
 
   /**
@@ -280,10 +286,12 @@ export async function* blocksOf(
   start = 0,
   length = Number.MAX_SAFE_INTEGER,
 ): AsyncGenerator<Uint8Array> {
-  const buffers = [Buffer.allocUnsafe(blockBytes), Buffer.allocUnsafe(blockBytes)]
+  // Most files are small, and memory that is asked for in vain is cleared away in vain.
+  const size = Math.min(blockBytes, length, Math.max(1, (await file.stat()).size - start))
+  const buffers = [Buffer.allocUnsafe(size), Buffer.allocUnsafe(size)]
   let at = start
   const end = start + length
-  const read = (turn: number) => file.read(buffers[turn % 2] ?? Buffer.alloc(0), 0, Math.min(blockBytes, end - at), at)
+  const read = (turn: number) => file.read(buffers[turn % 2] ?? Buffer.alloc(0), 0, Math.min(size, end - at), at)
   let next = read(0)
   try {
     for (let turn = 1; ; turn++) {
@@ -354,10 +362,4 @@ async function writeData(file: FileHandle, chunk: Uint8Array, position: number):
     end = Math.min(end, chunk.length)
     while (start < end) start += (await file.write(chunk, start, end - start, position + start)).bytesWritten
   }
-}
-
-/** Flushes a file or folder to the disk. */
-export async function sync(path: string): Promise<void> {
-  const file = await open(path, 'r')
-  await file.sync().finally(() => file.close())
 }

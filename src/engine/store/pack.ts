@@ -146,7 +146,8 @@ async function takeObjects(
   files: readonly UnitFile[],
   into: Destination,
 ): Promise<string | undefined> {
-  const plain = createZstdDecompress({ chunkSize: pieceBytes })
+  const size = files.reduce((sum, file) => sum + file.size, 0)
+  const plain = createZstdDecompress({ chunkSize: Math.max(2 ** 16, Math.min(pieceBytes, size)) })
   // What goes wrong reaches whoever reads `plain`; when nobody does any more, it is nobody's.
   plain.on('error', () => {})
   const reading = pipeline(copies(blocksOf(file, start)), plain).catch(() => {})

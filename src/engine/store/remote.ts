@@ -87,6 +87,12 @@ export interface Documents {
    * @throws {YoeError} FETCH_FAILED
    */
   create(name: string, text: string): Promise<string | undefined>
+  /**
+   * The version of each document below a folder (`claims/x86_64/`); absent where the storage has no listing.
+   *
+   * @throws {YoeError} FETCH_FAILED
+   */
+  versions?(folder: string): Promise<ReadonlyMap<string, string>>
   /** @throws {YoeError} FETCH_FAILED */
   read(name: string): Promise<{ readonly text: string; readonly version: string } | undefined>
   /**

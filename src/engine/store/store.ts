@@ -5,7 +5,8 @@ import { type Reporter, silent } from '../events.ts'
 import { errorCode, makeFolder, writeFailure } from './disk.ts'
 import { type Lock, type LockOptions, lockFile } from './lock.ts'
 import { decodeManifest, encodeManifest, isDigest, type Scope, type SealedManifest } from './manifest.ts'
-import { Objects, sync } from './objects.ts'
+import { Objects } from './objects.ts'
+import { syncFolder } from './sync-folder.ts'
 import { collectLitter, processName, tempName } from './temp.ts'
 import { noteUse } from './use.ts'
 
@@ -137,7 +138,7 @@ export class Store {
         await file.close()
       }
       await rename(temp, path)
-      await sync(dirname(path))
+      await syncFolder(dirname(path))
     } catch (failure) {
       throw await writeFailure(failure, path, bytes.length)
     } finally {

@@ -19,36 +19,41 @@ export class Transfers {
     this.#signal = signal
   }
 
-  /** @param title `Restore zlib from team` */
-  run<T>(title: string, work: (transfer: Transfer) => Promise<T>): Promise<T> {
-    return this.#slots.use(async () => {
-      const end = Promise.withResolvers<void>()
-      let id: string | undefined
-      let told = 0
-      let shown: Promise<void> | undefined
-      const progress = (done: number, total: number | undefined): void => {
-        shown ??= step(this.#report, title, (given) => {
-          id = given
-          return end.promise
-        }).catch(() => {})
-        const now = performance.now()
-        if (id === undefined || (now - told < tellEvery && done !== total)) return
-        told = now
-        const size = total === undefined ? {} : { total }
-        this.#report({ type: 'step-progress', id, done, measure: 'bytes', ...size })
-      }
-      try {
-        const result = await work({ progress, ...(this.#signal === undefined ? {} : { signal: this.#signal }) })
-        end.resolve()
-        return result
-      } catch (failure) {
-        end.reject(failure)
-        throw failure
-      } finally {
-        // Where nothing moved, nobody waits for it.
-        end.promise.catch(() => {})
-        await shown
-      }
-    })
+  /**
+   * @param title `Restore zlib from team`
+   * @param urgency higher ones first
+   */
+  run<T>(title: string, work: (transfer: Transfer) => Promise<T>, urgency = 0): Promise<T> {
+    return this.#slots.use(() => this.#told(title, work), urgency)
+  }
+
+  async #told<T>(title: string, work: (transfer: Transfer) => Promise<T>): Promise<T> {
+    const end = Promise.withResolvers<void>()
+    let id: string | undefined
+    let told = 0
+    let shown: Promise<void> | undefined
+    const progress = (done: number, total: number | undefined): void => {
+      shown ??= step(this.#report, title, (given) => {
+        id = given
+        return end.promise
+      }).catch(() => {})
+      const now = performance.now()
+      if (id === undefined || (now - told < tellEvery && done !== total)) return
+      told = now
+      const size = total === undefined ? {} : { total }
+      this.#report({ type: 'step-progress', id, done, measure: 'bytes', ...size })
+    }
+    try {
+      const result = await work({ progress, ...(this.#signal === undefined ? {} : { signal: this.#signal }) })
+      end.resolve()
+      return result
+    } catch (failure) {
+      end.reject(failure)
+      throw failure
+    } finally {
+      // Where nothing moved, nobody waits for it.
+      end.promise.catch(() => {})
+      await shown
+    }
   }
 }

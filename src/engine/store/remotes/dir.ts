@@ -5,8 +5,8 @@ import { YoeError } from '../../errors.ts'
 import { inParallel } from '../../in-parallel.ts'
 import { errorCode, makeFolder } from '../disk.ts'
 import { lockFile } from '../lock.ts'
-import { sync } from '../objects.ts'
 import type { Documents, RemoteEntry, RemoteStore, Sending } from '../remote.ts'
+import { syncFolder } from '../sync-folder.ts'
 import { collectLitter, tempName } from '../temp.ts'
 import { checkName } from './names.ts'
 
@@ -16,6 +16,17 @@ const lookUpsAtOnce = 16
 export class DirectoryStore implements RemoteStore {
   readonly documents: Documents = {
     create: (name, text) => this.#told(`write ${name}`, () => this.#create(this.#path(name), text)),
+    versions: (folder) =>
+      this.#told('be listed', async () => {
+        const names = (await namesBelow(this.#root, folder.replace(/\/$/, ''))).filter((name) =>
+          name.startsWith(folder),
+        )
+        const read = await inParallel(lookUpsAtOnce, names, async (name) => {
+          const document = await readDocument(this.#path(name))
+          return document === undefined ? [] : [[name, document.version] as const]
+        })
+        return new Map(read.flat())
+      }),
     read: (name) => this.#told(`read ${name}`, () => readDocument(this.#path(name))),
     replace: (name, version, text) =>
       this.#told(`write ${name}`, () =>
@@ -68,7 +79,7 @@ export class DirectoryStore implements RemoteStore {
         const file = await open(temp, 'r')
         await file.datasync().finally(() => file.close())
         await rename(temp, path)
-        await sync(dirname(path))
+        await syncFolder(dirname(path))
       })
       return 'saved'
     } finally {

@@ -27,6 +27,15 @@ const severalParts = 32 * 2 ** 20
 export class BucketStore implements RemoteStore {
   readonly documents: Documents = {
     create: (name, text) => this.#write(name, text, { 'if-none-match': '*' }),
+    versions: async (folder) => {
+      const found = new Map<string, string>()
+      for await (const { contents } of this.#pages(folder))
+        for (const [name, entry] of contents) {
+          const tag = /<ETag>([^<]{1,200})<\/ETag>/.exec(entry)?.[1]
+          if (tag !== undefined) found.set(name, plain(tag))
+        }
+      return found
+    },
     read: (name) => this.#read(name),
     replace: (name, version, text) => this.#write(name, text, { 'if-match': version }),
     remove: async (name, version) => {
@@ -72,7 +81,7 @@ export class BucketStore implements RemoteStore {
       if (size > severalParts) {
         const { requests } = this.#options
         if (!replace && (await this.has([name])).size > 0) return 'exists'
-        if (!this.#swept) await abortAbandoned(requests, `${this.#start}units/`)
+        if (!this.#swept) void abortAbandoned(requests, `${this.#start}units/`).catch(() => {})
         this.#swept = true
         return await uploadParts(requests, key, { path, size, replace, progress, signal })
       }
@@ -97,9 +106,8 @@ export class BucketStore implements RemoteStore {
     const pages = Math.floor(names.length / lookUpsAtOnce)
     if (pages > 0) {
       let read = 0
-      for await (const { keys, last } of this.#pages(sharedStart(wanted))) {
-        const there = new Set(keys)
-        for (const name of open) if (there.has(name)) found.add(name)
+      for await (const { contents, last } of this.#pages(sharedStart(wanted))) {
+        for (const name of open) if (contents.has(name)) found.add(name)
         open = last === undefined ? [] : open.filter((name) => name > last)
         if (open.length === 0 || ++read === pages) break
       }
@@ -113,19 +121,16 @@ export class BucketStore implements RemoteStore {
   }
 
   async *list(prefix: string): AsyncGenerator<string> {
-    for await (const { keys } of this.#pages(prefix)) yield* keys
+    for await (const { contents } of this.#pages(prefix)) yield* contents.keys()
   }
 
   async *inventory(prefix: string): AsyncGenerator<RemoteEntry> {
-    for await (const { text, keys } of this.#pages(prefix)) {
-      const known = new Set(keys)
-      for (const [, entry = ''] of text.matchAll(/<Contents>(.{1,10000}?)<\/Contents>/gs)) {
-        const name = decoded(/<Key>([^<]+)<\/Key>/.exec(entry)?.[1] ?? '')?.slice(this.#start.length) ?? ''
+    for await (const { contents } of this.#pages(prefix))
+      for (const [name, entry] of contents) {
         const size = Number(/<Size>(\d{1,15})<\/Size>/.exec(entry)?.[1])
         const sentAt = Date.parse(/<LastModified>([^<]{1,40})<\/LastModified>/.exec(entry)?.[1] ?? '')
-        if (known.has(name) && !Number.isNaN(size) && !Number.isNaN(sentAt)) yield { name, size, sentAt }
+        if (!Number.isNaN(size) && !Number.isNaN(sentAt)) yield { name, size, sentAt }
       }
-    }
   }
 
   async delete(name: string): Promise<void> {
@@ -145,10 +150,10 @@ export class BucketStore implements RemoteStore {
     return this.#options.requests.ask(request)
   }
 
-  /** Names in their order, and the last one that is known so far; undefined: that were all. */
+  /** Names in their order, each with the XML that tells of it, and the last one that is known so far; undefined: that were all. */
   async *#pages(
     prefix: string,
-  ): AsyncGenerator<{ readonly keys: readonly string[]; readonly last: string | undefined; readonly text: string }> {
+  ): AsyncGenerator<{ readonly contents: ReadonlyMap<string, string>; readonly last: string | undefined }> {
     for (let token: string | undefined; ; ) {
       const query = {
         ...{ 'list-type': '2', 'encoding-type': 'url', prefix: this.#start + prefix },
@@ -156,13 +161,14 @@ export class BucketStore implements RemoteStore {
       }
       const answer = await this.#ask({ method: 'GET', key: '', query })
       if (!isGood(answer)) throw refusal(answer, 'be listed')
-      const keys = [...answer.text.matchAll(/<Key>([^<]{1,3000})<\/Key>/g)].flatMap(([, key = '']) => {
-        const name = decoded(key)
-        return name?.startsWith(this.#start) === true ? [name.slice(this.#start.length)] : []
-      })
+      const contents = new Map<string, string>()
+      for (const [, entry = ''] of answer.text.matchAll(/<Contents>(.{1,10000}?)<\/Contents>/gs)) {
+        const name = decoded(/<Key>([^<]{1,3000})<\/Key>/.exec(entry)?.[1] ?? '')
+        if (name?.startsWith(this.#start) === true) contents.set(name.slice(this.#start.length), entry)
+      }
       const next = /<NextContinuationToken>([^<]{1,4000})<\/NextContinuationToken>/.exec(answer.text)?.[1]
       const more = /<IsTruncated>true<\/IsTruncated>/.test(answer.text) && next !== undefined && next !== token
-      yield { keys, last: more ? (keys.at(-1) ?? '') : undefined, text: answer.text }
+      yield { contents, last: more ? ([...contents.keys()].at(-1) ?? '') : undefined }
       if (!more) return
       token = plain(next)
     }
