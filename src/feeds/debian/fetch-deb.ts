@@ -28,7 +28,7 @@ export function fetchDeb(
   if (origin.kind !== 'feed' || origin.feed !== declaration.id) {
     throw new Error(`${record.name} is no package of feed ${declaration.id}`)
   }
-  const { sha256, size } = origin
+  const { sha256 = '', size } = origin
   const path = objectPath(environment.cacheRoot, sha256)
   const known = checked.get(path)
   if (known !== undefined) return known

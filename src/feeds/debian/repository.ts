@@ -1,11 +1,11 @@
-import { rm, rmdir } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { PublishInput, RepositoryEntry, SigningKey } from '#engine/formats.ts'
 import { inParallel } from '#engine/in-parallel.ts'
-import { collectLitter } from '#engine/store/temp.ts'
 import { type KnownFile, makeFolder, placeFile } from '../publish/atomic.ts'
-import { withLock } from '../publish/lock.ts'
+import { exclusively, tempFolder } from '../publish/exclusive.ts'
+import { warnOfSameVersions } from '../publish/same-versions.ts'
 import { readControlFile } from './deb-control.ts'
 import { commitGeneration, type Generation, readGeneration, retire } from './generation.ts'
 import { debianArch, withoutEpoch } from './names.ts'
@@ -50,50 +50,15 @@ export async function publishRepository(input: DebianPublish): Promise<void> {
     const additions = await inParallel(filesAtOnce, input.entries, (entry) =>
       addition(entry, arch, (each) => known.get(each.sha256) ?? input.stanza?.(each)),
     )
-    warnOfSameVersions(input, old?.indexes.get(arch) ?? [], additions)
+    warnOfSameVersions(
+      input.report,
+      old?.indexes.get(arch) ?? [],
+      additions.map(({ entry }) => entry),
+      ({ sha256 }) => sha256,
+    )
     await publishGeneration(input, old, new Map([[arch, additions]]))
   })
 }
-
-/** A device compares versions, not bytes: it keeps what it has. */
-function warnOfSameVersions(
-  { report }: PublishInput,
-  old: readonly IndexEntry[],
-  additions: readonly Addition[],
-): void {
-  const known = new Map(old.map(({ name, version, sha256 }) => [`${name} ${version}`, sha256]))
-  const changed = additions
-    .map(({ entry }) => ({ what: `${entry.name} ${entry.version}`, sha256: entry.sha256 }))
-    .filter(({ what, sha256 }) => (known.get(what) ?? sha256) !== sha256)
-    .map(({ what }) => what)
-  if (changed.length === 0) return
-  const shown = changed.slice(0, 5).join(', ') + (changed.length > 5 ? `, and ${changed.length - 5} more` : '')
-  report({
-    type: 'warning',
-    message: `published before with other content: ${shown}; devices that have that version keep it`,
-    hint: "raise the unit's release to bring what changed to devices: release = 1",
-  })
-}
-
-/** The repository's lock, and a folder of its own for what is unfinished. */
-export function exclusively<T>(
-  root: string,
-  { report }: Pick<PublishInput, 'report'>,
-  work: () => Promise<T>,
-): Promise<T> {
-  return withLock(join(root, '.lock'), report, async () => {
-    const temp = tempFolder(root)
-    await makeFolder(temp)
-    await collectLitter(temp)
-    try {
-      return await work()
-    } finally {
-      await rmdir(temp).catch(() => {})
-    }
-  })
-}
-
-const tempFolder = (root: string): string => join(root, '.tmp')
 
 export interface PublishSettings {
   readonly root: string

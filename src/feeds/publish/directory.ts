@@ -1,9 +1,10 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readGeneration } from '../debian/generation.ts'
-import { exclusively, publishGeneration } from '../debian/repository.ts'
+import { publishGeneration } from '../debian/repository.ts'
 import { binaryKeyring } from '../keys/openpgp.ts'
 import { makeFolder, putFile } from './atomic.ts'
+import { exclusively } from './exclusive.ts'
 import { type FeedPublish, pageOf, readSource } from './source.ts'
 
 export interface DirectoryPublish extends FeedPublish {
