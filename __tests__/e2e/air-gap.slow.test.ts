@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -19,7 +20,9 @@ import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { DirectoryStore } from '#engine/store/remotes/dir.ts'
 import { generateCacheKey } from '#engine/store/signing.ts'
+import type { Moved } from '#toolkit/cache/transfer.ts'
 import { TestRepository } from '../support/git.ts'
 import { projectIn, scratch, writeTexts } from '../support/project.ts'
 import { faultsOf } from '../support/schema.ts'
@@ -129,6 +132,7 @@ test('a machine without a network builds from a bundle: as it is, and with a cha
     ['app', 'board', 'lib', 'plain', 'small', 'tools-debian'].filter((name) => !kinds('result').includes(name)),
     [],
   )
+  assert.deepEqual(kinds('layer'), ['feed packages of small'])
   assert.ok(kinds('package').length > 90 && kinds('feed').length > 0)
 
   const secret = pair.privateKey.slice('ed25519-private:'.length)
@@ -173,7 +177,7 @@ test('a machine without a network builds from a bundle: as it is, and with a cha
   assert.equal(imported.code, 0, imported.stderr)
   const taken = JSON.parse(imported.stdout)
   assert.deepEqual(faultsOf('bundle', taken), [])
-  assert.equal(taken.results, kinds('result').length)
+  assert.equal(taken.results, kinds('result').length + 1, 'and the layer')
   assert.ok(taken.objects < said.objects - 19, 'it goes on where it was')
   assert.deepEqual(
     taken.fits.map((fit: { here: number; needed: number }) => fit.here === fit.needed),
@@ -199,6 +203,34 @@ test('a machine without a network builds from a bundle: as it is, and with a cha
     execFileSync('cmp', [bundle, join(folder, 'again.bundle')])
   })
 
+  await t.test('a shared cache gets the layer too, and who lacks the image begins with it', async () => {
+    const shared = join(folder, 'shared')
+    const ask = async (verb: string): Promise<readonly Moved[]> =>
+      JSON.parse(
+        (
+          await site.yoe(['cache', verb, '--remote-cache', pathToFileURL(shared).href, '--json'], {
+            through: gap,
+            ...signing,
+          })
+        ).stdout,
+      )
+    const sent = await ask('push')
+    assert.deepEqual(new Set(sent.map(({ outcome }) => outcome)), new Set(['saved']))
+    const layer = 'feed packages of small'
+    const hashOf = (name: string): string => sent.find(({ unit }) => unit === name)?.hash ?? ''
+    const [image, base] = [hashOf('small'), hashOf(layer)]
+    await new DirectoryStore(shared).delete(`units/x86_64/${image}`)
+    for (const hash of [image, base]) rmSync(join(root, `cache/units/x86_64/${hash}.json`))
+    const came = await ask('pull')
+    assert.deepEqual(
+      came.filter(({ outcome }) => outcome !== 'here').map(({ unit, outcome, hash }) => [unit, outcome, hash]),
+      [
+        ['small', 'missing', image],
+        [layer, 'restored', base],
+      ],
+    )
+  })
+
   await t.test('one unit is changed: it and the image are built', async () => {
     const path = join(root, 'units/u.star')
     const text = readFileSync(path, 'utf8')
@@ -206,7 +238,11 @@ test('a machine without a network builds from a bundle: as it is, and with a cha
       path,
       text.replace('/usr/share/app; cp', '/usr/share/app; echo changed >$DESTDIR/usr/share/app/new; cp'),
     )
-    const outcomes = await build()
+    const events = join(folder, 'events')
+    const outcomes = await build('--events', events)
+    const steps = readFileSync(events, 'utf8')
+    assert.match(steps, /"layer: project packages"/)
+    assert.doesNotMatch(steps, /"layer: feed packages"/, 'that one was in the bundle')
     const built = [...outcomes].filter(([, outcome]) => outcome === 'built').map(([name]) => name)
     assert.deepEqual(built.toSorted(), ['app', 'small'])
     const { outputs }: Built = JSON.parse((await yoe('build', 'app', '--json')).stdout)

@@ -23,6 +23,7 @@ import { Store } from '#engine/store/store.ts'
 import { noteBuild } from './cache/last-build.ts'
 import { cacheTrustOf } from './cache-trust.ts'
 import { warnOfDev } from './dev/warn.ts'
+import { sourceDateEpoch } from './epoch.ts'
 import { fetcherOf } from './fetching.ts'
 import { openFunctions } from './functions.ts'
 import { buildImageNode } from './image-building.ts'
@@ -49,7 +50,7 @@ export interface BuildOptions extends RebuildWish {
   /** Nodes to make instead of the plan's targets. */
   readonly targets?: readonly Node[]
   /** What needs the results while the run is open. */
-  readonly finish?: (context: BuildContext, results: Finished) => Promise<void>
+  readonly finish?: (context: BuildContext, results: Finished, layers: ImageLayers) => Promise<void>
 }
 
 export interface BuildOutcome {
@@ -119,7 +120,7 @@ export async function buildPlan(plan: Plan, options: BuildOptions): Promise<Buil
     context,
     targets,
     execution,
-    finish === undefined ? undefined : (results) => finish(context, finishedOf(context, results, roots)),
+    finish === undefined ? undefined : (results) => finish(context, finishedOf(context, results, roots), layers),
   )
   await layers.settled()
   for (const node of inOrder(targets)) context.store.used(manifestArch(node), keyOf(context, node).hash)
@@ -141,10 +142,10 @@ export async function buildTargets(
   const outputs: Output[] = []
   const outcome = await buildPlan(plan, {
     ...options,
-    finish: async (context, results) => {
+    finish: async (context, results, layers) => {
       for (const node of plan.targets)
         outputs.push(...(await placeOutputs(plan, context.store, node, await results.manifestOf(node))))
-      await options.finish?.(context, results)
+      await options.finish?.(context, results, layers)
     },
   })
   await placeFinished(plan, outcome)
@@ -185,18 +186,12 @@ async function openContext(plan: Plan, options: Pick<StoreOptions, 'scope' | 're
     ...(workspace.local.settings.limits === undefined ? {} : { limits: workspace.local.settings.limits }),
     processors: availableParallelism(),
     maintainer: `${project.name} <${project.name}@localhost>`,
-    sourceDateEpoch: epoch,
+    sourceDateEpoch,
     builder: hostname(),
     report,
     signal,
   }
 }
-
-/**
- * Every time stamp of what is built, in seconds since 1970: one fixed moment, so that equal inputs give equal bytes
- * whenever they are built (2024-01-01).
- */
-const epoch = 1_704_067_200
 
 /** The architectures whose programs run when a node is made: those of roots, and of packages that are configured. */
 function archesOf(node: Node): readonly Arch[] {

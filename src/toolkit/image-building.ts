@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BuildContext } from '#engine/build/context.ts'
 import { keyOf } from '#engine/build/context.ts'
@@ -6,14 +6,19 @@ import type { Produced } from '#engine/build/executor.ts'
 import type { Finished } from '#engine/build/finished.ts'
 import { foldersOf } from '#engine/build/folders.ts'
 import { fetchAll } from '#engine/build/roots.ts'
+import type { PackageFile } from '#engine/build/trees.ts'
 import type { UnitLog } from '#engine/build/unit-log.ts'
+import { openUnitLog } from '#engine/build/unit-log.ts'
 import type { PackageRecord } from '#engine/catalog/package.ts'
 import type { RepositoryEntry } from '#engine/formats.ts'
-import { buildImage } from '#engine/image/build-image.ts'
+import type { InstallInput } from '#engine/image/build-image.ts'
+import { buildFeedLayer, buildImage } from '#engine/image/build-image.ts'
 import type { LayerStore } from '#engine/image/layers.ts'
+import { feedLayerKey, partClosure } from '#engine/image/layers.ts'
 import type { ImageNode, PackageNode } from '#engine/plan/graph.ts'
 import { resolveBuiltImage } from '#engine/plan/resolve.ts'
 import { replaceFile } from '#engine/store/replace-file.ts'
+import { sourceDateEpoch } from './epoch.ts'
 import { imageFiles } from './image-files.ts'
 import type { Plan } from './planning.ts'
 
@@ -28,29 +33,11 @@ export async function buildImageNode(
 ): Promise<readonly Produced[]> {
   const { installed: packages } = await imageEntries(plan, context, node, results)
   await context.format.refuseClashes(packages)
-  const { root } = foldersOf(context.buildRoot, node)
-  const [workdir, outdir] = [context.store.temp(), join(root, 'image')]
-  await mkdir(workdir, { recursive: true })
+  const outdir = join(foldersOf(context.buildRoot, node).root, 'image')
   await mkdir(outdir, { recursive: true })
-  const built = await buildImage({
-    image: node.unit,
-    machine: node.machine,
-    distro: node.distro,
-    packages,
-    format: context.format,
-    tools: { root: await results.rootOf(node.installer ?? node.tools), hash: keyOf(context, node.tools).hash },
-    worker: context.worker,
-    layers,
-    resolve: context.absolute,
-    extraFiles: [],
-    workdir,
-    outdir,
-    sourceDateEpoch: context.sourceDateEpoch,
-    report: context.report,
-    log: log.write,
-    logPath: log.path,
-    signal: context.signal,
-  })
+  const input = await installing(context, node, results, layers, log, packages)
+  const { workdir } = input
+  const built = await buildImage({ ...input, image: node.unit, resolve: context.absolute, extraFiles: [], outdir })
   const contents = join(workdir, imageFiles.contents)
   const sizes = new Map(packages.map((entry) => [entry.sha256, entry.size]))
   await replaceFile(
@@ -69,10 +56,72 @@ export async function buildImageNode(
   ]
 }
 
+/** The layer of an image's feed packages, brought or made where it is not here; its key. */
+export async function provideFeedLayer(
+  plan: Plan,
+  context: BuildContext,
+  node: ImageNode,
+  results: Finished,
+  layers: LayerStore,
+): Promise<string> {
+  const { installed } = await imageEntries(plan, context, node, results)
+  const { root } = foldersOf(context.buildRoot, node)
+  await mkdir(root, { recursive: true })
+  const log = openUnitLog(join(root, 'layer.log'), node.id, context.report)
+  const input = await installing(context, node, results, layers, log, installed)
+  try {
+    return (await buildFeedLayer(input)).key
+  } finally {
+    log.close()
+    await rm(input.workdir, { recursive: true, force: true })
+  }
+}
+
+async function installing(
+  context: BuildContext,
+  node: ImageNode,
+  results: Finished,
+  layers: LayerStore,
+  log: UnitLog,
+  packages: readonly RepositoryEntry[],
+): Promise<InstallInput> {
+  const workdir = context.store.temp()
+  await mkdir(workdir, { recursive: true })
+  return {
+    image: node.unit,
+    machine: node.machine,
+    distro: node.distro,
+    packages,
+    format: context.format,
+    tools: { root: await results.rootOf(node.installer ?? node.tools), hash: keyOf(context, node.tools).hash },
+    worker: context.worker,
+    layers,
+    workdir,
+    sourceDateEpoch: context.sourceDateEpoch,
+    report: context.report,
+    log: log.write,
+    logPath: log.path,
+    signal: context.signal,
+  }
+}
+
+/** The key of the layer of an image's feed packages, whether it is here or not. @param packagesOf of a unit that is built */
+export async function feedLayerKeyOf(plan: Plan, node: ImageNode, packagesOf: Finished['packagesOf']): Promise<string> {
+  const { closure, entries } = await builtClosure(plan, node, packagesOf)
+  const known = closure.map((record) => {
+    const sha256 = record.origin.kind === 'feed' ? record.origin.sha256 : entries.get(record.name)?.sha256
+    if (sha256 === undefined) throw new TypeError(`${record.name} of ${node.id} has no file`)
+    return { record, sha256 }
+  })
+  const tools = plan.keys.get(node.tools)?.hash
+  if (tools === undefined) throw new TypeError(`${node.tools.id} was not planned`)
+  const { arch } = node.machine
+  return feedLayerKey({ arch, distro: node.distro, tools, sourceDateEpoch }, partClosure(known).feed)
+}
+
 /**
  * Everything that an image installs, files at hand, and what else its units were split into (headers and debug
- * information, say). Packages of units may need more than the units declare (the owners of libraries that they link), so
- * the closure is resolved again until it no longer grows.
+ * information, say).
  */
 export async function imageEntries(
   plan: Plan,
@@ -80,20 +129,7 @@ export async function imageEntries(
   node: ImageNode,
   results: Finished,
 ): Promise<{ readonly installed: readonly RepositoryEntry[]; readonly beside: readonly RepositoryEntry[] }> {
-  const entries = new Map<string, RepositoryEntry>()
-  const records = new Map<string, PackageRecord>()
-  let { closure, units }: { closure: readonly PackageRecord[]; units: readonly PackageNode[] } = node
-  for (let fresh = units; fresh.length > 0; fresh = units.filter((unit) => !records.has(unit.unit.name))) {
-    for (const unit of fresh) {
-      for (const entry of await unitEntries(context, unit, results)) {
-        entries.set(entry.record.name, entry)
-        records.set(entry.record.name, entry.record)
-      }
-    }
-    const resolved = resolveBuiltImage(plan.universe, node, records)
-    closure = resolved.closure
-    units = resolved.units.map((unit) => planned(plan, unit))
-  }
+  const { closure, entries } = await builtClosure(plan, node, results.packagesOf)
   const ofFeeds = closure.filter((record) => record.origin.kind === 'feed')
   const paths = await fetchAll(context, ofFeeds)
   ofFeeds.forEach((record, index) => {
@@ -114,6 +150,32 @@ export async function imageEntries(
   return { installed, beside: [...entries.values()] }
 }
 
+/**
+ * What an image installs, and the packages of its units. These may need more than the units declare (the owners of
+ * libraries that they link), so the closure is resolved again until it no longer grows.
+ */
+async function builtClosure(
+  plan: Plan,
+  node: ImageNode,
+  packagesOf: Finished['packagesOf'],
+): Promise<{ readonly closure: readonly PackageRecord[]; readonly entries: Map<string, RepositoryEntry> }> {
+  const entries = new Map<string, RepositoryEntry>()
+  const records = new Map<string, PackageRecord>()
+  let { closure, units }: { closure: readonly PackageRecord[]; units: readonly PackageNode[] } = node
+  for (let fresh = units; fresh.length > 0; fresh = units.filter((unit) => !records.has(unit.unit.name))) {
+    for (const unit of fresh) {
+      for (const entry of await described(plan.format, unit, await packagesOf(unit))) {
+        entries.set(entry.record.name, entry)
+        records.set(entry.record.name, entry.record)
+      }
+    }
+    const resolved = resolveBuiltImage(plan.universe, node, records)
+    closure = resolved.closure
+    units = resolved.units.map((unit) => planned(plan, unit))
+  }
+  return { closure, entries }
+}
+
 /** Resolving anew makes nodes anew; what a unit links was a build dependency, so it was planned with it. */
 function planned(plan: Plan, node: PackageNode): PackageNode {
   for (const known of plan.keys.keys()) if (known.id === node.id && known.kind === 'package') return known
@@ -122,17 +184,19 @@ function planned(plan: Plan, node: PackageNode): PackageNode {
 
 /** The packages of a built unit, the main one first. */
 export async function unitEntries(
-  context: BuildContext,
+  { format }: Pick<BuildContext, 'format'>,
   node: PackageNode,
   results: Finished,
 ): Promise<readonly RepositoryEntry[]> {
-  const files = await results.packagesOf(node)
+  return described(format, node, await results.packagesOf(node))
+}
+
+function described(
+  format: BuildContext['format'],
+  { unit }: PackageNode,
+  files: readonly PackageFile[],
+): Promise<readonly RepositoryEntry[]> {
   return Promise.all(
-    files.map(async ({ path, sha256, size }) => ({
-      record: await context.format.describe(path, node.unit),
-      path,
-      sha256,
-      size,
-    })),
+    files.map(async ({ path, sha256, size }) => ({ record: await format.describe(path, unit), path, sha256, size })),
   )
 }

@@ -140,7 +140,10 @@ async function inspect(invocation: BundleInvocation, args: readonly string[]): P
     output.printJson(found)
     return 0
   }
-  const titles = { result: 'result', archive: 'source', git: 'source', lfs: 'source', module: 'module', feed: 'feed' }
+  const titles = {
+    ...{ result: 'result', layer: 'layer', archive: 'source', git: 'source', lfs: 'source', module: 'module' },
+    feed: 'feed',
+  }
   const rows = found.parts.flatMap(({ kind, title, id, size }) =>
     kind === 'package' ? [] : [[titles[kind], shown(title), bytes(size), output.paint('dim', idOf(kind, id))]],
   )
@@ -150,14 +153,15 @@ async function inspect(invocation: BundleInvocation, args: readonly string[]): P
   return 0
 }
 
-/** Short enough for a table; a result keeps its architecture. */
+/** Short enough for a table; what has an architecture keeps it. */
 function idOf(kind: BundlePart['kind'], id: string): string {
   const [arch = '', hash = ''] = id.split('/')
-  return kind === 'result' ? `${arch}/${hash.slice(0, 12)}` : id.slice(0, 12)
+  return kind === 'result' || kind === 'layer' ? `${arch}/${hash.slice(0, 12)}` : id.slice(0, 12)
 }
 
 const kinds: readonly (readonly [string, readonly BundlePart['kind'][]])[] = [
   ['results', ['result']],
+  ['layers', ['layer']],
   ['sources', ['archive', 'git', 'lfs']],
   ['modules', ['module']],
   ['feeds', ['feed']],

@@ -7,7 +7,15 @@ import type { PackageFormat, RepositoryEntry } from '../formats.ts'
 import type { ImageUnit, Json, Machine, Partition, Place } from '../project/model.ts'
 import { configure, heldFiles, wantedFile } from './configuration.ts'
 import { buildDisk, type Disk } from './disk.ts'
-import { type LayerName, type LayerStore, layerKey, packageInputs, partClosure } from './layers.ts'
+import {
+  feedLayerKey,
+  type LayerBase,
+  type LayerName,
+  type LayerStore,
+  layerKey,
+  packageInputs,
+  partClosure,
+} from './layers.ts'
 import { type Addition, overlayDigest, readOverlays } from './overlay.ts'
 import { editRoot } from './rootfs-edit.ts'
 
@@ -76,26 +84,18 @@ export async function buildImage(input: BuildImageInput): Promise<BuiltImage> {
     })
   const built: BuiltLayer[] = []
   const layer = async (name: LayerName, key: string, make: (output: string) => Promise<void>): Promise<string> => {
-    const known = await input.layers.find(key, name)
-    built.push({ name, key, reused: known !== undefined })
-    if (known !== undefined) return known
-    const output = join(input.workdir, `${key.slice(0, 16)}.tar.zst`)
-    try {
-      await step(input.report, `layer: ${name}`, () => make(output), image.name)
-      return await input.layers.keep(key, output, name)
-    } finally {
-      await rm(output, { force: true })
-    }
+    const { path, reused } = await findOrMake(input, name, key, make)
+    built.push({ name, key, reused })
+    return path
   }
 
-  const { feed, project } = partClosure(packages)
-  const common = { arch: machine.arch, distro: input.distro, tools: tools.hash, sourceDateEpoch }
-  let key = layerKey('feed packages', { ...common, packages: packageInputs(feed) })
-  let rootfs = await layer('feed packages', key, (output) => install(input, feed, undefined, output))
+  const { project } = partClosure(packages)
+  const base = await buildFeedLayer(input)
+  built.push({ name: 'feed packages', key: base.key, reused: base.reused })
+  let { key, path: rootfs } = base
   if (project.length > 0) {
-    const base = rootfs
-    key = layerKey('project packages', { ...common, base: key, packages: packageInputs(project) })
-    rootfs = await layer('project packages', key, (output) => install(input, project, base, output))
+    key = layerKey('project packages', { ...baseOf(input), base: key, packages: packageInputs(project) })
+    rootfs = await layer('project packages', key, (output) => install(input, project, base.path, output))
   }
 
   const partitions = image.partitions ?? (machine.partitions.length > 0 ? machine.partitions : onePartition(machine))
@@ -112,7 +112,7 @@ export async function buildImage(input: BuildImageInput): Promise<BuiltImage> {
     sourceDateEpoch,
     report: input.report,
   }
-  const base = rootfs
+  const unconfigured = rootfs
   key = layerKey('configuration', {
     base: key,
     sourceDateEpoch,
@@ -124,7 +124,7 @@ export async function buildImage(input: BuildImageInput): Promise<BuiltImage> {
   })
   rootfs = await layer('configuration', key, (output) =>
     editRoot({
-      base,
+      base: unconfigured,
       output,
       overlays,
       held: heldFiles(config),
@@ -152,8 +152,49 @@ export async function buildImage(input: BuildImageInput): Promise<BuiltImage> {
   return { ...disk, rootfs, packages: shown, layers: built }
 }
 
+/** What installing packages takes. */
+export type InstallInput = Omit<BuildImageInput, 'image' | 'resolve' | 'extraFiles' | 'outdir'> & {
+  readonly image: Pick<ImageUnit, 'name'>
+}
+
+/** The lowest layer alone: the packages of `packages` that come from feeds, installed. */
+export async function buildFeedLayer(
+  input: InstallInput,
+): Promise<{ readonly key: string; readonly path: string; readonly reused: boolean }> {
+  const { feed } = partClosure(input.packages)
+  const key = feedLayerKey(baseOf(input), feed)
+  const made = await findOrMake(input, 'feed packages', key, (output) => install(input, feed, undefined, output))
+  return { key, ...made }
+}
+
+const baseOf = ({
+  machine,
+  distro,
+  tools,
+  sourceDateEpoch,
+}: InstallInput): LayerBase & Readonly<Record<string, Json>> => ({
+  ...{ arch: machine.arch, distro, tools: tools.hash, sourceDateEpoch },
+})
+
+async function findOrMake(
+  { layers, workdir, report, image }: InstallInput,
+  name: LayerName,
+  key: string,
+  make: (output: string) => Promise<void>,
+): Promise<{ readonly path: string; readonly reused: boolean }> {
+  const known = await layers.find(key, name)
+  if (known !== undefined) return { path: known, reused: true }
+  const output = join(workdir, `${key.slice(0, 16)}.tar.zst`)
+  try {
+    await step(report, `layer: ${name}`, () => make(output), image.name)
+    return { path: await layers.keep(key, output, name), reused: false }
+  } finally {
+    await rm(output, { force: true })
+  }
+}
+
 async function install(
-  input: BuildImageInput,
+  input: InstallInput,
   packages: readonly RepositoryEntry[],
   base: string | undefined,
   output: string,

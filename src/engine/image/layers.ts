@@ -19,18 +19,34 @@ export function layerKey(kind: string, inputs: Readonly<Record<string, Json>>): 
   return digestOf('yoe-layer/1', { kind, inputs })
 }
 
+/** A package, and which file it is: what keys and parts are made of. */
+type Known = Pick<RepositoryEntry, 'record' | 'sha256'>
+
+/** What the lowest layer of an image depends on beside its packages. */
+export interface LayerBase {
+  readonly arch: string
+  readonly distro: string
+  /** Hash of the tools root. */
+  readonly tools: string
+  readonly sourceDateEpoch: number
+}
+
+/** The key of the layer that holds what comes from feeds. @param packages the closure's first part; see {@link partClosure} */
+export function feedLayerKey({ arch, distro, tools, sourceDateEpoch }: LayerBase, packages: readonly Known[]): string {
+  return layerKey('feed packages', { arch, distro, tools, sourceDateEpoch, packages: packageInputs(packages) })
+}
+
 /** Packages as part of a key. */
-export const packageInputs = (packages: readonly RepositoryEntry[]): Json =>
+export const packageInputs = (packages: readonly Known[]): Json =>
   packages.map(({ record: { name, version, arch }, sha256 }) => [name, version, arch, sha256]).sort()
 
 /**
  * Parts a closure into what comes from feeds and changes rarely, and the project's own packages with everything that
  * needs them: the first part is installable without the second. Order is kept.
  */
-export function partClosure(packages: readonly RepositoryEntry[]): {
-  readonly feed: readonly RepositoryEntry[]
-  readonly project: readonly RepositoryEntry[]
-} {
+export function partClosure<T extends Known>(
+  packages: readonly T[],
+): { readonly feed: readonly T[]; readonly project: readonly T[] } {
   let feed = packages.filter(({ record }) => record.origin.kind === 'feed')
   for (;;) {
     const brought = new Set(feed.flatMap(({ record }) => names(record)))

@@ -128,13 +128,14 @@ export class Gathering implements Gathered {
 
   async #packages(plan: Plan, nodes: readonly Node[]): Promise<void> {
     const records = nodes.flatMap(packagesOf).filter(({ origin }) => origin.kind === 'feed')
-    const fresh = records.filter(({ origin }) => origin.kind === 'feed' && this.#isNew(`package ${origin.sha256}`))
+    const fresh = records.filter(({ origin }) => origin.kind === 'feed' && this.#isNew(`package ${indexDigest(origin)}`))
     const { report } = plan.workspace
-    if (fresh.length > 0)
-      await step(report, `Fetch ${fresh.length} packages`, () => inParallel(atOnce, fresh, plan.fetchPackage))
-    for (const { name, version, arch, origin } of fresh)
-      if (origin.kind === 'feed')
-        this.files.push({ use: 'package', title: `${name} ${version} ${arch}`, sha256: origin.sha256 })
+    if (fresh.length === 0) return
+    const paths = await step(report, `Fetch ${fresh.length} packages`, () =>
+      inParallel(atOnce, fresh, plan.fetchPackage),
+    )
+    for (const [index, { name, version, arch }] of fresh.entries())
+      this.files.push({ use: 'package', title: `${name} ${version} ${arch}`, sha256: objectDigest(paths[index] ?? '') })
   }
 
   async #feeds({ feeds, format, distro, workspace }: Plan): Promise<void> {

@@ -8,7 +8,7 @@ import { step } from '#engine/events.ts'
 import { inParallel } from '#engine/in-parallel.ts'
 import { inOrder } from '#engine/plan/graph.ts'
 import { writeFailure } from '#engine/store/disk.ts'
-import type { SealedManifest, UnitManifest } from '#engine/store/manifest.ts'
+import type { UnitManifest } from '#engine/store/manifest.ts'
 import { seal } from '#engine/store/manifest.ts'
 import type { CacheSigner } from '#engine/store/signing.ts'
 import { Store } from '#engine/store/store.ts'
@@ -16,6 +16,7 @@ import { tempName } from '#engine/store/temp.ts'
 import { buildPlan, throwFailures } from '../building.ts'
 import { cacheTrustOf } from '../cache-trust.ts'
 import { listCells } from '../cells.ts'
+import { provideFeedLayer } from '../image-building.ts'
 import type { Plan } from '../planning.ts'
 import { makePlan, makePlans } from '../planning.ts'
 import type { Workspace } from '../workspace.ts'
@@ -67,12 +68,17 @@ export async function exportBundle(workspace: Workspace, options: ExportOptions)
   const out = resolve(cwd, options.out)
   const unfinished = `${out}.${tempName()}`
   try {
-    const results: SealedManifest[] = []
+    const manifests = new Map<string, UnitManifest>()
     for (const plan of plans) {
-      for (const manifest of await built(plan, options.jobs))
-        results.push(seal({ ...manifest, facts }, 'trusted', signer))
+      for (const manifest of await built(plan, options.jobs)) {
+        const id = `${manifest.arch}/${manifest.hash}`
+        const known = manifests.get(id)
+        // A layer that several images share is named after one of them, whichever was built first here.
+        if (known === undefined || manifest.unit < known.unit) manifests.set(id, manifest)
+      }
       await gathering.add(plan)
     }
+    const results = [...manifests.values()].map((manifest) => seal({ ...manifest, facts }, 'trusted', signer))
     const { commits, files, lists, packs } = gathering
     const named = { results, commits, files, lists }
     const pathOf = async (sha256: string): Promise<string> => {
@@ -144,14 +150,23 @@ async function ownSigner(plan: Plan): Promise<CacheSigner | undefined> {
   return signer
 }
 
-/** What a plan's targets and all below them came to; what is not here is brought or built. */
+/**
+ * What a plan's targets and all below them came to, and the layers that images begin with where a unit of them changes.
+ * What is not here is brought or built.
+ */
 async function built(plan: Plan, jobs: number): Promise<readonly UnitManifest[]> {
   const manifests: UnitManifest[] = []
   const nodes = inOrder(plan.targets)
   const outcome = await buildPlan(plan, {
     ...{ jobs, keepGoing: false, targets: nodes },
-    finish: async (_, results) => {
-      for (const node of nodes) manifests.push(await results.manifestOf(node))
+    finish: async (context, results, layers) => {
+      for (const node of nodes) {
+        manifests.push(await results.manifestOf(node))
+        if (node.kind !== 'image') continue
+        const key = await provideFeedLayer(plan, context, node, results, layers.of(node))
+        const layer = await context.store.manifest(node.arch, key)
+        if (layer !== undefined) manifests.push({ ...layer.manifest, unit: node.unit.name })
+      }
     },
   })
   throwFailures(outcome)

@@ -1,13 +1,14 @@
 import type { BundleIndex, BundleTarget } from '#engine/bundle/document.ts'
+import { layerOf } from '../cache/needs.ts'
 
-export const partKinds = ['result', 'archive', 'git', 'lfs', 'module', 'feed', 'package'] as const
+export const partKinds = ['result', 'layer', 'archive', 'git', 'lfs', 'module', 'feed', 'package'] as const
 export type PartKind = (typeof partKinds)[number]
 
 /** One thing in a bundle. */
 export interface BundlePart {
   readonly kind: PartKind
   readonly title: string
-  /** Of a result its architecture and key, of a commit its id, of a file its SHA-256. */
+  /** Of a result or an image's layer its architecture and key, of a commit its id, of a file its SHA-256. */
   readonly id: string
   /** Bytes of its objects, which it may share with others. */
   readonly size: number
@@ -31,10 +32,14 @@ export function partsOfBundle(index: BundleIndex): readonly BundlePart[] {
   const sizeOf = (digests: readonly string[]): number =>
     [...new Set(digests)].reduce((sum, sha256) => sum + (sizes.get(sha256) ?? 0), 0)
   const parts: BundlePart[] = [
-    ...index.results.map(({ manifest: { unit, arch, hash, files } }) => ({
-      ...{ kind: 'result' as const, title: unit, id: `${arch}/${hash}` },
-      size: sizeOf(files.map(({ sha256 }) => sha256)),
-    })),
+    ...index.results.map(({ manifest }): BundlePart => {
+      const { unit, arch, hash, files } = manifest
+      const layer = layerOf({ manifest })
+      return {
+        ...(layer === undefined ? { kind: 'result', title: unit } : { kind: 'layer', title: `${layer} of ${unit}` }),
+        ...{ id: `${arch}/${hash}`, size: sizeOf(files.map(({ sha256 }) => sha256)) },
+      }
+    }),
     ...index.commits.map(({ use, title, commit, pack }) => ({
       ...{ kind: use === 'module' ? ('module' as const) : ('git' as const), title, id: commit },
       size: sizeOf([pack]),

@@ -1,6 +1,8 @@
+import { packagesIn } from '#engine/build/finished.ts'
+import type { PackageFile } from '#engine/build/trees.ts'
 import { YoeError } from '#engine/errors.ts'
 import { inParallel } from '#engine/in-parallel.ts'
-import type { Node } from '#engine/plan/graph.ts'
+import type { ImageNode, Node, PackageNode } from '#engine/plan/graph.ts'
 import { dependenciesOf, inOrder, manifestArch } from '#engine/plan/graph.ts'
 import { UnitCache } from '#engine/store/cache.ts'
 import type { SealedManifest } from '#engine/store/manifest.ts'
@@ -8,6 +10,7 @@ import { seal } from '#engine/store/manifest.ts'
 import type { RemoteStore } from '#engine/store/remote.ts'
 import { Store } from '#engine/store/store.ts'
 import type { CacheTrust } from '../cache-trust.ts'
+import { feedLayerKeyOf } from '../image-building.ts'
 import type { Plan, PlanOptions } from '../planning.ts'
 import { makePlans } from '../planning.ts'
 import type { Workspace } from '../workspace.ts'
@@ -66,29 +69,68 @@ export async function pushResults(workspace: Workspace, options: PlanOptions): P
     const writable = shared.flatMap(({ store: remote, writes }) => (remote !== undefined && writes ? [remote] : []))
     if (writable.length === 0) throw nowhereToPush(shared)
     const cache = cacheOf(writable)
-    const nodes = plans.flatMap(({ targets, keys }) => inOrder(targets).map((node) => ({ node, keys })))
-    const moved = await inParallel(atOnce, nodes, async ({ node, keys }): Promise<readonly Moved[]> => {
-      const hash = keys.get(node)?.hash ?? ''
-      const sealed = await whole(store, await store.manifest(manifestArch(node), hash))
-      if (sealed === undefined) return []
-      const signed = await signedBy(store, sealed, trust)
-      return Promise.all(
-        writable.map(async (remote) => {
-          const { outcome, why, size = 0 } = await cache.send(remote, signed)
-          const good = outcome === 'saved' || outcome === 'exists'
-          return {
-            ...{ unit: node.unit.name, id: node.id, hash, remote: `${remote}` },
-            outcome: good ? outcome : 'failed',
-            size: outcome === 'saved' ? size : 0,
-            why: good ? null : (why ?? reasons[outcome] ?? null),
-          }
-        }),
-      )
-    })
+    const entries = await inParallel(atOnce, plans, async (plan) =>
+      (await Promise.all(inOrder(plan.targets).map((node) => entriesOf(plan, store, node)))).flat(),
+    )
+    const moved = await inParallel(
+      atOnce,
+      entries.flat(),
+      async ({ unit, id, arch, hash }): Promise<readonly Moved[]> => {
+        const sealed = await whole(store, await store.manifest(arch, hash))
+        if (sealed === undefined) return []
+        const signed = await signedBy(store, sealed, trust)
+        return Promise.all(
+          writable.map(async (remote) => {
+            const { outcome, why, size = 0 } = await cache.send(remote, signed)
+            const good = outcome === 'saved' || outcome === 'exists'
+            return {
+              ...{ unit, id, hash, remote: `${remote}` },
+              outcome: good ? outcome : 'failed',
+              size: outcome === 'saved' ? size : 0,
+              why: good ? null : (why ?? reasons[outcome] ?? null),
+            }
+          }),
+        )
+      },
+    )
     await cache.close(writable)
     return moved.flat()
   } finally {
     await store.release()
+  }
+}
+
+/** A result, or the layer that an image begins with. */
+interface Entry {
+  readonly unit: string
+  readonly id: string
+  readonly arch: string
+  readonly hash: string
+}
+
+function resultOf({ keys }: Plan, node: Node): Entry {
+  return { unit: node.unit.name, id: node.id, arch: manifestArch(node), hash: keys.get(node)?.hash ?? '' }
+}
+
+async function entriesOf(plan: Plan, store: Store, node: Node): Promise<readonly Entry[]> {
+  const result = resultOf(plan, node)
+  const layer = node.kind === 'image' ? await layerUnder(plan, store, node) : undefined
+  return layer === undefined ? [result] : [result, layer]
+}
+
+/** Nobody can tell which one it is before the image's units are here, whole: then there is none. */
+async function layerUnder(plan: Plan, store: Store, node: ImageNode): Promise<Entry | undefined> {
+  const packagesOf = async (unit: PackageNode): Promise<readonly PackageFile[]> => {
+    const sealed = await store.manifest(manifestArch(unit), plan.keys.get(unit)?.hash ?? '')
+    if (sealed !== undefined) return packagesIn(store, unit, sealed.manifest)
+    throw new YoeError('STORE_DAMAGED', `${unit.unit.name} is not in the cache`)
+  }
+  try {
+    const hash = await feedLayerKeyOf(plan, node, packagesOf)
+    return { unit: `feed packages of ${node.unit.name}`, id: `${node.id} feed packages`, arch: node.arch, hash }
+  } catch (failure) {
+    if (!(failure instanceof YoeError) || failure.code === 'CANCELLED') throw failure
+    return undefined
   }
 }
 
@@ -141,30 +183,38 @@ export async function pullResults(workspace: Workspace, options: PlanOptions, al
       })
     const cache = cacheOf(remotes)
     const moved: Moved[] = []
-    for (const { targets, keys } of plans) {
-      const hashOf = (node: Node): string => keys.get(node)?.hash ?? ''
+    const bring = async ({ unit, id, arch, hash }: Entry): Promise<boolean> => {
+      const found = await cache.restore(arch, hash, { title: unit })
+      const from = found === undefined || found.from === 'local' ? null : found.from
+      const size = found?.manifest.files.reduce((sum, file) => sum + file.size, 0) ?? 0
+      moved.push({
+        ...{ unit, id, hash, remote: from },
+        outcome: found === undefined ? 'missing' : from === null ? 'here' : 'restored',
+        size: from === null ? 0 : size,
+        why: found === undefined ? 'no shared cache has it in a way that is believed' : null,
+      })
+      return found !== undefined
+    }
+    for (const plan of plans) {
       const seen = new Set<Node>()
+      const images: ImageNode[] = []
       const visit = async (nodes: readonly Node[]): Promise<void> => {
         const fresh = [...new Set(nodes)].filter((node) => !seen.has(node))
         for (const node of fresh) seen.add(node)
         if (fresh.length === 0) return
-        await cache.lookUp(fresh.map((node) => ({ arch: manifestArch(node), hash: hashOf(node) })))
+        await cache.lookUp(fresh.map((node) => resultOf(plan, node)))
         const missing = await inParallel(atOnce, fresh, async (node): Promise<readonly Node[]> => {
-          const [hash, title] = [hashOf(node), node.unit.name]
-          const found = await cache.restore(manifestArch(node), hash, { title })
-          const from = found === undefined || found.from === 'local' ? null : found.from
-          const size = found?.manifest.files.reduce((sum, file) => sum + file.size, 0) ?? 0
-          moved.push({
-            ...{ unit: title, id: node.id, hash, remote: from },
-            outcome: found === undefined ? 'missing' : from === null ? 'here' : 'restored',
-            size: from === null ? 0 : size,
-            why: found === undefined ? 'no shared cache has it in a way that is believed' : null,
-          })
-          return found === undefined ? [node] : []
+          const there = await bring(resultOf(plan, node))
+          if (node.kind === 'image' && (all || !there)) images.push(node)
+          return there ? [] : [node]
         })
         await visit(missing.flat().flatMap(dependenciesOf))
       }
-      await visit(all ? inOrder(targets) : targets)
+      await visit(all ? inOrder(plan.targets) : plan.targets)
+      for (const image of images) {
+        const layer = await layerUnder(plan, store, image)
+        if (layer !== undefined) await bring(layer)
+      }
     }
     await cache.close(remotes)
     return moved
