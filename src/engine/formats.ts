@@ -1,6 +1,6 @@
 import type { Arch } from './arch.ts'
 import type { Worker } from './build/worker.ts'
-import type { Alternatives, Feed, PackageRecord, VersionScheme } from './catalog/package.ts'
+import type { Alternatives, Feed, FeedOrigin, PackageRecord, VersionScheme } from './catalog/package.ts'
 import type { Difference } from './compare-tars.ts'
 import type { Position } from './errors.ts'
 import type { Reporter } from './events.ts'
@@ -201,6 +201,11 @@ export interface PackageFormat {
   learnFeed(text: string, cacheRoot: string): Promise<string | undefined>
   /** Fetches (or finds) one package of an opened feed, verified by its signed digest; returns its absolute path. */
   fetchPackage(feed: FeedDeclaration, record: PackageRecord, environment: FeedEnvironment): Promise<string>
+  /**
+   * Digest of the object that a package of a feed was fetched as, where its index does not say it; undefined when it was
+   * not fetched here.
+   */
+  packageObject?(origin: FeedOrigin, cacheRoot: string): string | undefined
   /** Checks what a build left and makes packages of it. @throws {YoeErrors} PACKAGE_QA and PACKAGE_INVALID, all together */
   pack(input: PackInput): Promise<readonly PackedPackage[]>
   /**

@@ -10,6 +10,7 @@ import type { PackageFile } from '#engine/build/trees.ts'
 import type { UnitLog } from '#engine/build/unit-log.ts'
 import { openUnitLog } from '#engine/build/unit-log.ts'
 import type { PackageRecord } from '#engine/catalog/package.ts'
+import { indexDigest } from '#engine/catalog/package.ts'
 import type { RepositoryEntry } from '#engine/formats.ts'
 import type { InstallInput } from '#engine/image/build-image.ts'
 import { buildFeedLayer, buildImage } from '#engine/image/build-image.ts'
@@ -17,6 +18,7 @@ import type { LayerStore } from '#engine/image/layers.ts'
 import { feedLayerKey, partClosure } from '#engine/image/layers.ts'
 import type { ImageNode, PackageNode } from '#engine/plan/graph.ts'
 import { resolveBuiltImage } from '#engine/plan/resolve.ts'
+import { objectDigest } from '#engine/store/object-path.ts'
 import { replaceFile } from '#engine/store/replace-file.ts'
 import { sourceDateEpoch } from './epoch.ts'
 import { imageFiles } from './image-files.ts'
@@ -109,7 +111,7 @@ async function installing(
 export async function feedLayerKeyOf(plan: Plan, node: ImageNode, packagesOf: Finished['packagesOf']): Promise<string> {
   const { closure, entries } = await builtClosure(plan, node, packagesOf)
   const known = closure.map((record) => {
-    const sha256 = record.origin.kind === 'feed' ? record.origin.sha256 : entries.get(record.name)?.sha256
+    const sha256 = record.origin.kind === 'feed' ? indexDigest(record.origin) : entries.get(record.name)?.sha256
     if (sha256 === undefined) throw new TypeError(`${record.name} of ${node.id} has no file`)
     return { record, sha256 }
   })
@@ -134,12 +136,8 @@ export async function imageEntries(
   const paths = await fetchAll(context, ofFeeds)
   ofFeeds.forEach((record, index) => {
     if (record.origin.kind !== 'feed') return
-    entries.set(record.name, {
-      record,
-      path: paths[index] ?? '',
-      sha256: record.origin.sha256,
-      size: record.origin.size,
-    })
+    const path = paths[index] ?? ''
+    entries.set(record.name, { record, path, sha256: objectDigest(path), size: record.origin.size })
   })
   const installed = closure.map((record) => {
     const entry = entries.get(record.name)

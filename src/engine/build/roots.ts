@@ -6,6 +6,7 @@ import { unpackRoot } from '../image/unpack-root.ts'
 import { inParallel } from '../in-parallel.ts'
 import type { ToolchainNode } from '../plan/graph.ts'
 import type { UnitManifest } from '../store/manifest.ts'
+import { objectDigest } from '../store/object-path.ts'
 import { replaceFile } from '../store/replace-file.ts'
 import { noteUse } from '../store/use.ts'
 import type { BuildContext } from './context.ts'
@@ -48,7 +49,8 @@ export async function buildToolchain(
     distro: node.distro,
     packages: node.packages.map((record, index) => {
       if (record.origin.kind !== 'feed') throw new TypeError(`${record.name} of a toolchain is no feed package`)
-      return { record, path: paths[index] ?? '', sha256: record.origin.sha256, size: record.origin.size }
+      const path = paths[index] ?? ''
+      return { record, path, sha256: objectDigest(path), size: record.origin.size }
     }),
     tools: tools === undefined ? undefined : await results.rootOf(tools),
     worker: context.worker,

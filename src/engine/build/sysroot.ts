@@ -1,5 +1,6 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import type { PackageNode } from '../plan/graph.ts'
+import { objectDigest } from '../store/object-path.ts'
 import type { BuildContext } from './context.ts'
 import type { Finished } from './finished.ts'
 import { removeTree } from './tree.ts'
@@ -23,8 +24,8 @@ export async function fillSysroot(
     node.sysrootFeed.map(async (record): Promise<PackageFile> => {
       const { origin, name, version } = record
       if (origin.kind !== 'feed') throw new TypeError(`${name} in a sysroot is no feed package`)
-      const { sha256, size } = origin
-      return { name: `${name} ${version}`, path: await context.fetchPackage(record), sha256, size }
+      const path = await context.fetchPackage(record)
+      return { name: `${name} ${version}`, path, sha256: objectDigest(path), size: origin.size }
     }),
   )
   const fromUnits = await Promise.all(node.sysroot.map(results.packagesOf))

@@ -6,6 +6,8 @@ export interface Universe {
   lookup(name: string): readonly PackageRecord[]
   /** Packages that provide a virtual name, in order of preference where nothing else decides. */
   providers(name: string): readonly PackageRecord[]
+  /** Packages that join others which include this name, in their feeds' order. */
+  joining?(name: string): readonly PackageRecord[]
   /** Every name, for suggestions. */
   names(): Iterable<string>
 }
@@ -36,6 +38,7 @@ interface Solutions {
 /** Whether `version` is what `wanted` asks for; unversioned wishes take any. */
 export function satisfies(versions: VersionScheme, version: string, wanted: Dependency['version']): boolean {
   if (wanted === undefined) return true
+  if (versions.matches !== undefined) return versions.matches(version, wanted.relation, wanted.version)
   const order = versions.compare(version, wanted.version)
   switch (wanted.relation) {
     case '<<':
@@ -50,6 +53,8 @@ export function satisfies(versions: VersionScheme, version: string, wanted: Depe
       return order > 0
     case '~':
       return version === wanted.version || version.startsWith(wanted.version)
+    case '><':
+      return false
     default:
       return wanted.relation satisfies never
   }

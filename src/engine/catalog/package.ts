@@ -1,7 +1,7 @@
 import type { Position } from '../errors.ts'
 
-/** Debian's spellings; other formats map theirs onto these (`~` is apk's fuzzy match). */
-export type Relation = '<<' | '<=' | '=' | '>=' | '>>' | '~'
+/** Debian's spellings; other formats map theirs onto these (`~` is apk's fuzzy match, `><` its very package, by checksum). */
+export type Relation = '<<' | '<=' | '=' | '>=' | '>>' | '~' | '><'
 
 /** One package asked for, perhaps in some versions only. */
 export interface Dependency {
@@ -27,9 +27,17 @@ export type PackageOrigin =
       readonly kind: 'feed'
       readonly feed: string
       readonly path: string
-      readonly sha256: string
+      /** Of the file. An index that has none has a `checksum`. */
+      readonly sha256?: string
+      /** What the index calls the content by, in the format's own way: apk's `Q1…`. */
+      readonly checksum?: string
       readonly size: number
     }
+
+export type FeedOrigin = Extract<PackageOrigin, { kind: 'feed' }>
+
+/** What a signed index calls a package's bytes by. */
+export const indexDigest = ({ sha256, checksum = '' }: FeedOrigin): string => sha256 ?? checksum
 
 /** One installable package, from a feed or a unit, as dependency resolution sees it. */
 export interface PackageRecord {
@@ -46,6 +54,10 @@ export interface PackageRecord {
   readonly essential: boolean
   /** Debian's Priority, where the format has one; decides between providers of a virtual name. */
   readonly priority: string
+  /** Decides between providers of a name, the highest first; 0 where it is missing. */
+  readonly providerPriority?: number
+  /** It joins whenever all of these are installed, asked for by nobody. */
+  readonly installIf?: readonly Dependency[]
   readonly origin: PackageOrigin
 }
 
@@ -53,6 +65,8 @@ export interface PackageRecord {
 export interface VersionScheme {
   /** Negative when a is older, 0 when equal, positive when newer. */
   compare(a: string, b: string): number
+  /** Whether a version is what a relation asks for, where comparing does not tell. */
+  matches?(version: string, relation: Relation, wanted: string): boolean
 }
 
 /** A registered feed with its verified index; package records are made only for names that are asked for. */
@@ -66,6 +80,8 @@ export interface Feed {
   lookup(name: string): readonly PackageRecord[]
   /** All packages that provide a virtual name; the order is of preference, where nothing else decides. */
   providers(name: string): readonly PackageRecord[]
+  /** All packages that join others which include `name` ({@link PackageRecord.installIf}), in index order. */
+  joining?(name: string): readonly PackageRecord[]
   /** Names that every installation from this feed has (Debian: Essential and what bootstraps it), in a fixed order. */
   essentials(): readonly string[]
   /** Every name, for suggestions and listings. */

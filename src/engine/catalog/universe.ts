@@ -36,6 +36,7 @@ export function universe(
       ...(provided.get(name) ?? []),
       ...feeds.flatMap((feed) => feed.providers(name)).filter(visible),
     ],
+    joining: (name) => feeds.flatMap((feed) => feed.joining?.(name) ?? []).filter(visible),
     *names() {
       yield* own.keys()
       yield* provided.keys()

@@ -1,4 +1,5 @@
 import type { Dependency, PackageRecord } from '../catalog/package.ts'
+import { indexDigest } from '../catalog/package.ts'
 import type { RepositoryEntry } from '../formats.ts'
 import { digestOf } from '../plan/canonical.ts'
 import type { Json } from '../project/model.ts'
@@ -38,7 +39,14 @@ export function feedLayerKey({ arch, distro, tools, sourceDateEpoch }: LayerBase
 
 /** Packages as part of a key. */
 export const packageInputs = (packages: readonly Known[]): Json =>
-  packages.map(({ record: { name, version, arch }, sha256 }) => [name, version, arch, sha256]).sort()
+  packages
+    .map(({ record: { name, version, arch, origin }, sha256 }) => [
+      name,
+      version,
+      arch,
+      origin.kind === 'feed' ? indexDigest(origin) : sha256,
+    ])
+    .sort()
 
 /**
  * Parts a closure into what comes from feeds and changes rarely, and the project's own packages with everything that

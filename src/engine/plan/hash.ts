@@ -1,4 +1,5 @@
 import type { PackageRecord } from '../catalog/package.ts'
+import { indexDigest } from '../catalog/package.ts'
 import { imageText } from '../containers/reference.ts'
 import { consoleOf } from '../project/console.ts'
 import type {
@@ -257,7 +258,7 @@ function packageDigests(records: readonly PackageRecord[]): Document {
   return Object.fromEntries(
     byName(
       records.map((record) => {
-        const digest = record.origin.kind === 'feed' ? record.origin.sha256 : ''
+        const digest = record.origin.kind === 'feed' ? indexDigest(record.origin) : ''
         return [record.name, `${record.version} ${digest}`.trimEnd()] as const
       }),
     ),

@@ -3,6 +3,7 @@ import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packCommit } from '#engine/bundle/commits.ts'
 import type { BundleCommit, BundleFile, BundleList } from '#engine/bundle/document.ts'
+import { indexDigest } from '#engine/catalog/package.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import { inParallel } from '#engine/in-parallel.ts'
@@ -15,6 +16,7 @@ import { fetchSource, nameOf, partsOf } from '#engine/source/fetch.ts'
 import { fetchPieces } from '#engine/source/git.ts'
 import { shownUrl } from '#engine/source/url.ts'
 import { errorCode } from '#engine/store/disk.ts'
+import { objectDigest } from '#engine/store/object-path.ts'
 import type { Store } from '#engine/store/store.ts'
 import { packagesOf } from '../cache/needs.ts'
 import { fetcherOf } from '../fetching.ts'
@@ -128,7 +130,9 @@ export class Gathering implements Gathered {
 
   async #packages(plan: Plan, nodes: readonly Node[]): Promise<void> {
     const records = nodes.flatMap(packagesOf).filter(({ origin }) => origin.kind === 'feed')
-    const fresh = records.filter(({ origin }) => origin.kind === 'feed' && this.#isNew(`package ${indexDigest(origin)}`))
+    const fresh = records.filter(
+      ({ origin }) => origin.kind === 'feed' && this.#isNew(`package ${indexDigest(origin)}`),
+    )
     const { report } = plan.workspace
     if (fresh.length === 0) return
     const paths = await step(report, `Fetch ${fresh.length} packages`, () =>

@@ -49,12 +49,16 @@ function needsOfPlans(plans: readonly Plan[], project: Project): Needs {
   const images = new Set<string>()
   for (const unit of project.units)
     if (unit.kind === 'package' && unit.source !== undefined) for (const id of markOf(unit.source)) names.add(id)
-  for (const { targets, keys, workspace } of plans) {
+  for (const { targets, keys, workspace, format } of plans) {
     for (const name of checkoutsOf(workspace.cacheRoot, project)) names.add(name)
     for (const node of inOrder(targets)) {
       results.add(`${manifestArch(node)}/${keys.get(node)?.hash}`)
       if (node.kind === 'image') images.add(`${node.arch} ${node.distro} ${node.unit.name}`)
-      for (const { origin } of packagesOf(node)) if (origin.kind === 'feed') objects.add(origin.sha256)
+      for (const { origin } of packagesOf(node)) {
+        if (origin.kind !== 'feed') continue
+        const sha256 = origin.sha256 ?? format.packageObject?.(origin, workspace.cacheRoot)
+        if (sha256 !== undefined) objects.add(sha256)
+      }
     }
   }
   return { results, objects, names, images }
