@@ -28,6 +28,9 @@ const meanings: Readonly<Record<ThingKind, string>> = {
   other: 'other files',
 }
 
+/** Whose sizes the status remembers. */
+const rememberedKinds: readonly ThingKind[] = ['roots', 'unpacked', 'folders']
+
 const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
 
 export function showStatus(status: CacheStatus, output: Output): void {
@@ -39,6 +42,10 @@ export function showStatus(status: CacheStatus, output: Output): void {
     output.paint('dim', `${count}`),
   ])
   for (const line of table(rows)) output.print(line)
+  if (kinds.some(({ kind }) => rememberedKinds.includes(kind)))
+    output.print(
+      output.paint('dim', '  unpacked things and cache folders: as they were measured last; yoe cache gc does so anew'),
+    )
   const most = budget === null ? '' : `, and ${bytes(budget)} in all`
   output.print(
     output.paint('dim', `  yoe cache gc keeps what was used in the last ${plural(retentionDays, 'day')}${most}`),

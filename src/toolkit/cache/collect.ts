@@ -51,7 +51,7 @@ const agedKinds: ReadonlySet<ThingKind> = new Set(['modules', 'feeds'])
 export async function collect(store: Store, options: CollectOptions): Promise<Collected> {
   const { needs, all, days, budget, dryRun, signal } = options
   await using _alone = dryRun ? undefined : await store.alone(signal)
-  const contents = await step(options.report, 'Measure the cache', () => contentsOf(store))
+  const contents = await step(options.report, 'Measure the cache', () => contentsOf(store, 'measured'))
   const needed = needing(needs, contents.things)
   const age = Date.now() - days * dayMs
   const choice = choose(contents, {

@@ -46,13 +46,13 @@ export interface CacheStatus {
   readonly keys: readonly ListedKey[]
 }
 
-/** What lies in the cache of this machine, and how the shared ones are. */
+/** What lies in the cache of this machine, and how the shared ones are. Sizes are about right: see {@link contentsOf}. */
 export async function cacheStatus(opened: Workspace, machine: string | undefined): Promise<CacheStatus> {
   const { workspace, project } = await loadProject(opened, machine)
   const store = await Store.open(workspace.cacheRoot, { report: workspace.report })
   const { shared, trust } = await sharedOf(workspace, project)
   const [{ things, objects }, remotes, { keys }] = await Promise.all([
-    step(workspace.report, 'Measure the cache', () => contentsOf(store)),
+    step(workspace.report, 'Measure the cache', () => contentsOf(store, 'kept')),
     Promise.all(shared.map(statusOf)),
     listKeys(keyOwner({ workspace, project }), project, 'cache'),
   ])

@@ -1,4 +1,5 @@
-import { readdir, stat } from 'node:fs/promises'
+import { statSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readTree } from '#engine/source/git.ts'
 import { archiveId, isAlive, markedSources } from '#engine/source/marks.ts'
@@ -6,7 +7,7 @@ import type { UnitManifest } from '#engine/store/manifest.ts'
 import { isDigest } from '#engine/store/manifest.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import type { Store } from '#engine/store/store.ts'
-import { diskUsage } from './disk-usage.ts'
+import { sizesOf } from './kept-sizes.ts'
 import { lastBuilds } from './last-build.ts'
 
 /** What lies in a cache, in the order in which people are told. */
@@ -60,8 +61,13 @@ export interface Contents {
   readonly objects: ReadonlyMap<string, ObjectState>
 }
 
-/** All that is in a cache. Another process may change it meanwhile, unless this one is alone with it. */
-export async function contentsOf(store: Store): Promise<Contents> {
+/**
+ * All that is in a cache. Another process may change it meanwhile, unless this one is alone with it.
+ *
+ * @param how `measured`: sizes are as they are; `kept`: those of unpacked things and cache folders as they were when they
+ *   were measured last, which takes a fraction of the time
+ */
+export async function contentsOf(store: Store, how: 'measured' | 'kept'): Promise<Contents> {
   const objects = await objectStates(store)
   const results = await resultsIn(store)
   const { sources, repositories } = await sourcesIn(store, objects)
@@ -71,7 +77,7 @@ export async function contentsOf(store: Store): Promise<Contents> {
       ? []
       : [{ ...plain('downloads', sha256, usedAt), title: sha256.slice(0, 12), objects: [sha256], paths: [] }],
   )
-  const folders = await foldersIn(store, repositories)
+  const folders = await foldersIn(store, repositories, how)
   return { things: [...results, ...sources, ...downloads, ...folders], objects }
 }
 
@@ -82,7 +88,8 @@ const plain = (kind: ThingKind, id: string, usedAt: number) => ({
 async function objectStates(store: Store): Promise<ReadonlyMap<string, ObjectState>> {
   const states = new Map<string, ObjectState>()
   for await (const sha256 of store.objects.list()) {
-    const info = await stat(objectPath(store.root, sha256)).catch(() => undefined)
+    // Thousands that are asked one after another: waiting for each takes longer than asking.
+    const info = statSync(objectPath(store.root, sha256), { throwIfNoEntry: false })
     if (info?.isFile() !== true || !isDigest(sha256)) continue
     states.set(sha256, { bytes: info.blocks * 512, usedAt: info.mtimeMs, linked: info.nlink > 1 })
   }
@@ -124,7 +131,7 @@ async function sourcesIn(
     const paths = [join(store.root, 'sources', id), ...(id.startsWith('tree-') ? [join(trees, name)] : [])]
     const used = Math.max(
       objects.get(object ?? '')?.usedAt ?? 0,
-      ...(await Promise.all([...paths, ...(await marksIn(join(store.root, 'sources', id)))].map(timeOf))),
+      ...[...paths, ...(await marksIn(join(store.root, 'sources', id)))].map(timeOf),
     )
     const source: Thing = {
       ...plain('sources', id, used),
@@ -146,7 +153,11 @@ async function sourcesIn(
 const marksIn = async (folder: string): Promise<readonly string[]> =>
   (await names(folder)).map((name) => join(folder, name))
 
-async function foldersIn(store: Store, repositories: ReadonlyMap<string, Thing>): Promise<readonly Thing[]> {
+async function foldersIn(
+  store: Store,
+  repositories: ReadonlyMap<string, Thing>,
+  how: 'measured' | 'kept',
+): Promise<readonly Thing[]> {
   const inside = (...path: readonly string[]): string => join(store.root, ...path)
   const things: Thing[] = []
   const add = async (
@@ -156,7 +167,7 @@ async function foldersIn(store: Store, repositories: ReadonlyMap<string, Thing>)
   ): Promise<void> => {
     const { clock = path, ...rest } = more
     const id = path.slice(path.lastIndexOf('/') + 1)
-    const usedAt = Math.max(await timeOf(clock), clock === path ? 0 : (await timeOf(clock)) || (await timeOf(path)))
+    const usedAt = Math.max(timeOf(clock), clock === path ? 0 : timeOf(clock) || timeOf(path))
     things.push({ ...plain(kind, id, usedAt), paths: [path], ...rest })
   }
   for (const name of await names(inside('roots')))
@@ -170,14 +181,14 @@ async function foldersIn(store: Store, repositories: ReadonlyMap<string, Thing>)
   for (const name of await names(inside('git'))) {
     if (!name.endsWith('.git')) continue
     const tree = repositories.get(name)
-    const usedAt = Math.max(await timeOf(inside('git', name)), tree?.usedAt ?? 0)
+    const usedAt = Math.max(timeOf(inside('git', name)), tree?.usedAt ?? 0)
     const lock = `git-${name.slice(0, -'.git'.length)}`
     await add('git', inside('git', name), { usedAt, wanted: tree?.wanted === true, lock })
   }
   const builds = await lastBuilds(store.root)
   const modules = new Map(builds.flatMap(({ modules: used, endedAt }) => used.map((name) => [name, endedAt])))
   for (const name of await names(inside('modules'))) {
-    const usedAt = Math.max(await timeOf(inside('modules', name)), modules.get(name) ?? 0)
+    const usedAt = Math.max(timeOf(inside('modules', name)), modules.get(name) ?? 0)
     const lock = name.endsWith('.git') ? { lock: `module-${name.slice(0, -'.git'.length)}` } : {}
     await add('modules', inside('modules', name), { usedAt, ...lock })
   }
@@ -190,16 +201,25 @@ async function foldersIn(store: Store, repositories: ReadonlyMap<string, Thing>)
   const known = ['objects', 'units', 'sources', 'roots', 'unpacked', 'dirs', 'git', 'modules', 'feeds', 'closures']
   for (const name of await names(store.root))
     if (![...known, 'trees', 'damaged', 'tmp', 'locks'].includes(name)) await add('other', inside(name))
-  const usage = await diskUsage([...new Set(things.flatMap(({ paths }) => paths))])
+  const parts = things.flatMap(({ kind, paths, usedAt }) =>
+    paths.map((path) => ({ path, stamp: stampOf(kind, usedAt) })),
+  )
+  const usage = await sizesOf(store.root, [...new Map(parts.map((part) => [part.path, part])).values()], how !== 'kept')
   return things.map((thing) => ({
     ...thing,
     bytes: thing.paths.reduce((sum, path) => sum + (usage.get(path) ?? 0), 0),
   }))
 }
 
+/** Trees that were unpacked stay as they are; cache folders change when a build uses them, which is noted. */
+function stampOf(kind: ThingKind, usedAt: number): string | undefined {
+  if (kind === 'roots' || kind === 'unpacked') return ''
+  return kind === 'folders' ? String(usedAt) : undefined
+}
+
 const names = (folder: string): Promise<readonly string[]> => readdir(folder).catch(() => [])
 
 /** When a file or folder was last changed, milliseconds since 1970; 0 where there is none. */
-async function timeOf(path: string): Promise<number> {
-  return (await stat(path).catch(() => undefined))?.mtimeMs ?? 0
+function timeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
 }
