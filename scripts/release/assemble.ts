@@ -15,7 +15,7 @@ export const checksums = 'SHA256SUMS'
 /**
  * Makes all that a release is, in a folder, from the commit that is checked out: the commit that holds the bundle, tagged
  * in this clone and as a git bundle that another clone can fetch; `assets/` with the npm tarball, the single file and
- * their checksums; the notes. The same commit gives the same bytes, wherever the clone lies.
+ * their checksums; the notes. The same sources give the same commit and the same assets, wherever the clone lies.
  *
  * @param out absolute; what is in it goes
  * @throws {YoeError} USAGE when this commit is none that can be released so
