@@ -3,7 +3,7 @@ import type { RsaKey } from '../keys/rsa.ts'
 import { gzipMember } from './gzip.ts'
 import { firstMember } from './gzip-members.ts'
 import { SegmentError, type SegmentFile, segmentFiles } from './segment.ts'
-import { isSignature, type SignatureAlgorithm, signatureMember, signerOf, type TrustedKeys } from './signature.ts'
+import { isSignature, signatureMember, signerOf, type TrustedKeys } from './signature.ts'
 import { smallFiles, tarEnd } from './tar.ts'
 
 /** Bytes of an index, unpacked. */
@@ -19,7 +19,6 @@ export async function indexArchive(
   description: string,
   date: number,
   keys: readonly RsaKey[],
-  algorithms?: readonly SignatureAlgorithm[],
 ): Promise<Buffer> {
   const files = smallFiles(
     [
@@ -29,7 +28,7 @@ export async function indexArchive(
     date,
   )
   const member = await gzipMember(...files, tarEnd)
-  return Buffer.concat([await signatureMember(member, keys, algorithms), member])
+  return Buffer.concat([await signatureMember(member, keys), member])
 }
 
 export interface ReadIndex {

@@ -91,3 +91,21 @@ export function parseIndex(text: string, place: string): readonly IndexEntry[] {
   }
   return entries
 }
+
+/** One entry for each version, the newest `keep` of them for each name. */
+export function mergeEntries(
+  old: readonly IndexEntry[],
+  added: readonly IndexEntry[],
+  keep = 3,
+): readonly IndexEntry[] {
+  const byName = new Map<string, Map<string, IndexEntry>>()
+  for (const entry of [...old, ...added]) {
+    const versions = byName.get(entry.name) ?? new Map<string, IndexEntry>()
+    byName.set(entry.name, versions.set(entry.version, entry))
+  }
+  return [...byName.values()].flatMap((versions) =>
+    versions.size === 1
+      ? [...versions.values()]
+      : [...versions.values()].sort((a, b) => compareVersions(b.version, a.version)).slice(0, Math.max(1, keep)),
+  )
+}

@@ -6,7 +6,7 @@ import { smallFiles } from './tar.ts'
 
 /** What a signature's name says of its making; apk tries the first one whose key it has. @see apk-tools, extract_v2 */
 const algorithms = { RSA512: 'sha512', RSA256: 'sha256', RSA: 'sha1' } as const
-export type SignatureAlgorithm = keyof typeof algorithms
+type SignatureAlgorithm = keyof typeof algorithms
 
 /** Public keys by the names that signatures call them. */
 export type TrustedKeys = ReadonlyMap<string, KeyObject>
@@ -16,15 +16,10 @@ export type TrustedKeys = ReadonlyMap<string, KeyObject>
  * satisfied. The same bytes and keys give the same member.
  *
  * @param signed the gzip member that follows, as its bytes are: the control of a package, the tar of an index
- * @param algorithms in the order in which readers find them
  */
-export async function signatureMember(
-  signed: Buffer,
-  keys: readonly RsaKey[],
-  wanted: readonly SignatureAlgorithm[] = ['RSA256'],
-): Promise<Buffer> {
-  const files = keys.flatMap(({ name, key }) =>
-    wanted.map((algorithm): [string, Buffer] => [
+export async function signatureMember(signed: Buffer, keys: readonly RsaKey[]): Promise<Buffer> {
+  const files = keys.flatMap(({ name, key, sha1 }) =>
+    (sha1 ? (['RSA256', 'RSA'] as const) : (['RSA256'] as const)).map((algorithm): [string, Buffer] => [
       `.SIGN.${algorithm}.${name}`,
       sign(algorithms[algorithm], signed, key),
     ]),

@@ -28,7 +28,7 @@ export async function rotatedRsaKey(
 ): Promise<{ readonly text: string; readonly fresh: string; readonly old: readonly KeyFacts[] }> {
   const { keys, revoked } = await rsaKeysOf(text, where, rsaKeyName(project), passphrase)
   const made = await freshRsaKey(undefined, new Date())
-  const fresh = { ...made, name: `${project}-${made.name}` }
+  const fresh = { ...made, name: `${project}-${made.name}`, sha1: keys[0]?.sha1 ?? false }
   const kept = keys
     .filter((key) => signsAt(key, Date.now()))
     .map((key) => (key.until !== undefined && key.until <= until ? key : { ...key, until }))

@@ -14,6 +14,8 @@ export interface RsaKey {
   readonly made: number
   /** Its last day, UTC: after it, it signs nothing, and devices lose it. */
   readonly until: string | undefined
+  /** Signs with SHA-1 as well, for clients that know nothing else. */
+  readonly sha1: boolean
 }
 
 /** What one text says: the keys, the newest first, and when the last one was taken out. */
@@ -31,7 +33,7 @@ const leastExponent = 65_537n
 
 const block = /^-----BEGIN ([A-Z ]*)KEY-----$[\s\S]*?^-----END \1KEY-----$/gm
 const keyName = /^[A-Za-z0-9@][A-Za-z0-9@._+-]{0,200}\.pub$/
-const said = /^# key (\S+) made (\S+)(?: until (\d{4}-\d\d-\d\d))?$/gm
+const said = /^# key (\S+) made (\S+)(?: until (\d{4}-\d\d-\d\d))?( sha1)?$/gm
 const revokedAt = /^# revoked (\S+)$/gm
 
 /** The file of a project's first key on devices. */
@@ -39,9 +41,9 @@ export function rsaKeyName(project: string): string {
   return `${project}.rsa.pub`
 }
 
-/** Two keys of one length make the same signatures of the same bytes, whenever: nothing in them is random. */
-export async function generateRsaKey(project: string, now: Date = new Date()): Promise<SigningKey> {
-  const key = await freshRsaKey(rsaKeyName(project), now)
+/** @param sha1 whether it shall sign for clients that know only SHA-1, too */
+export async function generateRsaKey(project: string, now: Date = new Date(), sha1 = false): Promise<SigningKey> {
+  const key = { ...(await freshRsaKey(rsaKeyName(project), now)), sha1 }
   return signingKeyOf({ keys: [key], revoked: 0 })
 }
 
@@ -54,6 +56,7 @@ export async function freshRsaKey(name: string | undefined, now: Date): Promise<
     fingerprint,
     made: now.getTime(),
     until: undefined,
+    sha1: false,
   }
 }
 
@@ -72,10 +75,17 @@ export async function rsaKeysOf(text: string, where: string, name: string, passp
   for (const found of text.replaceAll('\r\n', '\n').matchAll(block)) {
     const before = found.input.slice(from, found.index)
     from = found.index + found[0].length
-    const [, given = name, made = '', until] = [...before.matchAll(said)].at(-1) ?? []
+    const [, given = name, made = '', until, sha1] = [...before.matchAll(said)].at(-1) ?? []
     if (!keyName.test(given)) throw invalid(where, `names a key "${given}"`, 'such names are NAME.rsa.pub')
     const key = await privateKeyOf(found[0], where, passphrase)
-    keys.push({ name: given, key, fingerprint: fingerprintOf(key), made: Date.parse(made) || 0, until })
+    keys.push({
+      name: given,
+      key,
+      fingerprint: fingerprintOf(key),
+      made: Date.parse(made) || 0,
+      until,
+      sha1: sha1 !== undefined,
+    })
   }
   if (keys.length === 0) throw invalid(where, 'is no RSA private key in PEM', 'make one: yoe key generate apk')
   if (new Set(keys.map((key) => key.name)).size < keys.length)
@@ -152,8 +162,8 @@ export function signingKeyOf({ keys, revoked }: RsaKeys): SigningKey {
 export const publicPem = (key: KeyObject): string => String(publicKeyOf(key).export({ type: 'spki', format: 'pem' }))
 
 /** The line before a key that tells what no PEM can. */
-export const headOf = ({ name, made, until }: RsaKey): string =>
-  `# key ${name} made ${new Date(made).toISOString()}${until === undefined ? '' : ` until ${until}`}\n`
+export const headOf = ({ name, made, until, sha1 }: RsaKey): string =>
+  `# key ${name} made ${new Date(made).toISOString()}${until === undefined ? '' : ` until ${until}`}${sha1 ? ' sha1' : ''}\n`
 
 const parsed = new WeakMap<SigningKey, Promise<RsaKeys>>()
 
