@@ -21,7 +21,7 @@ import { unpackWheel, type Wheel } from './wheel.ts'
 const run = promisify(execFile)
 
 /** Bumped when what is made changes. */
-const edition = '1'
+const edition = '2'
 
 const keyring = join(import.meta.dirname, '../../../modules/module-debian/keys/debian-archive-keyring.gpg')
 
@@ -153,9 +153,10 @@ async function makeTrees(arch: ApkArch, work: string): Promise<void> {
   for (const name of ['debian-libs', 'binutils', 'gcc', 'musl-dev'])
     await run('cp', ['-a', `${join(trees, name)}/.`, root])
   await copyFile(join(unpacked, 'usr/sbin/ldconfig'), join(root, 'sbin/debian-ldconfig'))
-  await copyFile(join(import.meta.dirname, 'find-object.c'), join(root, 'find-object.c'))
-  const libgcc = `usr/lib/gcc/${arch}-linux-gnu/14/libgcc_eh.a`
-  const script = `debian-ldconfig /usr/lib/debian && gcc -O2 -fPIC -c -o find-object.o find-object.c && ar rD ${libgcc} find-object.o`
+  await copyFile(join(import.meta.dirname, 'asked-of-glibc.c'), join(root, 'asked-of-glibc.c'))
+  const libgcc = `usr/lib/gcc/${arch}-linux-gnu/14/libgcc.a`
+  const compile = 'gcc -O2 -fPIC -fvisibility=hidden -c -o asked.o asked-of-glibc.c'
+  const script = `debian-ldconfig /usr/lib/debian && ${compile} && ar rD ${libgcc} asked.o`
   const { code, stdout, stderr } = await inRoot(root, ['sh', '-euc', script])
   if (code !== 0) throw new Error(stdout + stderr)
   await cp(join(root, 'etc/ld.so.cache'), join(trees, 'debian-libs/etc/ld.so.cache'))

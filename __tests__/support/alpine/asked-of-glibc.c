@@ -1,8 +1,12 @@
-/* What Debian's libgcc asks glibc for when it unwinds, told by what musl has. @see glibc dlfcn/dlfcn.h */
+/* What Debian's libgcc asks glibc for, told by what musl has. */
 #define _GNU_SOURCE
 #include <link.h>
 #include <stddef.h>
+#include <sys/auxv.h>
 
+unsigned long __getauxval(unsigned long type) { return getauxval(type); }
+
+/* For unwinding. @see glibc dlfcn/dlfcn.h */
 struct found {
   unsigned long long flags;
   void *start, *end, *map, *eh_frame;
