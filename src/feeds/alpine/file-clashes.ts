@@ -3,6 +3,7 @@ import type { RepositoryEntry } from '#engine/formats.ts'
 import { refuseClashesOf } from '../shared/file-clashes.ts'
 import { readApkHead } from './apk-read.ts'
 import { filesIn } from './contents.ts'
+import { parseRelation } from './relations.ts'
 import { matchesVersion } from './version.ts'
 
 /**
@@ -20,18 +21,8 @@ export function refuseClashes(entries: readonly RepositoryEntry[]): Promise<void
   return refuseClashesOf(reader, entries)
 }
 
-const operators: Readonly<Record<string, '<<' | '<=' | '=' | '>=' | '>>' | '~' | undefined>> = {
-  '<': '<<',
-  '<=': '<=',
-  '=': '=',
-  '>=': '>=',
-  '>': '>>',
-  '~': '~',
-  '=~': '~',
-}
-
 function isAbout(text: string, { name, version }: PackageRecord): boolean {
-  const [, said, operator = '', wanted = ''] = /^([^<>=~]+)([<>=~]*)(.*)$/.exec(text) ?? []
-  const relation = operators[operator]
-  return said === name && (relation === undefined || matchesVersion(version, relation, wanted))
+  const wanted = parseRelation(text)?.dependency
+  if (wanted?.name !== name) return false
+  return wanted.version === undefined || matchesVersion(version, wanted.version.relation, wanted.version.version)
 }

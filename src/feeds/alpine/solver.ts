@@ -81,8 +81,7 @@ export class Solver {
     const providers: Provider[] = own.map((record) => ({ candidate: this.#candidate(record), version: record.version }))
     for (const record of others) {
       const candidate = this.#candidate(record)
-      for (const one of record.provides)
-        if (one.name === text) providers.push({ candidate, version: one.version })
+      for (const one of record.provides) if (one.name === text) providers.push({ candidate, version: one.version })
     }
     name.providers = providers
     name.kind = others.length === 0 ? 0 : own.length === 0 ? 2 : 1
