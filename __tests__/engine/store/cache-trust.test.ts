@@ -3,31 +3,18 @@ import assert from 'node:assert/strict'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test from 'node:test'
-import { zstdCompressSync } from 'node:zlib'
 import { entryName, UnitCache } from '../../../src/engine/store/cache.ts'
-import { encodeManifest, type SealedManifest, seal, type Trust } from '../../../src/engine/store/manifest.ts'
+import { seal, type Trust } from '../../../src/engine/store/manifest.ts'
 import { parseKeyFile, trustIn } from '../../../src/engine/store/named-keys.ts'
 import { DirectoryStore } from '../../../src/engine/store/remotes/dir.ts'
 import { type CacheSigner, generateCacheKey, parseCacheSigner } from '../../../src/engine/store/signing.ts'
 import { bytes, manifestOf, Scratch, sha, someHash } from './fixture.ts'
+import { attacks, entry, manifest, ours, stranger, text } from './planted.ts'
 
 const fresh = (): CacheSigner => parseCacheSigner(generateCacheKey().privateKey)
-const [ours, old, stranger] = [fresh(), fresh(), fresh()]
-
-const text = 'the package'
-const manifest = manifestOf({ 'app.deb': text })
+const old = fresh()
 const name = entryName('x86_64', someHash)
 const entryOf = (scratch: Scratch, at = name): string => join(scratch.path, 'shared', at)
-
-/** An entry as {@link UnitCache} reads it: what whoever may write to the shared store can put there. */
-function entry(sealed: SealedManifest, content: string | Buffer = text): Buffer {
-  const encoded = encodeManifest(sealed)
-  return Buffer.concat([
-    Buffer.from(`yoe-unit/1\n${String(encoded.length).padStart(8, '0')}\n`),
-    encoded,
-    zstdCompressSync(Buffer.from(content)),
-  ])
-}
 
 function plant(scratch: Scratch, content: Buffer, at = name): void {
   mkdirSync(dirname(entryOf(scratch, at)), { recursive: true })
@@ -42,62 +29,6 @@ async function machine(scratch: Scratch, trust: Trust, signer?: CacheSigner, fol
   const remotes = [new DirectoryStore(join(scratch.path, 'shared'))]
   return { store, cache: new UnitCache({ store, remotes, trust, signer, report: scratch.report }) }
 }
-
-const olderManifest = manifestOf({ 'app.deb': text }, { hash: sha('the unit as it was'), inputs: { version: '0' } })
-
-/** What somebody who may write to the store, and has no key that the project names, can put there. */
-const attacks: readonly { readonly name: string; readonly entry: Buffer; readonly want: RegExp }[] = [
-  { name: 'G1 unsigned', entry: entry(seal(manifest, 'trusted', undefined)), want: /nobody signed it/ },
-  { name: 'G1 signed by another project', entry: entry(seal(manifest, 'trusted', stranger)), want: /does not name/ },
-  {
-    name: 'G1 wrongly signed',
-    entry: entry({ ...seal(manifest, 'trusted', ours), manifest: { ...manifest, unit: 'evil' } }),
-    want: /signature by key .* is wrong/,
-  },
-  {
-    name: 'G1 signed by a stranger in our name',
-    entry: entry({
-      ...seal(manifest, 'trusted', stranger),
-      signature: { key: ours.keyId, value: seal(manifest, 'trusted', stranger).signature?.value ?? '' },
-    }),
-    want: /signature by key .* is wrong/,
-  },
-  {
-    name: 'G1 swapped: ours, of another unit',
-    entry: entry(seal({ ...manifest, hash: sha('x') }, 'trusted', ours)),
-    want: /another unit/,
-  },
-  {
-    name: 'G1 swapped: ours, of another architecture',
-    entry: entry(seal({ ...manifest, arch: 'arm64' }, 'trusted', ours)),
-    want: /another unit/,
-  },
-  {
-    name: 'G1 replayed: ours, of before the change',
-    entry: entry(seal(olderManifest, 'trusted', ours)),
-    want: /another unit/,
-  },
-  {
-    name: 'G2 ours, with other content',
-    entry: entry(seal(manifest, 'trusted', ours), 'the implant'),
-    want: /is not what its manifest says/,
-  },
-  {
-    name: 'G2 ours, without content',
-    entry: entry(seal(manifest, 'trusted', ours), ''),
-    want: /is not what its manifest says/,
-  },
-  {
-    name: 'G2 ours, with more content',
-    entry: entry(seal(manifest, 'trusted', ours), `${text}!`),
-    want: /goes on where its manifest ends/,
-  },
-  {
-    name: 'G2 a bomb of zeros behind ours',
-    entry: entry(seal(manifest, 'trusted', ours), Buffer.concat([Buffer.from(text), Buffer.alloc(2 ** 27)])),
-    want: /goes on where its manifest ends/,
-  },
-]
 
 for (const { name: what, entry: planted, want } of attacks) {
   test(`${what}: a miss and a warning, nothing of it stays, and what is built takes its place`, async () => {

@@ -7,8 +7,12 @@ import { bytes, Scratch, sha } from '../fixture.ts'
 import { backends } from './backends.ts'
 import { chainTests } from './chain.ts'
 import { cacheOf, content, manifest } from './machines.ts'
+import { plantedTests, planting } from './planted.ts'
 
-for (const kind of ['dir', 'http', 'oci'] as const) chainTests(kind, backends[kind])
+for (const kind of ['dir', 'http', 'oci'] as const) {
+  chainTests(kind, backends[kind])
+  plantedTests(kind, (t) => planting(backends[kind](t), kind !== 'http'))
+}
 
 test('A9 dir: two machines save and restore the same units at once, 50 rounds: every entry is whole', async () => {
   await using scratch = new Scratch()

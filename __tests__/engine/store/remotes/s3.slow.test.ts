@@ -12,8 +12,10 @@ import { testBucket } from '../../../support/s3.ts'
 import { backends } from './backends.ts'
 import { chainTests } from './chain.ts'
 import { documentsBehave } from './documents.ts'
+import { plantedTests, planting } from './planted.ts'
 
 chainTests('s3', backends.s3)
+plantedTests('s3', (t) => planting(backends.s3(t), true))
 
 test('s3: against versitygw', async (t) => {
   const { endpoint, bucket, region, env } = await testBucket(t)
