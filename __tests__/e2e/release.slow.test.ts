@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -150,6 +151,29 @@ for (const way of ['npm package', 'single file'] as const)
     ])
       run(project, env, yoe, ...argv)
   })
+
+test('what a command does not use is not loaded: large parts can be missing', () => {
+  const env = home()
+  const yoe = installed(env)
+  const folder = mkdtempSync(join(dir, 'user-'))
+  run(folder, env, yoe, 'init', 'product', '--machine', `qemu-${arch}`)
+  const project = join(folder, 'product')
+  const plan = run(project, env, yoe, 'plan')
+  const dist = join(realpathSync(yoe), '..')
+  const parts = readdirSync(dist).filter((name) => /^\d+\.index\.js$/.test(name))
+  // Those that have one of these in them: OpenPGP, Docker's client, GitHub's clients, archives.
+  const large = parts.filter((name) =>
+    /node_modules\/(openpgp|ssh2|dockerode|@azure|@actions|@octokit|tar-stream)\//.test(
+      readFileSync(join(dist, name), 'utf8'),
+    ),
+  )
+  const bytes = large.reduce((sum, name) => sum + statSync(join(dist, name)).size, 0)
+  assert.ok(large.length < parts.length && bytes > 5e6, `${large.length} of ${parts.length} parts, ${bytes} bytes`)
+  for (const name of [...large, 'assets/starlark.wasm']) rmSync(join(dist, name))
+  assert.equal(run(project, env, yoe, '--version'), `yoe ${version}\n`)
+  assert.match(run(project, env, yoe, 'help', 'build'), /yoe build/)
+  assert.equal(run(project, env, yoe, 'plan'), plan)
+})
 
 /** What a runner downloads: the archive of the commit. */
 function downloaded(): string {

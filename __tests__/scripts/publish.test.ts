@@ -58,10 +58,10 @@ const quick = { now: () => 0, sleep: async () => {} }
 const releases = (): Releases =>
   new Releases(new GitHubRest({ owner: 'octo', repo: 'widgets', token: 'ghs_t', apiUrl: github.url }, quick))
 
-async function published(folder = from): Promise<readonly string[]> {
+async function published(folder = from, root = repository.folder): Promise<readonly string[]> {
   const lines: string[] = []
   const tell = (line: string): void => void lines.push(line)
-  await publish({ root: repository.folder, from: folder, remote: { url: remote }, releases: releases(), tell })
+  await publish({ root, from: folder, remote: { url: remote }, releases: releases(), tell })
   return lines
 }
 
@@ -84,7 +84,10 @@ test('the commit under its tag, the release with its files and notes, and last t
     early ??= what.startsWith('GET') ? undefined : remoteTags()
     return undefined
   }
-  const lines = await published()
+  // As a job has it: the sources alone.
+  const shallow = join(dir, 'shallow')
+  repository.git('clone', '--quiet', '--depth', '1', '--branch', 'main', repository.url, shallow)
+  const lines = await published(from, shallow)
   assert.deepEqual([...(early ?? [])], [['v1.2.3', commit]], 'before anything is released')
   assert.deepEqual(
     [...remoteTags()],
@@ -172,6 +175,21 @@ test('a commit that is not on top of what is checked out is not pushed', async (
     repository.git('reset', '--quiet', '--hard', 'HEAD^')
   }
   assert.equal(remoteTags().size, 0)
+})
+
+test('a tag that rules do not let through is told, and nothing else is done', async () => {
+  const hook = join(remote, 'hooks/update')
+  const refuse = async (pattern: string): Promise<void> => {
+    writeFileSync(hook, `#!/bin/sh\ncase $1 in ${pattern}) exit 1 ;; esac\n`, { mode: 0o755 })
+    await assert.rejects(published(), failed(/^the tag v1\S* could not be pushed .*contents: write/))
+  }
+  await refuse('refs/tags/v1.2.3')
+  assert.deepEqual([github.requests, [...remoteTags()]], [[], []])
+  await refuse('refs/tags/v1')
+  assert.deepEqual(shown(), [{ ...whole, sha: commit }])
+  rmSync(hook)
+  await published()
+  assert.equal(remoteTags().get('v1'), commit)
 })
 
 test('the tag that moves: forward from an older release, never for one that is tried out', async () => {

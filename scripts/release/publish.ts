@@ -37,9 +37,7 @@ export async function publish({ root, from, remote, releases, tell }: Publishing
     throw new YoeError('PUBLISH_FAILED', `the tag ${tag} is at ${there}, and this release is ${record.commit}`, {
       hint: 'a tag is never moved: release the next version',
     })
-  const push = (...refs: readonly string[]): string =>
-    git(root, ['push', '--quiet', remote.url, ...refs], remote.env ?? {})
-  if (there === undefined) push(`${record.commit}:refs/tags/${tag}`)
+  if (there === undefined) push(root, remote, `${record.commit}:refs/tags/${tag}`)
   tell(`${tag} is the commit ${record.commit}`)
 
   const url = await release(from, record, version.prerelease, releases)
@@ -47,8 +45,20 @@ export async function publish({ root, from, remote, releases, tell }: Publishing
 
   const moving = floatingTag(version, [...tags.keys()])
   if (moving === undefined) return
-  push('--force', `${record.commit}:refs/tags/${moving}`)
+  push(root, remote, `+${record.commit}:refs/tags/${moving}`)
   tell(`${moving} is at ${tag}`)
+}
+
+/** Git itself says on standard error what the other side had against it. */
+function push(root: string, { url, env = {} }: Publishing['remote'], ref: string): void {
+  try {
+    git(root, ['push', '--quiet', url, ref], env)
+  } catch (cause) {
+    throw new YoeError('PUBLISH_FAILED', `${ref.replace(/.*refs\/tags\//, 'the tag ')} could not be pushed`, {
+      hint: 'the job needs `contents: write`, and rules for tags have to let it: see docs/releasing.md',
+      cause,
+    })
+  }
 }
 
 /** The files that this run made, and no others. */
