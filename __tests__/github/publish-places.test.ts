@@ -54,7 +54,7 @@ test('a bucket gets what the jobs of each run made, signed with the secret', asy
   const events: Event[] = []
   const publish = async (more: Partial<PublishRequest>) =>
     engine.publish({ ...request, to, feeds: [], report: (event) => void events.push(event), ...more })
-  const first = await publish({ feeds: [await built(folder, 'one'), await built(folder, 'two')] })
+  const first = await publish({ feeds: [await built(folder, 'one'), await built(folder, 'two++')] })
   assert.deepEqual([first.dir, first.url], [undefined, `${bucket.endpoint}/${bucket.bucket}/team/feed`])
   assert.equal(first.keyFingerprint, key.fingerprint)
   assert.ok(first.install.includes(`${first.url}/${first.keyring}\n`), first.install)
@@ -62,7 +62,7 @@ test('a bucket gets what the jobs of each run made, signed with the secret', asy
     await publish({ feeds: [await built(folder, 'one', version)], keep: 2, url: 'https://feed.example.com' })
   const root = join(bucket.folder, 'team/feed')
   const offered = versionsOf(await readFeed(join(root, 'debian'), key)).filter((each) => !each.includes('keyring'))
-  assert.deepEqual(offered, ['one 3.0-r0', 'one 4.0-r0', 'two 1.0-r0'])
+  assert.deepEqual(offered, ['one 3.0-r0', 'one 4.0-r0', 'two++ 1.0-r0'])
   assert.match(readFileSync(join(root, 'index.html'), 'utf8'), /^URIs: https:\/\/feed\.example\.com\/debian$/m)
   readFileSync(join(root, first.keyring))
   assert.ok(!JSON.stringify(events).includes(secret))

@@ -56,7 +56,8 @@ export class BucketRequests {
 
   async #signed(request: BucketRequest): Promise<ExchangeAnswer> {
     const { key, query = {}, body, headers = {}, ...rest } = request
-    const url = new URL(key, this.#base)
+    // A plus that is written as it is reads as a space to who checks the signature.
+    const url = new URL(key.split('/').map(encodeURIComponent).join('/'), this.#base)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
     const wanted = { ...headers, 'x-amz-content-sha256': await hashOf(body) }
     // Signatures last some minutes: what is tried again after a long time gets another one.
