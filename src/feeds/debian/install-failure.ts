@@ -1,34 +1,12 @@
 import { YoeError } from '#engine/errors.ts'
 import type { InstallInput } from '#engine/formats.ts'
 import { fileClash } from '../shared/file-clashes.ts'
-
-/** Lines of an installation's log that an error shows. */
-const shownLines = 40
-
-/** Keeps the end of a log, whole lines, for errors. */
-export class Tail {
-  #text = ''
-
-  add(chunk: Uint8Array): void {
-    this.#text = (this.#text + Buffer.from(chunk).toString('utf8')).slice(-64 * 1024)
-  }
-
-  /** The last lines; those up to the first error of dpkg when there is one, since dpkg goes on for a while. */
-  lines(): readonly string[] {
-    const all = this.#text.trimEnd().split('\n')
-    const error = all.findIndex((line) => line.startsWith('dpkg: error'))
-    return error < 0 ? all.slice(-shownLines) : all.slice(Math.max(0, error + 3 - shownLines), error + 3)
-  }
-
-  text(): string {
-    return this.#text
-  }
-}
+import { memoryFull, type Tail } from '../shared/install.ts'
 
 /** What went wrong, from what apt and dpkg said. */
 export function installFailure(tail: Tail, input: Pick<InstallInput, 'packages' | 'logPath'>): YoeError {
   const text = tail.text()
-  const log = { log: { path: input.logPath, tail: tail.lines() } }
+  const log = { log: { path: input.logPath, tail: tail.lines('dpkg: error') } }
   const clash =
     /error processing archive (?:\S*\/)?(?:\d+-)?([^\s_/]+)_\S* .*\n\s*trying to overwrite '(.+)', which is also in package (\S+)/.exec(
       text,
@@ -49,12 +27,8 @@ export function installFailure(tail: Tail, input: Pick<InstallInput, 'packages' 
   if (error !== null) return new YoeError('INSTALL_FAILED', `dpkg can't install ${error[1]}: ${error[2]}`, { ...log })
   const need = unmet(text)
   if (need !== undefined) return new YoeError('INSTALL_FAILED', `the image's packages don't fit together: ${need}`, log)
-  if (/No space left on device/.test(text))
-    return new YoeError('DISK_FULL', 'the memory that packages are installed in is full', {
-      hint: 'free memory, or add swap: the unpacked image and its packages must fit',
-      ...log,
-    })
-  const said = /^E: (.*)$/m.exec(text)?.[1] ?? tail.lines().at(-1) ?? ''
+  if (/No space left on device/.test(text)) return memoryFull(log)
+  const said = /^E: (.*)$/m.exec(text)?.[1] ?? tail.lines('dpkg: error').at(-1) ?? ''
   return new YoeError('INSTALL_FAILED', `the packages can't be installed: ${said}`, log)
 }
 

@@ -1,3 +1,5 @@
+import { packFunction } from '../shared/install.ts'
+
 /**
  * What runs inside the sandbox to install packages: shell around the distribution's own tools, and Perl, which
  * mmdebstrap and dpkg need anyway, for what dpkg keeps in its database.
@@ -75,16 +77,7 @@ strip() {
   cd /
 }
 
-pack() {
-  say "packing"
-  # The very first tools root is made on a machine that may have no zstd, and brings one.
-  zstd=zstd
-  command -v zstd >/dev/null || zstd="chroot $root zstd"
-  tar -C $root --sort=name --numeric-owner --one-file-system --xattrs --xattrs-include='*' --format=pax \
-    --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime \
-    --clamp-mtime --mtime=@$SOURCE_DATE_EPOCH -c . | $zstd -q -3 -T2 -c >/yoe/out/root.tar.zst
-}
-`
+${packFunction}`
 
 /** Makes a root file system from nothing: mmdebstrap sets it up and takes it down, the hook below fills it. */
 export const createScript = String.raw`${common}
