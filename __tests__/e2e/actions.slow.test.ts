@@ -1,162 +1,81 @@
+/** The steps of "Add it to your repository", one after the other in one repository. */
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
+import { zstdCompressSync } from 'node:zlib'
 import { generateCacheKey } from '#engine/store/signing.ts'
 import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
-import { workflowFiles } from '#toolkit/workflow.ts'
-import { type ActOptions, type ActRun, layRelease, releasedAt, runAct } from '../support/act.ts'
-import { type ResultsService, startResultsService } from '../support/results-service.ts'
+import { actionPins } from '#toolkit/action-pins.ts'
+import { subjectsOf } from '../fixtures/attest/subjects.ts'
+import { type ActRun, releasedAt } from '../support/act.ts'
+import { makeAptDevice } from '../support/apt-root.ts'
+import { served } from '../support/local-server.ts'
+import { checkout } from '../support/project.ts'
+import { startBucket } from '../support/s3.ts'
+import { arch, cellSummary, type Files, jobsOf, outcomes, pull, Scenes, shownIn } from '../support/scenes.ts'
+import { faultsOf } from '../support/schema.ts'
+import { filesWithSecrets } from '../support/secret-search.ts'
 
-const root = resolve(import.meta.dirname, '..', '..')
 let dir: string
-let release: string
-/** The same sources as of the bundle, in another place. */
-let elsewhere: string
-let service: ResultsService
-let runs = 0
-/** What runs took and the cache held, for whoever reads the test's output. */
-const figures: string[] = []
-
-/** The sources that the bundle is made of, in a folder of that name. */
-function exportTree(name: string): string {
-  const tree = join(dir, name)
-  mkdirSync(tree, { recursive: true })
-  for (const part of ['src', 'actions', 'modules', 'packages', 'scripts', 'package.json', 'LICENSE'])
-    cpSync(join(root, part), join(tree, part), { recursive: true })
-  return tree
-}
-
-function bundle(tree: string, ...output: readonly string[]): void {
-  execFileSync(process.execPath, ['--disable-warning=ExperimentalWarning', 'scripts/bundle.ts', ...output], {
-    cwd: tree,
-    stdio: 'inherit',
-  })
-}
+let scenes: Scenes
 
 before(async () => {
   dir = mkdtempSync(join(tmpdir(), 'yoe-actions-'))
-  release = join(dir, 'release')
-  elsewhere = exportTree('far/away/tree')
-  bundle(root, join(dir, 'dist'))
-  layRelease(root, join(dir, 'dist'), release)
-  service = await startResultsService({ dir: join(dir, 'store') })
+  scenes = await Scenes.open(join(dir, 'scenes'))
 })
 after(async () => {
-  await service?.close()
+  await scenes?.close()
   rmSync(dir, { recursive: true, force: true })
 })
 
-const arch = process.arch === 'arm64' ? 'arm64' : 'x86_64'
 const cacheKey = generateCacheKey().privateKey
-
-/** The fixture's project with the workflows that a user adds, and some files changed. Nothing boots on its machine. */
-function project(files: Readonly<Record<string, string>>, boot: boolean, short: boolean): string {
-  const folder = mkdtempSync(join(dir, 'project-'))
-  cpSync(join(root, '__tests__', 'fixtures', 'product'), folder, { recursive: true })
-  const actions = { repository: 'octo/yoe', ref: releasedAt, version: 'v1.0.0' }
-  const machine = readFileSync(join(folder, 'machines/box.star'), 'utf8').replace('"x86_64"', `"${arch}"`)
-  const all = { ...Object.fromEntries(workflowFiles({ actions, short })), 'machines/box.star': machine, ...files }
-  for (const [path, text] of Object.entries(all)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true })
-    writeFileSync(
-      join(folder, path),
-      text
-        .replace('with: { cell:', `with: { boot-test: ${boot}, cache-key: "\${{ secrets.CACHE_KEY }}", cell:`)
-        .replace('with: { publish:', `with: { boot-test: ${boot}, publish:`)
-        .replace('secrets: { signing-key:', `secrets: { cache-key: "\${{ secrets.CACHE_KEY }}", signing-key:`),
-    )
-  }
-  return folder
+/** What nobody may see. */
+const deployToken = `canary-${'d'.repeat(10)}${Date.now()}`
+const secrets = { YOE_CACHE_SIGNING_KEY: cacheKey, DEPLOY_TOKEN: deployToken }
+/** A unit that looks for secrets, and writes down what it finds. */
+const look = String.raw`env; (cat /proc/*/environ /proc/*/cmdline 2>/dev/null || true) | tr '\\0' '\\n'`
+const base: Files = {
+  'units/app.star': readFileSync(join(checkout, '__tests__/fixtures/product/units/app.star'), 'utf8').replace(
+    'tasks = [',
+    `tasks = [\n        task("look", run = "${look}"),`,
+  ),
 }
-
-const push = { ref: 'refs/heads/main', repository: { full_name: 'octo/widgets', default_branch: 'main' } }
-
-/** One run on a machine that knows nothing: a fresh checkout, whose `cache/` is empty. */
-async function run(
-  files: Readonly<Record<string, string>>,
-  {
-    boot = false,
-    short = false,
-    ...options
-  }: Partial<ActOptions> & { readonly boot?: boolean; readonly short?: boolean } = {},
-): Promise<ActRun> {
-  const start = performance.now()
-  const result = await runAct({
-    service,
-    release,
-    project: project(files, boot, short),
-    event: 'push',
-    payload: push,
-    secrets: { CACHE_KEY: cacheKey },
-    run: `run-${++runs}`,
-    ...options,
-  })
-  const stored = service.caches.reduce((sum, { size }) => sum + size, 0) / 1e6
-  figures.push(`run ${runs}: ${((performance.now() - start) / 1000).toFixed(0)} s, cache ${stored.toFixed(0)} MB`)
-  return result
-}
-
-const jobs = (result: ActRun): readonly string[] => result.jobs.map(({ id, result: outcome }) => `${id} ${outcome}`)
-
-/** The cell's page; the plan has one of its own. */
-const cellSummary = (result: ActRun): string =>
-  result.summaries.find((text) => text.includes('box/base') && text.includes('### Units')) ?? ''
-
-/** The rows of its units table, as `name outcome`. */
-function outcomes(result: ActRun): readonly string[] {
-  return [...cellSummary(result).matchAll(/^\| ([\w&#;-]+) \| (built|restored|at hand|❌ failed|skipped) \|/gm)]
-    .map(([, name, what]) => `${name} ${what}`)
-    .sort()
-}
-
-const greeting = (text: string): Readonly<Record<string, string>> => ({
+const greeting = (text: string): Files => ({
   'libgreet/greet.c': `#include "greet.h"\n\nconst char *greet(void)\n{\n\treturn "${text}";\n}\n`,
 })
-const main = (body: string): Readonly<Record<string, string>> => ({
+const main = (body: string): Files => ({
   'app/main.c': `#include <greet.h>\n#include <stdio.h>\n\nint main(void)\n{\n\t${body}\n\treturn 0;\n}\n`,
 })
+const run = (files: Files, options: Parameters<Scenes['run']>[1] = {}): Promise<ActRun> =>
+  scenes.run({ ...base, ...files }, { secrets, ...options })
+const marked = (): number => scenes.service.requests.length
+/** What was asked of GitHub about comments, releases and tags since `from`, without numbers. */
+const askedGitHub = (from: number): readonly string[] =>
+  scenes.github.requests.slice(from).map((what) => what.replace(/\/\d+/g, '/N').replace('/repos/octo/widgets', ''))
 
-/** What was asked of the services since `from`, by what it means. */
-function asked(from: number): Readonly<Record<'lookups' | 'saves' | 'downloads' | 'rest', number>> {
-  const count = (pattern: RegExp): number => service.requests.slice(from).filter((what) => pattern.test(what)).length
-  return {
-    lookups: count(/GetCacheEntryDownloadURL/),
-    saves: count(/CreateCacheEntry/),
-    downloads: count(/^GET \/devstoreaccount1\//),
-    rest: count(/ \/(api\/v3\/)?repos\//),
-  }
-}
-
-/** Whose code a pull request runs, and on which commit of the base branch it stands. */
-const pull = (base: string, from = 'octo/widgets') => ({
-  action: 'opened',
-  repository: push.repository,
-  pull_request: {
-    number: 7,
-    base: { ref: 'main', sha: base, repo: { full_name: 'octo/widgets' } },
-    head: { ref: 'patch', sha: 'b'.repeat(40), repo: { full_name: from } },
-  },
-})
-/** What a pull request's token may do in the cache. */
-const pullScopes = [
-  { Scope: 'refs/pull/7/merge', Permission: 3 },
-  { Scope: 'refs/heads/main', Permission: 1 },
-]
-/** Lets GitHub say which files a pull request touches. */
-function touches(...files: readonly string[]): void {
-  service.intercept = (what) =>
-    what.includes('/compare/') ? { status: 200, body: { files: files.map((filename) => ({ filename })) } } : undefined
-}
-
+const pullUnits = ['app built', 'base built', 'libgreet restored', 'toolchain-debian restored', 'tools-debian restored']
 let main1: ActRun
 
 test('first push, nothing cached: everything is built, the image is there for others', async () => {
+  const from = marked()
   main1 = await run({})
   assert.equal(main1.code, 0, main1.text)
-  assert.deepEqual(jobs(main1), ['build success', 'ok success', 'plan success'])
+  assert.deepEqual(jobsOf(main1), ['build success', 'ok success', 'plan success'])
   assert.deepEqual(outcomes(main1), [
     'app built',
     'base built',
@@ -164,73 +83,89 @@ test('first push, nothing cached: everything is built, the image is there for ot
     'toolchain-debian built',
     'tools-debian built',
   ])
+  assert.match(
+    cellSummary(main1),
+    /^## ✅ box\/base\n\n5 built, 0 unchanged · image \d+\.\d MB[\s\S]*\| app \| built \|/,
+  )
   assert.match(main1.outputs['sha256'] ?? '', /^[0-9a-f]{64}$/)
   // An image of a gigabyte, mostly holes.
-  const largest = Math.max(...service.caches.map(({ size }) => size))
+  const largest = Math.max(...scenes.service.caches.map(({ size }) => size))
   assert.ok(largest < 300e6, `${largest} bytes in one entry`)
   assert.deepEqual(
-    service.artifacts.map(({ name, ready }) => [name, ready]),
+    scenes.service.artifacts.map(({ name, ready }) => [name, ready]),
     [['image-box-base.img.zst', true]],
   )
   assert.deepEqual(main1.annotations, [])
   assert.match(main1.text, /sandbox: works/, 'the cell prepared its runner')
+  const { saves, downloads, rest } = scenes.asked(from)
+  assert.ok(saves <= 25, `${saves} saves`)
+  // What it downloads is the index that it adds to.
+  assert.ok(downloads <= 5, `${downloads} downloads`)
+  assert.equal(rest, 0)
 })
 
 test('second push, nothing changed: one image is restored, through the reusable workflow as well', async () => {
-  const from = service.requests.length
-  const entries = service.caches.length
+  const from = marked()
+  const entries = scenes.service.caches.length
   const result = await run({}, { short: true })
   assert.equal(result.code, 0, result.text)
   assert.deepEqual(outcomes(result), ['base restored'], 'what lies below the image is not even looked up')
   assert.equal(result.outputs['cache-hits'], '1')
   assert.equal(result.outputs['sha256'], main1.outputs['sha256'])
   assert.match(cellSummary(result), /^## ✅ box\/base\n\n0 built, 1 unchanged[\s\S]*Nothing had to be built/)
-  const { lookups, saves, rest } = asked(from)
+  const { lookups, saves, rest } = scenes.asked(from)
   assert.ok(lookups <= 3, `${lookups} look-ups`)
   // The list of what the image holds, for pull requests that stand on this commit, and the index that has it.
-  const added = service.caches.slice(entries).map(({ key }) => key.split('/')[0])
+  const added = scenes.service.caches.slice(entries).map(({ key }) => key.split('/')[0])
   assert.deepEqual([saves, added], [2, ['yoe1-contents', 'yoe1-index']])
   assert.equal(rest, 0)
 })
 
 test('a pull request that touches one unit rebuilds it and the image, and says what it does to the image', async () => {
-  touches('app/main.c')
-  const from = service.requests.length
-  const result = await run(main('puts(greet()); puts("and more");'), {
-    event: 'pull_request',
-    payload: pull(main1.sha),
-    scopes: pullScopes,
-  })
+  scenes.touches('app/main.c')
+  const [from, fromGitHub] = [marked(), scenes.github.requests.length]
+  const result = await run(main('puts(greet()); puts("and more");'), pull(main1.sha))
   assert.equal(result.code, 0, result.text)
-  assert.deepEqual(outcomes(result), [
-    'app built',
-    'base built',
-    'libgreet restored',
-    'toolchain-debian restored',
-    'tools-debian restored',
-  ])
+  assert.deepEqual(outcomes(result), pullUnits)
   assert.notEqual(result.outputs['sha256'], main1.outputs['sha256'])
   assert.match(cellSummary(result), /\| app \| built \| [^|]*main\.c[^|]* \|/, 'why')
-  assert.match(cellSummary(result), /### Packages[\s\S]*(base branch)/)
-  const compared = service.requests.slice(from).filter((what) => what.includes('/compare/'))
-  assert.equal(compared.length, 1, 'what the change touches is asked once')
-  const saved = new Set(service.caches.filter(({ scope }) => scope !== 'refs/heads/main').map(({ scope }) => scope))
-  assert.deepEqual([...saved], ['refs/pull/7/merge'], 'what it makes is for itself alone')
+  const [, delta = ''] = /### Packages against the base branch \((.*)\)\n\n/.exec(cellSummary(result)) ?? []
+  assert.match(delta, /^[+−]\d+(\.\d)? k?B, image [+−]\d/)
+  assert.equal(scenes.asked(from).compared, 1, 'what the change touches is asked once')
+  const theirs = scenes.service.caches.filter(({ scope }) => scope !== 'refs/heads/main').map(({ scope }) => scope)
+  assert.deepEqual([...new Set(theirs)], ['refs/pull/7/merge'], 'what it makes is for itself alone')
+  // The comment says the same.
+  assert.equal(scenes.github.comments.length, 1)
+  const [{ body, issue, author } = { body: '', issue: 0, author: '' }] = scenes.github.comments
+  assert.deepEqual([issue, author], [7, 'github-actions[bot]'])
+  assert.match(
+    body,
+    /\*\*✅ box\/base\*\* · 2 built, 3 unchanged · image \d+\.\d MB \((as before|[+−]\d[^)]*)\) · packages [+−]\d+/,
+  )
+  const [, sizes = ''] = /\| app \| 1\.0-r0 \| 1\.0-r0 \| &#43;(\S+ k?B) \|/.exec(body) ?? []
+  assert.ok(sizes !== '' && delta.startsWith(`+${sizes}`), `${delta}: ${body}`)
+  assert.match(body, /<summary>1 package is different from the base branch<\/summary>/)
+  assert.match(body, new RegExp(`<code>${'b'.repeat(12)}</code>`), 'the commit that its author knows')
+  assert.deepEqual(askedGitHub(fromGitHub), [
+    'POST /graphql',
+    'POST /issues/N/comments',
+    ...['POST /graphql', 'POST /graphql'],
+  ])
 })
 
 test('a pull request that touches no cell builds nothing', async () => {
-  touches('README.md')
-  const result = await run({}, { event: 'pull_request', payload: pull(main1.sha), scopes: pullScopes })
-  assert.deepEqual(jobs(result), ['ok success', 'plan success'], result.text)
+  scenes.touches('README.md')
+  const result = await run({}, pull(main1.sha))
+  assert.deepEqual(jobsOf(result), ['ok success', 'plan success'], result.text)
   assert.match(result.summaries.join(''), /## ✅ Nothing to build[\s\S]*box\/base/)
 })
 
 test('a pull request that fails is told at its line, and what was finished before it is saved', async () => {
-  touches('app/main.c', 'libgreet/greet.c')
-  const request = { event: 'pull_request', payload: pull(main1.sha), scopes: pullScopes }
-  const result = await run({ ...greeting('good evening'), ...main('puts(greet())') }, request)
+  scenes.touches('app/main.c', 'libgreet/greet.c')
+  const [from, fromGitHub] = [marked(), scenes.github.requests.length]
+  const result = await run({ ...greeting('good evening'), ...main('puts(greet())') }, pull(main1.sha))
   assert.notEqual(result.code, 0)
-  assert.deepEqual(jobs(result), ['build failure', 'ok failure', 'plan success'])
+  assert.deepEqual(jobsOf(result), ['build failure', 'ok failure', 'plan success'])
   assert.equal(result.annotations.length, 1, JSON.stringify(result.annotations))
   assert.match(result.annotations[0]?.text ?? '', /app: .*build/)
   assert.deepEqual(outcomes(result), [
@@ -248,108 +183,215 @@ test('a pull request that fails is told at its line, and what was finished befor
   const local = `yoe ci --cell box/base --at ${result.sha}`
   assert.ok(page.indexOf(`Reproduce: <code>${local}</code>`) < page.indexOf('### Units'))
   assert.ok(result.text.includes(`On your machine: ${local}`))
-  const mended = await run({ ...greeting('good evening'), ...main('puts(greet());\n') }, request)
+  // One pack with what is finished, the index that has it, and who builds what.
+  assert.ok(scenes.asked(from).saves <= 8, `${scenes.asked(from).saves} saves`)
+  assert.equal(scenes.asked(from).compared, 1)
+  const comment = (): string => scenes.github.comments.map(({ body }) => body).join('\n')
+  assert.match(comment(), /\*\*❌ box\/base\*\* · .*\n\n<b>app<\/b>: .*\n\nReproduce: <code>yoe ci/)
+  assert.doesNotMatch(comment(), /✅|different from the base/)
+  const mended = await run({ ...greeting('good evening'), ...main('puts(greet());\n') }, pull(main1.sha))
   assert.deepEqual(
     outcomes(mended).filter((line) => !line.includes('debian')),
     ['app built', 'base built', 'libgreet restored'],
   )
+  assert.match(comment(), /\*\*✅ box\/base\*\* · 2 built[\s\S]*\| libgreet1? \|/)
+  assert.equal(scenes.github.comments.length, 1)
+  assert.deepEqual(
+    askedGitHub(fromGitHub).filter((what) => what !== 'POST /graphql'),
+    ['PATCH /issues/comments/N', 'PATCH /issues/comments/N'],
+    'it was written anew',
+  )
 })
 
 test('a pull request from a fork works without secrets, reads the cache and can not write', async () => {
-  touches('app/main.c')
-  const before = service.caches.map(({ key }) => key)
-  const result = await run(main('puts("evil"); puts(greet());'), {
-    event: 'pull_request',
-    payload: pull(main1.sha, 'mallory/widgets'),
-    scopes: [{ Scope: 'refs/heads/main', Permission: 1 }],
-    secrets: {},
-  })
-  assert.deepEqual(jobs(result), ['build success', 'ok success', 'plan success'], result.text)
-  assert.deepEqual(outcomes(result), [
-    'app built',
-    'base built',
-    'libgreet restored',
-    'toolchain-debian restored',
-    'tools-debian restored',
-  ])
+  scenes.touches('app/main.c')
+  const before = scenes.service.caches.map(({ key }) => key)
+  const [from, fromGitHub] = [marked(), scenes.github.requests.length]
+  const result = await run(main('puts("evil"); puts(greet());'), { ...pull(main1.sha, 'mallory/widgets'), secrets: {} })
+  assert.deepEqual(jobsOf(result), ['build success', 'ok success', 'plan success'], result.text)
+  assert.deepEqual(outcomes(result), pullUnits)
   assert.deepEqual(
-    service.caches.map(({ key }) => key),
+    scenes.service.caches.map(({ key }) => key),
     before,
   )
   assert.match(result.summaries.join('\n'), /not saved: this run may only read/)
   assert.match(cellSummary(result), /Nothing was saved for other runs&#58; a pull request from a fork/)
+  assert.match(result.text, /No comment on a pull request from a fork/)
+  assert.deepEqual([scenes.asked(from).saves, scenes.asked(from).rest, askedGitHub(fromGitHub)], [0, 1, []])
 })
 
-test('the nightly run boots the image, and publishes what its build jobs made, signed with the secret', async () => {
-  service.intercept = undefined
-  const { privateKey, fingerprint } = await generateOpenPgpKey('product')
-  const machine = arch === 'arm64' ? 'qemu-arm64' : 'qemu-x86_64'
-  const files = {
-    'PROJECT.star': readFileSync(join(root, '__tests__/fixtures/product/PROJECT.star'), 'utf8')
-      .replace('"box"', `"${machine}"`)
-      .replace('"base"', '"system"'),
-    'machines/box.star': '',
-    'images/base.star': `image(
+const machine = arch === 'arm64' ? 'qemu-arm64' : 'qemu-x86_64'
+/** The same project on a machine that boots. */
+const bootable: Files = {
+  'PROJECT.star': readFileSync(join(checkout, '__tests__/fixtures/product/PROJECT.star'), 'utf8')
+    .replace('"box"', `"${machine}"`)
+    .replace('"base"', '"system"'),
+  'machines/box.star': '',
+  'images/base.star': `image(
     name = "system",
     version = "1.0",
     artifacts = ["base", "ssh-server", "app"],
     tests = [test("app greets", run = "app | grep -q hello")],
 )
 `,
-  }
-  const result = await run(files, {
+}
+let feedKey: Awaited<ReturnType<typeof generateOpenPgpKey>>
+let nightly: ActRun
+
+/** The publish job with the step that attests, which the page shows. */
+function attesting(workflow: string): string {
+  const [step = ''] = shownIn('add-to-your-repository.md', 'yaml').filter((yaml) => yaml.includes('actions/attest'))
+  assert.match(step, /^ {6}- if: /)
+  return workflow
+    .replace('id-token: write }', 'id-token: write, attestations: write }')
+    .replace(/(signing-key: "\$\{\{ secrets\.YOE_SIGNING_KEY \}\}" \}\n)/, `$1${step}`)
+}
+
+/** What apt on a device gets of a feed whose `install` lines it followed: the files of the package `app`. */
+function appOf(install: string): string {
+  const folder = mkdtempSync(join(dir, 'device-'))
+  const { env } = makeAptDevice(folder, install, arch === 'arm64' ? 'arm64' : 'amd64')
+  execFileSync('apt-get', ['download', '-qq', 'app'], { cwd: folder, env, stdio: ['ignore', 'ignore', 'inherit'] })
+  return execFileSync('sh', ['-c', 'dpkg-deb --contents app_*.deb'], { cwd: folder, encoding: 'utf8' })
+}
+
+test('the night: the image boots and is released with its proof, the feed is on Pages, signed with the secret', async () => {
+  scenes.service.intercept = undefined
+  feedKey = await generateOpenPgpKey('product')
+  const fromGitHub = scenes.github.requests.length
+  const { version, commit } = actionPins['actions/attest-build-provenance']
+  const attest = join(checkout, '__tests__/fixtures/attest')
+  assert.match(version, /^v4\./, 'the one that this stands in for')
+  nightly = await run(bootable, {
     boot: true,
     event: 'schedule',
-    secrets: { CACHE_KEY: cacheKey, YOE_SIGNING_KEY: privateKey },
+    secrets: { ...secrets, YOE_SIGNING_KEY: feedKey.privateKey },
+    env: scenes.pages.env,
+    actions: { [`actions/attest-build-provenance@${commit}`]: attest },
+    workflow: attesting,
   })
-  assert.deepEqual(jobs(result), ['build success', 'ok success', 'plan success', 'publish success'], result.text)
-  const built = result.summaries.find((text) => text.includes(`${machine}/system`) && text.includes('### Units')) ?? ''
+  assert.deepEqual(jobsOf(nightly), ['build success', 'ok success', 'plan success', 'publish success'], nightly.text)
+  const built = cellSummary(nightly)
   assert.match(built, /· boots ·[\s\S]*### Boot test \((kvm|tcg)\)[\s\S]*\| app greets \| passed \|/)
-  assert.match(result.outputs['junit'] ?? '', /junit-qemu-\w+-system\.xml$/)
-  const named = service.artifacts.filter(({ run: of }) => of === `run-${runs}`).map(({ name }) => name)
-  assert.deepEqual(named.sort(), ['feed', `feed-${machine}-system`, `image-${machine}-system.img.zst`])
-  const page = result.summaries.join('\n')
+  assert.deepEqual(
+    outcomes(nightly).filter((line) => /^(app|libgreet|system|toolchain-debian|tools-debian) /.test(line)),
+    ['app restored', 'libgreet restored', 'system built', 'tools-debian restored'],
+    'what the first push saved is not built again',
+  )
+  assert.match(nightly.outputs['junit'] ?? '', /junit-qemu-\w+-system\.xml$/)
+  const cell = `${machine}-system`
+  const named = scenes.service.artifacts.filter(({ run: of }) => of === `run-${scenes.runs.length}`)
+  assert.deepEqual(
+    named.map(({ name }) => name).sort(),
+    [`feed-${cell}`, 'github-pages', `image-${cell}.img.zst`, `junit-${cell}`, `report-${cell}`].sort(),
+  )
+  const page = nightly.summaries.join('\n')
   assert.match(page, /\d+ packages · signed by/)
-  assert.ok(page.replaceAll(/\s/g, '').includes(fingerprint.replaceAll(/\s/g, '')), page)
-  // faults.md H4. act writes down the command that hides a value, GitHub's runner does not.
-  const shown = result.text.split('\n').filter((line) => !line.includes('"command":"add-mask"'))
-  const signing = privateKey.split(/\r?\n/).find((line) => /^[\w+/]{50,}$/.test(line)) ?? ''
-  const canaries = [signing, cacheKey, cacheKey.split(':').at(-1) ?? '']
-  for (const canary of canaries) assert.match(canary, /^\S{40,}$/)
-  for (const canary of canaries) {
-    assert.ok(!shown.join('\n').includes(canary) && !page.includes(canary))
-    for (const path of readdirSync(join(dir, 'store')).map((name) => join(dir, 'store', name)))
-      assert.equal(spawnSync('grep', ['-qaF', '--', canary, path]).status, 1, `${canary.slice(0, 8)}… in ${path}`)
-    const [image] = service.artifacts.filter(({ name }) => name === `image-${machine}-system.img.zst`)
-    const inside = `zstd -dcq '${service.blobPath(image?.blob ?? '')}' | grep -qaF -- '${canary}'`
-    assert.equal(spawnSync('sh', ['-c', inside]).status, 1)
-  }
-})
+  assert.ok(page.replaceAll(/\s/g, '').includes(feedKey.fingerprint.replaceAll(/\s/g, '')), page)
 
-test('the bundle is whole and starts in well under a second', (t) => {
-  for (const figure of figures) t.diagnostic(figure)
-  const dist = join(release, 'dist')
-  for (const file of ['cell.js', 'plan.js', 'cache-client.js', 'modules/module-core/MODULE.star'])
-    assert.ok(existsSync(join(dist, file)), file)
-  const times = [1, 2, 3].map(() => {
-    const start = performance.now()
-    const env = { INPUT_CELL: 'no cell', GITHUB_OUTPUT: '', PATH: process.env['PATH'] ?? '' }
-    const { status, stdout } = spawnSync(process.execPath, [join(dist, 'cell.js')], { env, encoding: 'utf8' })
-    assert.equal(status, 1)
-    assert.match(stdout, /^::error title=USAGE::the input cell is "no cell"/m)
-    return performance.now() - start
+  // The release: a draft, its files, a tag, then to be seen.
+  const [released, ...others] = scenes.github.releases
+  assert.deepEqual(others, [])
+  assert.match(released?.tag ?? '', /^nightly-\d{4}-\d{2}-\d{2}$/)
+  assert.equal(scenes.github.tags.get(released?.tag ?? ''), nightly.sha)
+  assert.match(page, new RegExp(`### Release\n\n\\[${released?.tag}\\]`))
+  const assets = new Map(released?.assets.map(({ name, bytes }) => [name, bytes]))
+  const files = [`image-${cell}.img.zst`, `report-${cell}.json`, `sbom-${cell}.spdx.json`]
+  assert.deepEqual([...assets.keys()].sort(), ['SHA256SUMS', ...files].sort())
+  assert.deepEqual(
+    askedGitHub(fromGitHub).filter((what) => !what.startsWith('GET')),
+    [
+      'POST /releases',
+      ...['SHA256SUMS', ...files].map(() => 'POST /uploads/releases/N/assets'),
+      ...['POST /git/refs', 'PATCH /releases/N', 'POST /attestations'],
+    ],
+  )
+  const sums = subjectsOf(assets.get('SHA256SUMS')?.toString() ?? '')
+  const really = files.map((name) => ({ name, digest: { sha256: sha256(assets.get(name) ?? Buffer.alloc(0)) } }))
+  assert.deepEqual(sums, really)
+  const sbom: { packages: { name: string }[] } = JSON.parse(assets.get(`sbom-${cell}.spdx.json`)?.toString() ?? '')
+  assert.ok(sbom.packages.some(({ name }) => name === 'app') && sbom.packages.length > 50)
+  const report: unknown = JSON.parse(assets.get(`report-${cell}.json`)?.toString() ?? '')
+  assert.deepEqual(faultsOf('report', report), [])
+  const [proof] = scenes.github.attestations
+  assert.deepEqual(proof, {
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: really,
+    predicateType: 'https://slsa.dev/provenance/v1',
+    predicate: { repository: 'octo/widgets', commit: nightly.sha, run: String(scenes.runs.length) },
   })
-  assert.ok(Math.min(...times) < 700, `${times}`)
+
+  // The feed: deployed once, and good for apt.
+  assert.deepEqual(scenes.pages.deployed, [nightly.sha])
+  assert.equal(nightly.outputs['feed-url'], `${scenes.pages.url}/widgets`)
+  assert.match(appOf(nightly.outputs['install'] ?? ''), / \.\/usr\/bin\/app\n/)
 })
 
-test('the same sources give the same bundle, wherever they lie', () => {
-  const digest = (folder: string): string =>
-    execFileSync('sh', ['-c', 'find . -type f | LC_ALL=C sort | xargs sha256sum'], { cwd: folder, encoding: 'utf8' })
-  const here = join(dir, 'dist')
-  // Hard links: a link to the folder would be followed to where the other clone lies.
-  execFileSync('cp', ['-al', join(root, 'node_modules'), elsewhere])
-  bundle(elsewhere)
-  const first = digest(here)
-  assert.equal(first, digest(join(elsewhere, 'dist')))
-  assert.match(first, /index\.js$/m)
+test('the same packages to a bucket, by the job of "Publishing a feed": apt reads it through a web server', async (t) => {
+  const { stop, ...bucket } = await startBucket(mkdtempSync(join(dir, 's3-')))
+  t.after(stop)
+  const url = await served(
+    t,
+    createServer(({ url: path = '' }, response) => {
+      const file = join(bucket.folder, 'stable', decodeURIComponent(new URL(path, 'http://x').pathname))
+      const found = existsSync(file) && statSync(file).isFile()
+      response.writeHead(found ? 200 : 404).end(found ? readFileSync(file) : '')
+    }),
+  )
+  const [shown = ''] = shownIn('publish.md', 'yaml').filter((yaml) => yaml.includes('s3://acme-feed/stable'))
+  // There is no AWS that would know this job: its credentials are variables, as those of every other service.
+  const steps = shown
+    .replace(/ +- uses: aws-actions\/.*\n.*\n/, '')
+    .replace('OWNER/yoe/actions/publish-feed@v1', `octo/yoe/actions/publish-feed@${releasedAt}`)
+    .replace('s3://acme-feed/stable', `s3://${bucket.bucket}/stable?endpoint=${bucket.endpoint}&region=us-east-1`)
+    .replace('signing-key:', `url: "${url}", signing-key:`)
+  const result = await run(bootable, {
+    // Of the same run: the artifacts of its build jobs are there.
+    run: `run-${scenes.runs.length}`,
+    secrets: { ...secrets, YOE_SIGNING_KEY: feedKey.privateKey },
+    env: bucket.env,
+    workflow: () => `on: push\njobs:\n  publish:\n    runs-on: ubuntu-24.04\n${steps}`,
+  })
+  assert.deepEqual(jobsOf(result), ['publish success'], result.text)
+  assert.equal(result.outputs['feed-url'], url)
+  assert.equal(appOf(result.outputs['install'] ?? ''), appOf(nightly.outputs['install'] ?? ''))
+  assert.equal(scenes.github.releases.length, 1, 'without `release` there is none')
 })
+
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+test('H4: no secret of any run, good or failed, is in a log, summary, comment, release, artifact, cache or feed', (t) => {
+  for (const figure of scenes.figures) t.diagnostic(figure)
+  const [signing = ''] = feedKey.privateKey.split(/\r?\n/).filter((line) => /^[\w+/]{50,}$/.test(line))
+  const canaries = [signing, cacheKey, cacheKey.split(':').at(-1) ?? '', deployToken, `ghs_${'t'.repeat(36)}`]
+  for (const canary of canaries) assert.match(canary, /^\S{25,}$/)
+  const kept = join(dir, 'kept')
+  mkdirSync(kept)
+  const keep = (name: string, bytes: string | Buffer): void => writeFileSync(join(kept, name), bytes)
+  for (const [index, { text, summaries, annotations }] of scenes.runs.entries()) {
+    // act writes down the command that hides a value, GitHub's runner does not.
+    const shown = text.split('\n').filter((line) => !line.includes('"command":"add-mask"'))
+    keep(`run-${index}.log`, shown.join('\n'))
+    keep(`run-${index}.told`, JSON.stringify([summaries, annotations]))
+  }
+  const { comments, releases, attestations } = scenes.github
+  keep('github.json', JSON.stringify([comments, releases.map(({ assets, ...release }) => release), attestations]))
+  for (const { name, bytes } of releases.flatMap(({ assets }) => assets)) keep(name, bytes)
+  const folders = [kept, join(dir, 'scenes/store'), scenes.pages.site, ...globSync('s3-*/buckets', { cwd: dir })]
+  const files = folders.flatMap((folder) => filesBelow(resolve(dir, folder)))
+  assert.ok(files.length > 40, `${files.length} files`)
+  assert.ok(
+    scenes.runs.some(({ text }) => /DESTDIR=/.test(text)),
+    'a unit did look',
+  )
+  const inPackage = Buffer.concat([Buffer.from('ustar'), zstdCompressSync(`TOKEN=${deployToken}`)])
+  keep('naive', zstdCompressSync(inPackage))
+  const naive = join(kept, 'naive')
+  assert.deepEqual(filesWithSecrets([...files, naive], canaries, join(dir, 'search')), [naive], 'only the control')
+})
+
+function filesBelow(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+    entry.isFile() ? [join(entry.parentPath, entry.name)] : [],
+  )
+}

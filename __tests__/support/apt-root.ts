@@ -19,7 +19,12 @@ export interface AptSource {
  * An apt of its own below `folder`: no packages installed, these sources, nothing of the host's settings. Works without
  * root.
  */
-export function makeAptRoot(folder: string, sources: readonly AptSource[], keyring: string): AptRoot {
+export function makeAptRoot(
+  folder: string,
+  sources: readonly AptSource[],
+  keyring: string,
+  architecture = 'amd64',
+): AptRoot {
   for (const name of ['lists/partial', 'archives/partial', 'sources', 'empty']) {
     mkdirSync(join(folder, name), { recursive: true })
   }
@@ -38,7 +43,7 @@ export function makeAptRoot(folder: string, sources: readonly AptSource[], keyri
     'Dir::State::Lists': join(folder, 'lists'),
     'Dir::State::status': join(folder, 'status'),
     'Dir::Cache': folder,
-    'APT::Architecture': 'amd64',
+    'APT::Architecture': architecture,
     'APT::Sandbox::User': '',
     'Acquire::Languages': 'none',
     'Debug::NoLocking': 'true',
@@ -46,11 +51,23 @@ export function makeAptRoot(folder: string, sources: readonly AptSource[], keyri
   const text = Object.entries(settings).map(([name, value]) => `${name} "${value}";\n`)
   writeFileSync(
     join(folder, 'apt.conf'),
-    `#clear APT::Architectures;\n${text.join('')}APT::Architectures { "amd64"; };\n`,
+    `#clear APT::Architectures;\n${text.join('')}APT::Architectures { "${architecture}"; };\n`,
   )
   const env = { ...process.env, APT_CONFIG: join(folder, 'apt.conf'), LC_ALL: 'C' }
   execFileSync('apt-get', ['update', '-qq'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
   return { env, folder }
+}
+
+/** A device that does what a feed's `install` says, but for the last line: it has nothing installed to add a package to. */
+export function makeAptDevice(folder: string, install: string, architecture: string): AptRoot {
+  const device = makeAptRoot(folder, [], '', architecture)
+  mkdirSync(join(folder, 'keyrings'))
+  const said = install
+    .replace(/\napt-get install .*$/, '')
+    .replaceAll('/etc/apt/keyrings', join(folder, 'keyrings'))
+    .replaceAll('/etc/apt/sources.list.d', join(folder, 'sources'))
+  execFileSync('sh', ['-euc', said], { env: device.env, stdio: ['ignore', 'ignore', 'inherit'] })
+  return device
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { request as ask, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { blobCall, text } from './blob-service.ts'
 
@@ -72,6 +72,8 @@ export interface ResultsService {
   blobPath(blob: string): string
   /** Asked before every request is served. */
   intercept: ((what: string) => Reply | undefined) | undefined
+  /** Who answers another call of the REST API: the address of its server. */
+  elsewhere: ((path: string) => string | undefined) | undefined
   /** What a job's environment holds to reach it. */
   env(token?: string): Record<string, string>
   close(): Promise<void>
@@ -144,7 +146,9 @@ export async function startResultsService({ dir, limits = {} }: ResultsServiceOp
       const artifact = artifacts.find((row) => row.blob === blob)
       return blobCall(request, response, at, blobPath(blob), artifact)
     }
-    send(response, restCall(request.method, at))
+    const other = service.elsewhere?.(at.pathname)
+    if (other === undefined) send(response, restCall(request.method, at))
+    else request.pipe(passOn(`${other}${request.url}`, request, response))
   }
 
   /** As GitHub looks up: scope by scope; within one the exact key, then each key as a prefix, newest first. */
@@ -316,6 +320,7 @@ export async function startResultsService({ dir, limits = {} }: ResultsServiceOp
     requests,
     blobPath,
     intercept: undefined,
+    elsewhere: undefined,
     env: (token = runtimeToken()) => ({
       ACTIONS_RESULTS_URL: `${url}/`,
       ACTIONS_CACHE_SERVICE_V2: 'true',
@@ -330,6 +335,14 @@ export async function startResultsService({ dir, limits = {} }: ResultsServiceOp
       }),
   }
   return service
+}
+
+function passOn(url: string, { method, headers }: IncomingMessage, response: ServerResponse) {
+  const onward = ask(url, { method, headers }, (answer) => {
+    response.writeHead(answer.statusCode ?? 502, answer.headers)
+    answer.pipe(response)
+  })
+  return onward.on('error', () => response.destroy())
 }
 
 function callerOf(request: IncomingMessage): Caller | undefined {

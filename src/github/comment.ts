@@ -1,5 +1,5 @@
 import type { YoeError } from '#engine/errors.ts'
-import type { Delta } from './delta.ts'
+import { type Delta, differing } from './delta.ts'
 import type { CellReport, UnitReport } from './engine-port.ts'
 import { bytes, literal, signed, table } from './summary.ts'
 
@@ -101,7 +101,7 @@ export function renderSection({ cell, commit, units, report, delta, errors, loca
     after ?? '',
     signed(size),
   ])
-  const title = `${delta.packages.length} packages are different from the base branch`
+  const title = `${differing(delta)} from the base branch`
   const list = table(['package', 'base', 'here', 'size'], rows, mostRows)
   return `${head}\n\n<details><summary>${title}</summary>\n\n${list}\n\n</details>`
 }

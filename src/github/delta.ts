@@ -54,6 +54,11 @@ export function deltaOf(before: ImageContents, after: ImageContents): Delta {
   }
 }
 
+/** `3 packages are different`. */
+export function differing({ packages }: Delta): string {
+  return packages.length === 1 ? '1 package is different' : `${packages.length} packages are different`
+}
+
 function total({ packages }: ImageContents): number {
   return packages.reduce((sum, { size }) => sum + size, 0)
 }

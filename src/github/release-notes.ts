@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { RunContext } from './context.ts'
-import { type Delta, deltaOf, type ImageContents } from './delta.ts'
+import { type Delta, deltaOf, differing, type ImageContents } from './delta.ts'
 import type { ReleasedImage } from './release-files.ts'
 import { bytes, link, literal, signed, table } from './summary.ts'
 
@@ -63,7 +63,7 @@ function change({ cell, contents }: ReleasedImage, old: ImageContents | undefine
   const name = `**${literal(cell)}**`
   if (old === undefined) return { long: `${name}: new`, brief: `${name}: new` }
   const delta: Delta = deltaOf(old, contents)
-  const brief = `${name}: ${delta.packages.length} packages are different, ${signed(delta.packageBytes)}${delta.imageBytes === undefined ? '' : `, image ${signed(delta.imageBytes)}`}`
+  const brief = `${name}: ${differing(delta)}, ${signed(delta.packageBytes)}${delta.imageBytes === undefined ? '' : `, image ${signed(delta.imageBytes)}`}`
   if (delta.packages.length === 0) return { long: `${name}: the same packages`, brief: `${name}: the same packages` }
   const rows = delta.packages.map((one) => [one.name, one.before ?? '', one.after ?? '', signed(one.bytes)])
   return { long: `${brief}\n\n${table(['package', 'before', 'now', 'size'], rows, 100)}`, brief }
