@@ -34,7 +34,11 @@ test('who signs a feed: the project by its key on trusted events, else a key tha
   writeFileSync(join(root, 'config/yoe/keys/demo.asc'), own.privateKey, { mode: 0o600 })
   // The key is where a workflow of one line puts it, and where a runner of one's own may have it.
   for (const env of [{ YOE_SIGNING_KEY: own.privateKey, HOME: root }, { XDG_CONFIG_HOME: join(root, 'config') }]) {
-    const plan = { project: { name: 'demo', cache: {} }, workspace: { root: join(root, 'project'), env } }
+    const plan = {
+      project: { name: 'demo', cache: {} },
+      workspace: { root: join(root, 'project'), env },
+      format: { name: 'debian' },
+    }
     for (const [event, ref, payload, may] of rows) {
       const { mayPublish } = contextOf({ GITHUB_EVENT_NAME: event, GITHUB_REF: ref }, payload)
       const { key, throwaway } = await feedKeyOrThrowaway(plan, mayPublish)

@@ -68,7 +68,7 @@ export function session(env: Environment): Engine {
         imported: published.imported,
         packages: published.packages,
         keyFingerprint: published.fingerprint,
-        install: installSnippet(plan, published.url ?? 'https://FEED'),
+        install: await installSnippet(plan, published.url ?? 'https://FEED', key),
       }
     },
   }

@@ -5,6 +5,7 @@ import { YoeError } from '#engine/errors.ts'
 import type { RemoteCache } from '#engine/store/remotes/declaration.ts'
 import { parseRemoteUrl } from '#engine/store/remotes/declaration.ts'
 import { baseOf } from '#engine/store/remotes/s3-requests.ts'
+import type { Publisher } from '#feeds/publish/publisher.ts'
 import type { FeedPublish } from '#feeds/publish/source.ts'
 import { bucketAt, requestsTo } from './buckets.ts'
 import type { Workspace } from './workspace.ts'
@@ -65,18 +66,17 @@ export function targetTitle(target: FeedTarget): string {
  */
 export async function publishTo(
   target: FeedTarget,
+  publisher: Pick<Publisher, 'publishDirectory' | 'publishBucket'>,
   feed: FeedPublish,
   { env, offline }: Pick<Workspace, 'env' | 'offline'>,
 ): Promise<{ readonly packages: number; readonly url: string | undefined }> {
   if (target.kind === 'directory') {
-    const { publishDirectory } = await import('#feeds/publish/directory.ts')
-    return { ...(await publishDirectory({ ...feed, target: target.path })), url: feed.url }
+    return { ...(await publisher.publishDirectory({ ...feed, target: target.path })), url: feed.url }
   }
   const { place, title } = target
   if (offline)
     throw new YoeError('PUBLISH_FAILED', `${title} can't be reached offline`, { hint: 'leave out --offline' })
-  const [{ publishBucket }, { BucketFiles }, { Exchange }] = await Promise.all([
-    import('#feeds/publish/bucket.ts'),
+  const [{ BucketFiles }, { Exchange }] = await Promise.all([
     import('#feeds/publish/bucket-files.ts'),
     import('#engine/source/exchange.ts'),
   ])
@@ -86,7 +86,7 @@ export async function publishTo(
   const temp = await mkdtemp(join(tmpdir(), 'yoe-publish-'))
   try {
     const files = new BucketFiles({ requests, place: title, prefix: place.prefix, temp })
-    return { ...(await publishBucket({ ...feed, files, url })), url }
+    return { ...(await publisher.publishBucket({ ...feed, files, url })), url }
   } finally {
     await rm(temp, { recursive: true, force: true })
   }

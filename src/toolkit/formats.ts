@@ -2,6 +2,7 @@ import { YoeError } from '#engine/errors.ts'
 import type { PackageFormat } from '#engine/formats.ts'
 import type { Builtin } from '#engine/project/builtins/builtin.ts'
 import { debianFormat } from '#feeds/debian/format.ts'
+import type { Publisher } from '#feeds/publish/publisher.ts'
 
 /** Every package format, each registered by one line. */
 const formats: readonly PackageFormat[] = [debianFormat]
@@ -19,4 +20,21 @@ export function formatOf(distro: string): PackageFormat {
 export async function formatBuiltins(): Promise<Readonly<Record<string, Builtin>>> {
   const { aptFeed } = await import('#feeds/debian/feed-builtin.ts')
   return { apt_feed: aptFeed }
+}
+
+const publishers: Readonly<Record<string, () => Promise<Publisher>>> = {
+  debian: async () => (await import('#feeds/debian/publisher.ts')).debianPublisher,
+  apk: async () => (await import('#feeds/alpine/publisher.ts')).alpinePublisher,
+}
+
+/** How packages of a format come to devices. */
+export function publisherOf({ name }: Pick<PackageFormat, 'name'>): Promise<Publisher> {
+  const found = publishers[name]
+  if (found === undefined) throw new TypeError(`nobody publishes packages of format ${name}`)
+  return found()
+}
+
+/** The other ways in which a site may have feeds. */
+export function otherPublishers({ name }: Pick<PackageFormat, 'name'>): Promise<readonly Publisher[]> {
+  return Promise.all(Object.entries(publishers).flatMap(([each, load]) => (each === name ? [] : [load()])))
 }

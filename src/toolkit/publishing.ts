@@ -6,18 +6,18 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { BuildContext } from '#engine/build/context.ts'
 import type { Finished } from '#engine/build/finished.ts'
+import { YoeError } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import type { PackageFormat, RepositoryEntry, SigningKey } from '#engine/formats.ts'
 import type { Node } from '#engine/plan/graph.ts'
-import { keyringName, keyringPackage } from '#feeds/debian/keyring-package.ts'
-import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
-import { ensureKey, loadKey } from '#feeds/keys/project-keys.ts'
-import type { Imported } from '#feeds/publish/live-site.ts'
+import { ensureKey, keyVariable, loadKey } from '#feeds/keys/project-keys.ts'
+import type { Imported, LiveSite } from '#feeds/publish/live-site.ts'
 import type { BuildOptions } from './building.ts'
 import { buildPlan, throwFailures } from './building.ts'
 import { keyOwner } from './cache-trust.ts'
 import { warnOfDev } from './dev/warn.ts'
 import { type FeedTarget, publishTo, targetTitle } from './feed-target.ts'
+import { otherPublishers, publisherOf } from './formats.ts'
 import { imageEntries, unitEntries } from './image-building.ts'
 import type { Plan } from './planning.ts'
 
@@ -26,9 +26,10 @@ const now = (): number => Math.floor(Date.now() / 1000)
 
 /** The project's feed key, made when there is none yet (which is told). */
 export async function feedKey(plan: Plan): Promise<SigningKey> {
-  const { key, created } = await ensureKey(keyOwner(plan), 'feed')
+  const { keyUse } = await publisherOf(plan.format)
+  const { key, created } = await ensureKey(keyOwner(plan), keyUse)
   if (created) {
-    const message = `made the feed key of ${plan.project.name}, ${key.fingerprint}; yoe key show says where it is`
+    const message = `made the ${keyUse} key of ${plan.project.name}, ${key.fingerprint}; yoe key show says where it is`
     plan.workspace.report({ type: 'notice', message })
   }
   return key
@@ -40,11 +41,12 @@ export async function feedKey(plan: Plan): Promise<SigningKey> {
  * @param mayUse false: the project's key is not even read, wherever it may be
  */
 export async function feedKeyOrThrowaway(
-  plan: Parameters<typeof keyOwner>[0],
+  plan: Parameters<typeof keyOwner>[0] & { readonly format: Pick<PackageFormat, 'name'> },
   mayUse = true,
 ): Promise<{ readonly key: SigningKey; readonly throwaway: boolean }> {
-  const own = mayUse ? await loadKey(keyOwner(plan), 'feed') : undefined
-  return { key: own ?? (await generateOpenPgpKey(plan.project.name)), throwaway: own === undefined }
+  const publisher = await publisherOf(plan.format)
+  const own = mayUse ? await loadKey(keyOwner(plan), publisher.keyUse) : undefined
+  return { key: own ?? (await publisher.generateKey(plan.project.name)), throwaway: own === undefined }
 }
 
 /** Where the project's own repository of a distro is: `repo/<project>/<distro>`. */
@@ -81,7 +83,11 @@ async function publishWithKeyring(
   try {
     const { name } = project
     const maintainer = `${name} <${name}@localhost>`
-    const keyring = await keyringPackage({ project: name, key, distro, maintainer, workdir, report: workspace.report })
+    const publisher = await publisherOf(plan.format)
+    const keyring = await publisher.keyringPackage({
+      ...{ project: name, key, distro, maintainer, workdir },
+      report: workspace.report,
+    })
     await publishEntries(plan, key, root, [...entries, keyring])
   } finally {
     await rm(workdir, { recursive: true, force: true })
@@ -159,7 +165,9 @@ export async function publishFeed(
     ...(url === undefined ? {} : { url }),
     ...(keep === undefined ? {} : { keep }),
   }
-  const published = await step(report, `publish to ${targetTitle(to)}`, () => publishTo(to, feed, workspace))
+  const published = await step(report, `publish to ${targetTitle(to)}`, async () =>
+    publishTo(to, await publisherOf(plan.format), feed, workspace),
+  )
   return { ...published, fingerprint: key.fingerprint }
 }
 
@@ -188,8 +196,9 @@ export async function republish(
   const staging = await mkdtemp(join(tmpdir(), 'yoe-publish-'))
   try {
     const entries = new Map<string, RepositoryEntry>()
+    const { extension } = await publisherOf(plan.format)
     for (const feed of feeds) {
-      for (const file of globSync('**/*.deb', { cwd: feed })) {
+      for (const file of globSync(`**/*${extension}`, { cwd: feed })) {
         const entry = await fileEntry(plan.format, join(feed, file))
         entries.set(entry.sha256, entry)
       }
@@ -212,14 +221,28 @@ async function bringLive(
   target: string,
   known: ReadonlyMap<string, RepositoryEntry>,
 ): Promise<Imported | undefined> {
-  const [{ importSite }, { Exchange }] = await Promise.all([
-    import('#feeds/publish/live-site.ts'),
-    import('#engine/source/exchange.ts'),
-  ])
-  const site = { url, exchange: new Exchange(), fresh: `${Date.now()}` }
-  return step(plan.workspace.report, `bring what ${url} offers`, () =>
-    importSite({ ...site, target, signingKey, known }),
-  )
+  const { Exchange } = await import('#engine/source/exchange.ts')
+  const site = { url, exchange: new Exchange(), fresh: `${Date.now()}`, target }
+  return step(plan.workspace.report, `bring what ${url} offers`, async () => {
+    await bringOthers(plan, site)
+    return (await publisherOf(plan.format)).importSite({ ...site, signingKey, known })
+  })
+}
+
+/** A site that is replaced as a whole keeps its feeds of other formats, verified by the keys of those. */
+async function bringOthers(plan: Plan, site: LiveSite & { readonly target: string }): Promise<void> {
+  const { feedsOfSite, importPages } = await import('#feeds/publish/live-site.ts')
+  const feeds = (await feedsOfSite(site)) ?? {}
+  for (const publisher of await otherPublishers(plan.format)) {
+    if (feeds[publisher.folder] === undefined) continue
+    const signingKey = await loadKey(keyOwner(plan), publisher.keyUse)
+    if (signingKey === undefined)
+      throw new YoeError('PUBLISH_FAILED', `${site.url} has a feed in ${publisher.folder}/ that would be lost`, {
+        hint: `give this job the key that signs it, too: ${keyVariable(publisher.keyUse)}`,
+      })
+    await publisher.importSite({ ...site, signingKey, known: new Map() })
+    await importPages(site, publisher.folder)
+  }
 }
 
 async function fileEntry(format: PackageFormat, path: string): Promise<RepositoryEntry> {
@@ -228,14 +251,8 @@ async function fileEntry(format: PackageFormat, path: string): Promise<Repositor
   return { record: await format.describe(path), path, sha256: sum.digest('hex'), size: (await stat(path)).size }
 }
 
-/** What to type on a device to use a published feed. */
-export function installSnippet(plan: Plan, url: string): string {
-  const { name } = plan.project
-  return [
-    `curl -fsSo /etc/apt/keyrings/${name}.gpg ${url}/${name}.gpg`,
-    `printf 'Types: deb\\nURIs: ${url}/debian\\nSuites: ${plan.suite}\\nComponents: main\\nSigned-By: /etc/apt/keyrings/${name}.gpg\\n' > /etc/apt/sources.list.d/${name}.sources`,
-    'apt-get update',
-    // With it installed, a device follows when the feed's key is replaced.
-    `apt-get install ${keyringName(name)}`,
-  ].join('\n')
+/** What to type on a device to use a published feed. @param key that signs it, where it is at hand */
+export async function installSnippet(plan: Plan, url: string, key?: SigningKey): Promise<string> {
+  const publisher = await publisherOf(plan.format)
+  return (await publisher.installSnippet({ project: plan.project.name, suite: plan.suite, url, key })).join('\n')
 }

@@ -48,7 +48,8 @@ that is stopped leaves the old feed whole; of two at once, both end up in the fe
     output.print(`${targetTitle(to)} offers ${published.packages} packages, signed by ${published.fingerprint}`)
     output.print()
     output.print('On a device:')
-    for (const line of installSnippet(plan, published.url ?? 'https://FEED').split('\n')) output.print(`  ${line}`)
+    const lines = await installSnippet(plan, published.url ?? 'https://FEED', key)
+    for (const line of lines.split('\n')) output.print(`  ${line}`)
     return 0
   },
 })

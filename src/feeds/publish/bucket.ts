@@ -8,6 +8,7 @@ import { type Addition, checkNames, withAdditions } from '../debian/repository.t
 import { binaryKeyring } from '../keys/openpgp.ts'
 import type { BucketFiles } from './bucket-files.ts'
 import { historyFolder, retireInBucket } from './bucket-retire.ts'
+import { type PagePlace, putPages } from './site-pages.ts'
 import { type FeedPublish, pageOf, readSource } from './source.ts'
 
 export interface BucketPublish extends FeedPublish {
@@ -148,9 +149,16 @@ async function makeSure(
 /** Puts the page; until it is that of what devices read, whoever else writes it. */
 async function putPage(input: BucketPublish, made: Generation): Promise<void> {
   for (let shown = made, tries = 0; tries < 5; tries++) {
-    await input.files.put('index.html', pageOf(input, shown, [input.suite]), 'always')
+    await putPages(pagesInBucket(input.files), pageOf(input, shown), [input.suite])
     const live = await readLive(input, input.suite)
     if (live === undefined || live.generation.release === shown.release) return
     shown = live.generation
   }
 }
+
+export const pagesInBucket = (files: BucketFiles): PagePlace => ({
+  read: async (path) => (await files.get(path, (local) => readFile(local, 'utf8')))?.value,
+  write: async (path, html) => {
+    await files.put(path, html, 'always')
+  },
+})

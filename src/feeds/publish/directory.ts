@@ -1,10 +1,11 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readGeneration } from '../debian/generation.ts'
 import { publishGeneration } from '../debian/repository.ts'
 import { binaryKeyring } from '../keys/openpgp.ts'
 import { makeFolder, putFile } from './atomic.ts'
 import { exclusively } from './exclusive.ts'
+import { type PagePlace, putPages } from './site-pages.ts'
 import { type FeedPublish, pageOf, readSource } from './source.ts'
 
 export interface DirectoryPublish extends FeedPublish {
@@ -33,7 +34,13 @@ export async function publishDirectory(input: DirectoryPublish): Promise<{ reado
     const old = await readGeneration(root, input.suite, input.signingKey)
     const now = await publishGeneration({ ...input, root }, old, additions)
     const suites = await readdir(join(root, 'dists'))
-    await putFile(temp, join(input.target, 'index.html'), pageOf(input, now, suites.sort()))
+    await putPages(pagesIn(input.target, temp), pageOf(input, now), suites.sort())
     return { packages: [...now.indexes.values()].flat().length }
   })
 }
+
+/** The pages of a folder. @param temp absolute folder for unfinished files, on the same file system */
+export const pagesIn = (target: string, temp: string): PagePlace => ({
+  read: (path) => readFile(join(target, path), 'utf8').catch(() => undefined),
+  write: (path, html) => putFile(temp, join(target, path), html),
+})

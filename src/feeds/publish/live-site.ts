@@ -9,7 +9,7 @@ import { tempName } from '#engine/store/temp.ts'
 import { byHashPath, type Generation, verifyGeneration } from '../debian/generation.ts'
 import { digestOf, type FileDigest, parseRelease } from '../debian/release-file.ts'
 import { type KnownFile, makeFolder, placeFile, putFile } from './atomic.ts'
-import { suitesOf } from './page.ts'
+import { type FeedFolder, feedsOf, type SiteFeeds } from './page.ts'
 
 export interface LiveSite {
   /** `https://acme.github.io/images`, without a slash at its end. */
@@ -45,7 +45,7 @@ const indexFile = /^main\/binary-[a-z0-9-]+\/Packages(?:\.gz|\.xz)?$/
  *   read: then nothing must replace it
  */
 export async function importSite(site: SiteImport): Promise<Imported | undefined> {
-  const suites = await suitesOfSite(site)
+  const suites = (await feedsOfSite(site))?.debian
   if (suites === undefined) return undefined
   const root = join(site.target, 'debian')
   const temp = join(root, '.tmp')
@@ -70,21 +70,39 @@ export async function importSite(site: SiteImport): Promise<Imported | undefined
  * @throws {YoeError} PUBLISH_FAILED
  */
 export async function siteState(site: LiveSite): Promise<string> {
-  const suites = (await suitesOfSite(site)) ?? []
-  const texts = await Promise.all(suites.map((suite) => textOf(site, `debian/dists/${suite}/InRelease`)))
-  return suites.length === 0 ? '' : digestOf(texts.join('\n')).sha256
+  const { debian = [], alpine = [] } = (await feedsOfSite(site)) ?? {}
+  const paths = [
+    ...debian.map((suite) => `debian/dists/${suite}/InRelease`),
+    ...alpine.map((arch) => `alpine/${arch}/APKINDEX.tar.gz`),
+  ]
+  const texts = await Promise.all(paths.map((path) => textOf(site, path)))
+  return paths.length === 0 ? '' : digestOf(texts.join('\n')).sha256
 }
 
-async function suitesOfSite(site: LiveSite): Promise<readonly string[] | undefined> {
+/** The feeds that a site serves; undefined: nothing yet. @throws {YoeError} PUBLISH_FAILED when it is something else */
+export async function feedsOfSite(site: LiveSite): Promise<SiteFeeds | undefined> {
   // Its beginning says it, however long the page is.
   const page = await textOf(site, 'index.html', { range: 'bytes=0-16383' })
   if (page === undefined) return undefined
-  const suites = suitesOf(page)
-  if (suites !== undefined && suites.length > 0) return suites
+  const feeds = feedsOf(page)
+  if (feeds !== undefined) return feeds
   throw refused(
     `${site.url} serves a site that is no feed, and publishing there would replace all of it`,
     'publish from another repository, or to a bucket: to: s3://bucket/prefix',
   )
+}
+
+/** Copies the page of a feed and the site's, by which the next publish knows what else is there. */
+export async function importPages(site: LiveSite & Pick<SiteImport, 'target'>, folder: FeedFolder): Promise<void> {
+  const temp = join(site.target, '.tmp')
+  await makeFolder(temp)
+  for (const path of [`${folder}/index.html`, 'index.html']) {
+    const html = await textOf(site, path)
+    if (html === undefined) continue
+    await makeFolder(dirname(join(site.target, path)))
+    await putFile(temp, join(site.target, path), html)
+  }
+  await rm(temp, { recursive: true, force: true })
 }
 
 async function importSuite(site: SiteImport, suite: string, root: string, temp: string): Promise<Imported> {
@@ -129,7 +147,7 @@ async function importPackages(site: SiteImport, live: Generation, root: string, 
     if (here !== undefined) return placeFile(temp, here, dest, true)
     const into = join(temp, tempName())
     const address = filename.split('/').map(encodeURIComponent).join('/')
-    const found = await request(site, `debian/${address}`, into)
+    const found = await fetchFromSite(site, `debian/${address}`, into)
     if (!found || (await sha256Of(into)) !== sha256) throw incomplete(site, filename)
     fetched += size
     await placeFile(temp, { path: into, sha256, size }, dest, false)
@@ -151,11 +169,11 @@ async function textOf(
 
 async function bytesOf(site: LiveSite, path: string, temp: string): Promise<Buffer | undefined> {
   const into = join(temp, tempName())
-  return (await request(site, path, into)) ? await readFile(into) : undefined
+  return (await fetchFromSite(site, path, into)) ? await readFile(into) : undefined
 }
 
 /** @returns whether it is there */
-async function request(site: LiveSite, path: string, into: string): Promise<boolean> {
+export async function fetchFromSite(site: LiveSite, path: string, into: string): Promise<boolean> {
   const { status } = await ask(site, path, into)
   if (status !== 200 && status !== 404) throw unreadable(site, path, `HTTP ${status}`)
   return status === 200
@@ -185,10 +203,11 @@ function unreadable({ url }: Pick<LiveSite, 'url'>, path: string, why: string, c
   return refused(message, 'nothing was replaced; re-run this job. A private site can not be read by a job', cause)
 }
 
-function incomplete({ url }: Pick<LiveSite, 'url'>, path: string): YoeError {
+export function incomplete({ url }: Pick<LiveSite, 'url'>, path: string, cause?: unknown): YoeError {
   return refused(
     `the feed that ${url} serves now is incomplete or changes at this moment: ${path}`,
     'nothing was replaced; re-run this job in some minutes',
+    cause,
   )
 }
 

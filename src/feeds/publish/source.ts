@@ -5,7 +5,7 @@ import type { SigningKey } from '#engine/formats.ts'
 import { type Generation, readGeneration } from '../debian/generation.ts'
 import { keyringName } from '../debian/keyring-package.ts'
 import type { Addition } from '../debian/repository.ts'
-import { type FeedPage, renderPage } from './page.ts'
+import { day, type FeedPage } from './page.ts'
 
 /** What every kind of place is published to with. */
 export interface FeedPublish {
@@ -41,28 +41,42 @@ export async function readSource(input: FeedPublish): Promise<ReadonlyMap<string
   )
 }
 
-/**
- * The page for people of a published generation.
- *
- * @param suites all that are published there, the generation's own among them
- */
+/** The page for people of a published generation. */
 export function pageOf(
   input: FeedPublish,
   { indexes, date }: Pick<Generation, 'indexes' | 'date'>,
-  suites: FeedPage['suites'],
-): string {
+): Omit<FeedPage, 'feeds'> {
+  const { project, suite } = input
   // A package for every architecture stands in each index.
   const entries = new Map([...indexes.values()].flat().map((entry) => [entry.filename, entry]))
-  return renderPage({
-    project: input.project,
-    suite: input.suite,
-    suites,
-    architectures: [...indexes.keys()].sort(),
-    keyring: keyringName(input.project),
+  const base = input.url?.replace(/\/+$/, '') ?? 'https://ADDRESS-OF-THIS-PAGE'
+  const keyring = `/etc/apt/keyrings/${project}.gpg`
+  const architectures = [...indexes.keys()].sort()
+  const hasKeyring = [...entries.values()].some(({ name }) => name === keyringName(project))
+  const validUntil = date + (input.validDays ?? 30) * 86_400
+  return {
+    project,
+    folder: 'debian',
+    what: `Debian packages for ${suite} (${architectures.join(', ')}), published ${day(date)}, valid until ${day(validUntil)}.`,
+    use: [
+      `curl -fsSL -o ${keyring} ${base}/${project}.gpg`,
+      `cat >/etc/apt/sources.list.d/${project}.sources <<'END'`,
+      'Types: deb',
+      `URIs: ${base}/debian`,
+      `Suites: ${suite}`,
+      'Components: main',
+      `Architectures: ${architectures.join(' ')}`,
+      `Signed-By: ${keyring}`,
+      'END',
+      'apt-get update',
+      ...(hasKeyring ? [`apt-get install ${keyringName(project)}`] : []),
+    ],
     fingerprint: input.signingKey.fingerprint,
-    url: input.url,
-    published: date,
-    validUntil: date + (input.validDays ?? 30) * 86_400,
+    keys: [
+      { file: `${project}.asc`, title: 'armored' },
+      { file: `${project}.gpg`, title: 'for apt' },
+    ],
+    compare: `gpg --show-keys ${project}.gpg`,
     packages: [...entries.values()]
       .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
       .map(({ name, version, arch, size, fields, filename }) => ({
@@ -73,5 +87,5 @@ export function pageOf(
         summary: /^Description:[ \t]*(.*)$/m.exec(fields)?.[1] ?? '',
         href: `debian/${filename.split('/').map(encodeURIComponent).join('/')}`,
       })),
-  })
+  }
 }

@@ -1,0 +1,19 @@
+import { generateRsaKey } from '../keys/rsa.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import { importSite } from './import-site.ts'
+import { keyringPackage } from './keyring-package.ts'
+import { publishBucket } from './publish-bucket.ts'
+import { publishDirectory } from './publish-directory.ts'
+import { useCommands } from './published.ts'
+
+export const alpinePublisher: Publisher = {
+  keyUse: 'apk',
+  folder: 'alpine',
+  extension: '.apk',
+  generateKey: (project) => generateRsaKey(project),
+  keyringPackage,
+  publishDirectory,
+  publishBucket,
+  importSite,
+  installSnippet: ({ project, url, key }) => useCommands(project, url, key, true),
+}

@@ -1,0 +1,29 @@
+import type { PackedPackage, SigningKey } from '#engine/formats.ts'
+import type { KeyUse } from '../keys/project-keys.ts'
+import type { KeyringInput } from '../shared/keyring-package.ts'
+import type { BucketPublish } from './bucket.ts'
+import type { DirectoryPublish } from './directory.ts'
+import type { Imported, SiteImport } from './live-site.ts'
+import type { FeedFolder } from './page.ts'
+
+/** How packages of one format come to devices: all that differs between formats. */
+export interface Publisher {
+  readonly keyUse: KeyUse
+  /** A feed's folder at the place where it is published. */
+  readonly folder: FeedFolder
+  /** How names of package files end. */
+  readonly extension: string
+  /** A key that nobody keeps. */
+  generateKey(project: string): Promise<SigningKey>
+  keyringPackage(input: KeyringInput): Promise<PackedPackage>
+  publishDirectory(input: DirectoryPublish): Promise<{ readonly packages: number }>
+  publishBucket(input: BucketPublish): Promise<{ readonly packages: number }>
+  importSite(site: SiteImport): Promise<Imported | undefined>
+  /** What to type on a device to use a feed. @param url where it is served, without a slash at its end */
+  installSnippet(feed: {
+    readonly project: string
+    readonly suite: string
+    readonly url: string
+    readonly key: SigningKey | undefined
+  }): Promise<readonly string[]>
+}
