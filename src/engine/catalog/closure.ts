@@ -60,19 +60,20 @@ export function resolveClosure(input: ClosureInput): Closure {
     }
   } catch (failure) {
     if (!(failure instanceof TooTangled)) throw failure
-    throw new YoeError(
-      'UNSATISFIABLE',
-      `the dependencies of ${input.roots[0]?.by ?? 'nothing'} are too tangled to resolve`,
-      {
-        hint: 'a feed or unit names thousands of packages that provide the same name; look at what was added last',
-        cause: failure,
-      },
-    )
+    throw tooTangled(input, failure)
   }
   if (failed === undefined) return { packages: [], why: new Map() }
   const errors = explain(input, failed, exclude)
   const [first] = errors
   throw first !== undefined && errors.length === 1 ? first : new YoeErrors(errors)
+}
+
+/** What hostile graphs are answered with. */
+export function tooTangled({ roots }: ClosureInput, cause: TooTangled): YoeError {
+  return new YoeError('UNSATISFIABLE', `the dependencies of ${roots[0]?.by ?? 'nothing'} are too tangled to resolve`, {
+    hint: 'a feed or unit names thousands of packages that provide the same name; look at what was added last',
+    cause,
+  })
 }
 
 /** Everything installed that the roots lead to, breadth first; leftovers of choices that came to nothing are not. */

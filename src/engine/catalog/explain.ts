@@ -4,7 +4,21 @@ import { didYouMean } from '../nearest.ts'
 import { satisfies, type Universe } from './candidates.ts'
 import { shortestChain } from './chain-text.ts'
 import type { Alternatives, Dependency, PackageRecord, VersionScheme } from './package.ts'
-import type { Obstacle, Root, Solver } from './solver.ts'
+import type { Obstacle, Root } from './solver.ts'
+
+/** A search that came to nothing. */
+export interface Failure {
+  /** Why candidates were given up, by name. */
+  readonly obstacles: ReadonlyMap<string, Obstacle>
+  isInstalled(dependency: Dependency): boolean
+  /** Pairs of chosen packages that must not be beside each other: who says so, and the other. */
+  violations(): Iterable<readonly [Chosen, Chosen]>
+}
+
+interface Chosen {
+  readonly name: string
+  readonly candidate: PackageRecord | undefined
+}
 
 /** What an explanation may look up. */
 export interface Known extends Universe {
@@ -37,15 +51,15 @@ const shownErrors = 20
  *
  * @param exclude names that the caller left out on purpose
  */
-export function explain(known: Known, solver: Solver, exclude: ReadonlySet<string>): readonly YoeError[] {
+export function explain(known: Known, failure: Failure, exclude: ReadonlySet<string>): readonly YoeError[] {
   const errors: YoeError[] = []
   for (const root of known.roots) {
     if (errors.length === shownErrors) break
-    const error = explainRoot(known, solver, exclude, root)
+    const error = explainRoot(known, failure, exclude, root)
     if (error !== undefined && !errors.some((other) => other.message === error.message)) errors.push(error)
   }
   if (errors.length > 0) return errors
-  for (const [node, other] of solver.violations()) {
+  for (const [node, other] of failure.violations()) {
     const conflict = node.candidate?.conflicts.find((one) => one.name === other.name) ?? { name: other.name }
     return [
       new YoeError('UNSATISFIABLE', conflictText(known, node.name, conflict, other.name), {
@@ -64,15 +78,15 @@ const asked = (known: Known): string => {
 
 const wantedBy = ({ by, dependency }: Root): string => `${by} wants ${alternativesText(dependency)}`
 
-function explainRoot(known: Known, solver: Solver, exclude: ReadonlySet<string>, root: Root): YoeError | undefined {
+function explainRoot(known: Known, failure: Failure, exclude: ReadonlySet<string>, root: Root): YoeError | undefined {
   const links = [wantedBy(root)]
   const visited = new Set<string>()
   let group: Alternatives = root.dependency
   for (;;) {
     const failing = group
       .flatMap((dependency) => [dependency.name, ...known.providers(dependency.name).map((record) => record.name)])
-      .find((name) => solver.obstacles.has(name) && meets(known, name, group))
-    const obstacle = failing === undefined ? undefined : solver.obstacles.get(failing)
+      .find((name) => failure.obstacles.has(name) && meets(known, name, group))
+    const obstacle = failing === undefined ? undefined : failure.obstacles.get(failing)
     if (failing === undefined || obstacle === undefined || visited.has(failing)) break
     visited.add(failing)
     if (obstacle.kind === 'conflict') {
@@ -81,10 +95,20 @@ function explainRoot(known: Known, solver: Solver, exclude: ReadonlySet<string>,
         hint: `leave out ${failing} or ${obstacle.with}`,
       })
     }
+    if (obstacle.kind === 'version') {
+      const other = chain([
+        ...chainTo(known, obstacle.by),
+        `${obstacle.by} needs ${dependencyText(obstacle.dependency)}`,
+      ])
+      return new YoeError('UNSATISFIABLE', `${chain(links)}, but ${other}`, {
+        at: root.at,
+        hint: `leave out ${obstacle.by}, or what else needs ${obstacle.dependency.name}`,
+      })
+    }
     links.push(`${failing} needs ${alternativesText(obstacle.group)}`)
     group = obstacle.group
   }
-  if (links.length === 1 && group.some((dependency) => solver.candidates.isInstalled(dependency))) return undefined
+  if (links.length === 1 && group.some((dependency) => failure.isInstalled(dependency))) return undefined
   return ending(known, exclude, group, links, root.at)
 }
 

@@ -56,8 +56,9 @@ export interface PackageRecord {
   readonly priority: string
   /** Decides between providers of a name, the highest first; 0 where it is missing. */
   readonly providerPriority?: number
-  /** It joins whenever all of these are installed, asked for by nobody. */
+  /** It joins whenever all of these are installed, asked for by nobody; and none of `installUnless`. */
   readonly installIf?: readonly Dependency[]
+  readonly installUnless?: readonly Dependency[]
   readonly origin: PackageOrigin
 }
 

@@ -8,6 +8,8 @@ export type Obstacle =
   | { readonly kind: 'unmet'; readonly group: Alternatives }
   /** It must not be beside something that is settled. */
   | { readonly kind: 'conflict'; readonly dependency: Dependency; readonly with: string }
+  /** Something settled wants what it provides in another version. */
+  | { readonly kind: 'version'; readonly dependency: Dependency; readonly by: string }
 
 /** One thing asked for from outside: by an image, a toolchain, the command line. */
 export interface Root {
@@ -69,6 +71,10 @@ export class Solver {
     for (const node of named) good = this.#run(() => this.#enter(node)) && good
     good = this.#run(() => this.#push(undefined, this.#choices, true)) && good
     return good && this.#repair()
+  }
+
+  isInstalled(dependency: Dependency): boolean {
+    return this.candidates.isInstalled(dependency)
   }
 
   /** Pairs of installed packages that must not be beside each other: who says so, and the other. */

@@ -1,4 +1,5 @@
-import type { Dependency, Provided, Relation } from '#engine/catalog/package.ts'
+import type { Alternatives, Dependency, Provided, Relation } from '#engine/catalog/package.ts'
+import { shown } from '#engine/shown.ts'
 
 /** What stands in `depend`, `D:`, `replaces` and `install_if`. */
 export interface ParsedRelation {
@@ -16,12 +17,14 @@ const operators: Readonly<Record<string, Relation | undefined>> = {
   '~': '~',
   '~=': '~',
   '=~': '~',
+  // By checksum: that is one very file.
+  '><': '><',
 }
 
 /**
- * `name`, `name>=1.0`, `so:libz.so.1`, `/bin/sh`, `!name`.
+ * `name`, `name>=1.0`, `so:libz.so.1`, `/bin/sh`, `!name`, `name><Q1…`.
  *
- * @returns undefined for what is none of them, `name><checksum` among it: that is one very file
+ * @returns undefined for what is none of them
  * @see apk-world(5)
  */
 export function parseRelation(text: string): ParsedRelation | undefined {
@@ -42,4 +45,52 @@ export function parseProvided(text: string): Provided | undefined {
   const { name, version } = found.dependency
   if (version === undefined) return { name }
   return version.relation === '=' ? { name, version: version.version } : undefined
+}
+
+/** What packages need of others, as an index says it. */
+export interface Needs {
+  readonly depends: readonly Alternatives[]
+  readonly conflicts: readonly Dependency[]
+}
+
+/** A field of an index that breaks the grammar; whoever reads it says in which package. */
+export class RelationError extends Error {
+  override readonly name = 'RelationError'
+}
+
+/** What could reach a path or a terminal: stricter than apk, which takes any bytes. */
+const plain = /^[!-~]{1,512}$/
+
+// Almost all relations of an index repeat; one object for each keeps a closure small and quick.
+const seen = new Map<string, ParsedRelation>()
+
+function wordOf(text: string): ParsedRelation {
+  const known = seen.get(text)
+  if (known !== undefined) return known
+  const found = plain.test(text) ? parseRelation(text) : undefined
+  if (found === undefined) throw new RelationError(`"${shown(text.slice(0, 80))}" is no dependency`)
+  seen.set(text, found)
+  return found
+}
+
+const words = (text: string): readonly ParsedRelation[] =>
+  text.split(' ').flatMap((word) => (word === '' ? [] : [wordOf(word)]))
+
+/** Reads `D:` and `i:`. @throws {RelationError} */
+export function parseNeeds(text: string): Needs {
+  const depends: Alternatives[] = []
+  const conflicts: Dependency[] = []
+  for (const { dependency, isConflict } of words(text)) {
+    if (isConflict) conflicts.push(dependency)
+    else depends.push([dependency])
+  }
+  return { depends, conflicts }
+}
+
+/** Reads `p:`: what has another relation than `=` is left out. @throws {RelationError} */
+export function parseProvides(text: string): readonly Provided[] {
+  return words(text).flatMap(({ dependency: { name, version }, isConflict }) => {
+    if (isConflict || (version !== undefined && version.relation !== '=')) return []
+    return [version === undefined ? { name } : { name, version: version.version }]
+  })
 }

@@ -15,13 +15,14 @@ export interface Need {
   readonly isConflict: boolean
 }
 
-/** One package that could be installed, and what the search knows of it. */
+/** One package that could be installed, and what the search knows of it. Other names are looked up when it comes to them. */
 export class Candidate {
   readonly record: PackageRecord
   readonly name: Name
-  readonly needs: readonly Need[]
-  readonly provides: readonly { readonly name: Name; readonly version: string | undefined }[]
-  readonly joins: readonly Need[]
+  readonly #nameOf: (text: string) => Name
+  #needs: readonly Need[] | undefined
+  #provides: readonly Provided[] | undefined
+  #joins: readonly Need[] | undefined
   isSeen = false
   isSelectable = true
   hasError = false
@@ -32,36 +33,71 @@ export class Candidate {
   /** All that it joins is there, or something of it never will be. */
   joinsNow = false
   joinsNever: boolean
-  /** It was among those whose needs its name was looked at for, now and the last time that there were any. */
+  /** It is among those whose needs its name was looked at for, now and the last time that there were any. */
   isMerged = false
   wasMerged = false
   isListed = false
   /** Why it can't be had; the first reason stays. */
   obstacle: Obstacle | undefined
 
-  constructor(record: PackageRecord, name: Name, relate: (candidate: Candidate) => Relations) {
+  constructor(record: PackageRecord, nameOf: (text: string) => Name) {
     this.record = record
-    this.name = name
-    const { needs, provides, joins } = relate(this)
-    this.needs = needs
-    this.provides = provides
-    this.joins = joins
-    this.joinsNever = joins.length === 0
+    this.#nameOf = nameOf
+    this.name = nameOf(record.name)
+    this.joinsNever = (record.installIf ?? []).length === 0
+  }
+
+  get needs(): readonly Need[] {
+    const { depends, conflicts } = this.record
+    this.#needs ??= [
+      ...depends.flatMap((group) => firstOf(group, this.#nameOf) ?? []),
+      ...conflicts.map((dependency) => this.#need(dependency, true)),
+    ]
+    return this.#needs
+  }
+
+  get provides(): readonly Provided[] {
+    this.#provides ??= this.record.provides.map(({ name, version }) => ({ name: this.#nameOf(name), version }))
+    return this.#provides
+  }
+
+  /** Its own name, then those that it provides. */
+  get answersTo(): readonly Name[] {
+    return [this.name, ...this.provides.map(({ name }) => name)]
+  }
+
+  get joins(): readonly Need[] {
+    this.#joins ??= [
+      ...(this.record.installIf ?? []).map((dependency) => this.#need(dependency, false)),
+      ...(this.record.installUnless ?? []).map((dependency) => this.#need(dependency, true)),
+    ]
+    return this.#joins
+  }
+
+  #need(dependency: Dependency, isConflict: boolean): Need {
+    return { name: this.#nameOf(dependency.name), dependency, isConflict }
   }
 }
 
-export type Relations = Pick<Candidate, 'needs' | 'provides' | 'joins'>
+interface Provided {
+  readonly name: Name
+  readonly version: string | undefined
+}
+
+/** What a name is looked up by, when the search comes to it. */
+export interface NameLoader {
+  providersOf(text: string): readonly Provider[]
+  joining(text: string): ReadonlySet<Name>
+}
 
 /** One name that packages have or provide, and what was decided about it. */
 export class Name {
   readonly text: string
-  /** Packages of this very name first; each in its feed's order. */
-  providers: readonly Provider[] = []
-  /** Names whose providers need this one, or join it. */
+  readonly #load: NameLoader
+  #providers: readonly Provider[] | undefined
+  #joinedBy: ReadonlySet<Name> | undefined
+  /** Names whose providers need this one, of those that were looked at. */
   readonly neededBy = new Set<Name>()
-  readonly joinedBy = new Set<Name>()
-  /** 0: only packages that are called so, 2: only packages that provide it, 1: both. Those that are sure come first. */
-  kind = 0
   depth = 0
   isSeen = false
   requirers = 0
@@ -75,14 +111,33 @@ export class Name {
   areAskersDone = false
   isDirty = false
   isUnresolved = false
-  /** How many candidates of the name at hand have it in common: among their needs, among what they provide. */
+  /** How many candidates of the name at hand have this one in common: among their needs, among what they provide. */
   needsMerged = 0
   providesMerged = 0
   providedUnversioned = false
   isListed = false
 
-  constructor(text: string) {
+  constructor(text: string, load: NameLoader) {
     this.text = text
+    this.#load = load
+  }
+
+  /** Packages of this very name first; each in its feed's order. */
+  get providers(): readonly Provider[] {
+    this.#providers ??= this.#load.providersOf(this.text)
+    return this.#providers
+  }
+
+  /** Names whose providers join this one. */
+  get joinedBy(): ReadonlySet<Name> {
+    this.#joinedBy ??= this.#load.joining(this.text)
+    return this.#joinedBy
+  }
+
+  /** 0: only packages are called so, 2: packages only provide it, 1: both. Names that mean less are decided first. */
+  get kind(): number {
+    const own = this.providers.filter(({ candidate }) => candidate.name === this).length
+    return own === this.providers.length ? 0 : own === 0 ? 2 : 1
   }
 }
 
@@ -118,6 +173,8 @@ export function isBetter(a: Provider, b: Provider | undefined): boolean {
 
 /** Of alternatives, which apk does not know, the first that something provides. */
 export function firstOf(group: Alternatives, nameOf: (text: string) => Name): Need | undefined {
+  if (group.length === 1 && group[0] !== undefined)
+    return { name: nameOf(group[0].name), dependency: group[0], isConflict: false }
   const needs = group.map((dependency): Need => ({ name: nameOf(dependency.name), dependency, isConflict: false }))
   return needs.find((need) => need.name.providers.some((one) => isProvided(need, one))) ?? needs[0]
 }

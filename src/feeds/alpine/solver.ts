@@ -73,31 +73,354 @@ export class Solver {
   name(text: string): Name {
     const known = this.#names.get(text)
     if (known !== undefined) return known
-    const name = new Name(text)
+    const name = new Name(text, this)
     this.#names.set(text, name)
-    const own = this.#universe.lookup(text).filter((record) => this.#isOffered(record))
-    const others = this.#universe.providers(text).filter((record) => record.name !== text && this.#isOffered(record))
-    this.#spend(own.length + others.length + 1)
-    const providers: Provider[] = own.map((record) => ({ candidate: this.#candidate(record), version: record.version }))
-    for (const record of others) {
-      const candidate = this.#candidate(record)
-      for (const one of record.provides) if (one.name === text) providers.push({ candidate, version: one.version })
-    }
-    name.providers = providers
-    name.kind = others.length === 0 ? 0 : own.length === 0 ? 2 : 1
     return name
   }
 
-  #isOffered({ arch, name }: PackageRecord): boolean {
-    return this.#arches.has(arch) && !this.#excluded.has(name)
+  providersOf(text: string): readonly Provider[] {
+    const offered = ({ arch, name }: PackageRecord): boolean => this.#arches.has(arch) && !this.#excluded.has(name)
+    const own = this.#universe.lookup(text).filter(offered)
+    const others = this.#universe.providers(text).filter((record) => record.name !== text && offered(record))
+    this.#spend(own.length + others.length + 1)
+    return [
+      ...own.map((record): Provider => ({ candidate: this.#candidate(record), version: record.version })),
+      ...others.flatMap((record) =>
+        record.provides.flatMap(({ name, version }): readonly Provider[] =>
+          name === text ? [{ candidate: this.#candidate(record), version }] : [],
+        ),
+      ),
+    ]
   }
 
-  /** Names are made when the search comes to them: a package knows its relations only then. */
+  joining(text: string): ReadonlySet<Name> {
+    const found = new Set<Name>()
+    for (const record of this.#universe.joining?.(text) ?? []) {
+      this.#spend(record.provides.length + 1)
+      found.add(this.name(record.name))
+      for (const { name } of record.provides) found.add(this.name(name))
+    }
+    return found
+  }
+
   #candidate(record: PackageRecord): Candidate {
     const known = this.#candidates.get(record)
     if (known !== undefined) return known
     const candidate = new Candidate(record, (text) => this.name(text))
     this.#candidates.set(record, candidate)
     return candidate
+  }
+
+  #spend(looks: number): void {
+    this.#looks += looks
+    if (this.#looks > lookLimit) throw new TooTangled()
+  }
+
+  /** Looks at everything that a name can lead to, depth first, on a stack of our own: chains may be longer than the language's. */
+  #discover(root: Name): void {
+    if (root.isSeen) return
+    const stack: Visit[] = [new Visit(root)]
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const next = top.next()
+      if (next === undefined) stack.pop()
+      else if (!next.isSeen) stack.push(new Visit(next))
+      this.#spend(1)
+    }
+  }
+
+  #apply(asker: Candidate | undefined, need: Need): void {
+    const { name, isConflict, dependency } = need
+    if (!isConflict && ++name.requirers === 1) this.#nowRequired(name)
+    for (const provider of name.providers) {
+      this.#spend(1)
+      if (isProvided(need, provider)) continue
+      const { candidate } = provider
+      candidate.conflicts++
+      if (!candidate.isSelectable) continue
+      const by = asker?.record.name
+      this.#disqualify(
+        candidate,
+        by === undefined
+          ? undefined
+          : isConflict
+            ? { kind: 'conflict', dependency, with: by }
+            : { kind: 'version', dependency, by },
+      )
+    }
+  }
+
+  #nowRequired(name: Name): void {
+    this.#queueUnresolved(name)
+    this.#checkJoining(name)
+    this.#queueDirty(name)
+  }
+
+  #disqualify(candidate: Candidate, obstacle: Obstacle | undefined): void {
+    candidate.isSelectable = false
+    candidate.obstacle ??= obstacle
+    this.#checkAskers(candidate.name)
+    for (const { name } of candidate.provides) this.#checkAskers(name)
+    this.#checkJoining(candidate.name)
+  }
+
+  #checkAskers(name: Name): void {
+    for (const asker of name.neededBy) {
+      asker.mustCheckNeeds = true
+      this.#queueDirty(asker)
+    }
+    this.#spend(name.neededBy.size)
+  }
+
+  #checkJoining(name: Name): void {
+    for (const joining of name.joinedBy) {
+      if (!joining.isSeen || joining.joinsNever) continue
+      joining.mustCheckJoins = true
+      this.#queueDirty(joining)
+    }
+    this.#spend(name.joinedBy.size)
+  }
+
+  #queueDirty(name: Name): void {
+    if (name.isDirty || name.isLocked || (name.requirers === 0 && !name.mustCheckJoins)) return
+    name.isDirty = true
+    this.#dirty.push(name)
+  }
+
+  #queueUnresolved(name: Name): void {
+    if (name.isLocked) return
+    const isWanted = name.requirers > 0 || name.hasJoining
+    if (isWanted === name.isUnresolved) return
+    name.isUnresolved = isWanted
+    if (isWanted) this.#unresolved.push(name)
+    else this.#unresolved.splice(this.#unresolved.indexOf(name), 1)
+  }
+
+  #isSatisfiable(need: Need): boolean {
+    const { name } = need
+    if (name.isLocked) return isProvided(need, name.chosen)
+    if (name.requirers === 0 && isProvided(need, undefined)) return true
+    this.#spend(name.providers.length)
+    return name.providers.some((one) => one.candidate.isSelectable && isProvided(need, one))
+  }
+
+  /** Draws what is certain about a name from the candidates that it still has. */
+  #reconsider(name: Name): void {
+    const { mustCheckNeeds, mustCheckJoins } = name
+    name.mustCheckNeeds = false
+    name.mustCheckJoins = false
+    const merged: Candidate[] = []
+    let hasJoining = false
+    let joinsNever = true
+    for (const { candidate } of name.providers) {
+      this.#spend(candidate.needs.length + 1)
+      candidate.isMerged = false
+      if (mustCheckNeeds && candidate.isSelectable) {
+        const need = candidate.needs.find((one) => !this.#isSatisfiable(one))
+        if (need !== undefined) this.#disqualify(candidate, unmet(need))
+      }
+      if (!candidate.isSelectable) continue
+      if (mustCheckJoins) checkJoins(candidate)
+      hasJoining ||= candidate.joinsNow
+      joinsNever &&= candidate.joinsNever
+      if (name.requirers === 0) continue
+      candidate.isMerged = true
+      this.#merge(candidate, name, merged.length)
+      merged.push(candidate)
+    }
+    name.hasOptions = merged.length > 1
+    name.hasJoining = hasJoining
+    name.joinsNever = joinsNever
+    this.#queueUnresolved(name)
+    const [first] = merged
+    if (first !== undefined) this.#propagate(name, first, merged.length)
+    name.areAskersDone = [...name.neededBy].every((asker) => asker.isLocked)
+  }
+
+  /** Counts what this candidate has in common with all before it. @param before how many those are */
+  #merge(candidate: Candidate, name: Name, before: number): void {
+    for (const need of candidate.needs) {
+      if (!need.isConflict && need.name.needsMerged === before) need.name.needsMerged = before + 1
+    }
+    const count = (one: Name, version: string | undefined): void => {
+      if (one.providesMerged !== before) return
+      one.providesMerged = before + 1
+      one.providedUnversioned ||= version === undefined
+    }
+    const own = name.providers.find((provider) => provider.candidate === candidate)
+    count(candidate.name, own?.version)
+    for (const { name: one, version } of candidate.provides) count(one, version)
+  }
+
+  #propagate(name: Name, first: Candidate, options: number): void {
+    for (const { candidate } of name.providers) candidate.wasMerged = candidate.isMerged
+    for (const need of first.needs) {
+      const isCommon = need.name.needsMerged === options
+      need.name.needsMerged = 0
+      if (!isCommon) continue
+      if (options === 1) this.#apply(first, need)
+      else if (need.name.requirers === 0) {
+        need.name.requirers++
+        this.#nowRequired(need.name)
+      }
+    }
+    for (const one of first.answersTo) {
+      const isCommon = one.providesMerged === options
+      one.providesMerged = 0
+      if (isCommon) this.#excludeOthers(one, name, one.providedUnversioned)
+    }
+    for (const one of first.answersTo) one.providedUnversioned = false
+  }
+
+  /** All that can be had for `required` provides `name`, so nothing else may. @param together providers without version may be together */
+  #excludeOthers(name: Name, required: Name, together: boolean): void {
+    if (name === required) return
+    for (const { candidate, version } of name.providers) {
+      this.#spend(1)
+      if (candidate.name === required || !candidate.isSelectable || (together && version === undefined)) continue
+      const isFine = candidate.provides.some((one) => one.name === required || (together && one.version === undefined))
+      if (!isFine) {
+        this.#disqualify(candidate, { kind: 'conflict', dependency: { name: name.text }, with: required.text })
+      }
+    }
+  }
+
+  #nextUnresolved(): Name | undefined {
+    let best: Name | undefined
+    this.#spend(this.#unresolved.length)
+    for (let at = this.#unresolved.length - 1; at >= 0; at--) {
+      const name = this.#unresolved[at]
+      if (name === undefined) continue
+      if (name.areAskersDone && name.requirers > 0 && !name.hasOptions) return name
+      if (best === undefined || isSurer(name, best)) best = name
+    }
+    return best
+  }
+
+  #decide(name: Name): void {
+    let chosen: Provider | undefined
+    if (name.requirers > 0 || name.hasJoining) {
+      for (const provider of name.providers) {
+        const { candidate, version } = provider
+        if (name.requirers === 0 && !candidate.joinsNow) continue
+        // A name that several packages provide without version is nobody's choice, unless one of them says that it may be.
+        const isUnsure = version === undefined && candidate.name.requirers === 0 && name.providers.length > 1
+        if (isUnsure && (candidate.record.providerPriority ?? 0) === 0) continue
+        if (isBetter(provider, chosen)) chosen = provider
+      }
+    }
+    if (chosen === undefined) {
+      this.#assign(name, undefined)
+      if (name.requirers > 0) this.errors++
+      return
+    }
+    const { candidate } = chosen
+    if (!candidate.isSelectable) this.fail(candidate)
+    this.#assign(candidate.name, { candidate, version: candidate.record.version })
+    for (const { name: one, version } of candidate.provides) this.#assign(one, { candidate, version })
+    for (const need of candidate.needs) this.#apply(candidate, need)
+  }
+
+  #assign(name: Name, provider: Provider | undefined): void {
+    if (name.isLocked) {
+      const { chosen } = name
+      if (provider?.version === undefined && chosen?.version === undefined) return
+      for (const [one, other] of [
+        [provider, chosen],
+        [chosen, provider],
+      ]) {
+        if (one === undefined) continue
+        this.fail(one.candidate)
+        if (other !== undefined)
+          one.candidate.obstacle ??= {
+            kind: 'conflict',
+            dependency: { name: name.text },
+            with: other.candidate.record.name,
+          }
+      }
+      return
+    }
+    name.isLocked = true
+    name.chosen = provider
+    if (name.isUnresolved) this.#unresolved.splice(this.#unresolved.indexOf(name), 1)
+    name.isUnresolved = false
+    if (name.isDirty) this.#dirty.splice(this.#dirty.indexOf(name), 1)
+    name.isDirty = false
+    for (const other of name.providers) {
+      this.#spend(1)
+      if (other.candidate === provider?.candidate) continue
+      if (provider?.version === undefined && other.version === undefined) continue
+      const by = provider?.candidate.record.name
+      this.#disqualify(
+        other.candidate,
+        by === undefined ? undefined : { kind: 'conflict', dependency: { name: name.text }, with: by },
+      )
+    }
+    this.#checkAskers(name)
+    this.#checkJoining(name)
+  }
+
+  /** Its being there is a mistake. */
+  fail(candidate: Candidate): void {
+    if (candidate.hasError) return
+    candidate.hasError = true
+    this.errors++
+  }
+}
+
+const unmet = ({ dependency, isConflict }: Need): Obstacle =>
+  isConflict ? { kind: 'conflict', dependency, with: dependency.name } : { kind: 'unmet', group: [dependency] }
+
+function checkJoins(candidate: Candidate): void {
+  if (candidate.joinsNow || candidate.joinsNever) return
+  for (const need of candidate.joins) {
+    if (!need.name.isLocked) return
+    if (isProvided(need, need.name.chosen)) continue
+    candidate.joinsNever = true
+    return
+  }
+  candidate.joinsNow = true
+}
+
+/** Which of two names is decided first: a required one, one that means less, one on which a longer chain hangs. */
+function isSurer(a: Name, b: Name): boolean {
+  return (Number(b.requirers > 0) - Number(a.requirers > 0) || a.kind - b.kind || b.depth - a.depth) < 0
+}
+
+/** A name whose providers are being looked at: their needs, then what joins it. */
+class Visit {
+  readonly #name: Name
+  #provider = 0
+  #need = -1
+  #joining: readonly Name[] | undefined
+  #join = 0
+
+  constructor(name: Name) {
+    this.#name = name
+    name.isSeen = true
+    for (const { candidate } of name.providers) for (const need of candidate.needs) need.name.neededBy.add(name)
+  }
+
+  /** The name to look at before going on; undefined at the end. */
+  next(): Name | undefined {
+    const name = this.#name
+    for (let one = name.providers[this.#provider]; one !== undefined; one = name.providers[this.#provider]) {
+      const { candidate } = one
+      if (this.#need === -1 && candidate.isSeen) this.#need = candidate.needs.length
+      candidate.isSeen = true
+      if (this.#need === -1) this.#need = 0
+      for (let need = candidate.needs[this.#need]; need !== undefined; need = candidate.needs[this.#need]) {
+        if (!need.name.isSeen) return need.name
+        candidate.depth = Math.max(candidate.depth, need.name.depth + 1)
+        this.#need++
+      }
+      name.joinsNever &&= candidate.joinsNever
+      name.depth = Math.max(name.depth, candidate.depth)
+      this.#provider++
+      this.#need = -1
+    }
+    this.#joining ??= [...new Set([name, ...name.providers.flatMap(({ candidate }) => candidate.answersTo)])].flatMap(
+      (one) => [...one.joinedBy],
+    )
+    return this.#joining[this.#join++]
   }
 }
