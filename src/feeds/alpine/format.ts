@@ -1,0 +1,35 @@
+import type { PackageFormat } from '#engine/formats.ts'
+import { apkArch, apkVersion } from './names.ts'
+import { alpineVersions } from './version.ts'
+
+/** Packages of Alpine, without its feeds. What a command does not use is not loaded. */
+export const apkPackages: Pick<
+  PackageFormat,
+  | 'name'
+  | 'distros'
+  | 'versions'
+  | 'archName'
+  | 'packageVersion'
+  | 'pack'
+  | 'describe'
+  | 'compare'
+  | 'extract'
+  | 'refuseClashes'
+  | 'libraries'
+  | 'searchFolders'
+  | 'publish'
+> = {
+  name: 'apk',
+  distros: ['alpine'],
+  versions: alpineVersions,
+  archName: apkArch,
+  packageVersion: apkVersion,
+  pack: async (input) => (await import('./pack.ts')).packApk(input),
+  describe: async (path, unit) => (await import('./describe.ts')).describeApk(path, unit),
+  compare: async (first, second) => (await import('./contents.ts')).compareApks(first, second),
+  extract: async (input) => (await import('./extract.ts')).extractApks(input),
+  refuseClashes: async (entries) => (await import('./file-clashes.ts')).refuseClashes(entries),
+  libraries: async (path) => (await import('./installed.ts')).readLibraries(path),
+  searchFolders: () => ({ libraries: ['usr/lib', 'lib'], includes: ['usr/include'] }),
+  publish: async (input) => (await import('./repository.ts')).publishRepository(input),
+}
