@@ -27,7 +27,7 @@ import { makeAptDevice } from '../support/apt-root.ts'
 import { served } from '../support/local-server.ts'
 import { checkout } from '../support/project.ts'
 import { startBucket } from '../support/s3.ts'
-import { arch, cellSummary, type Files, jobsOf, outcomes, pull, Scenes, shownIn } from '../support/scenes.ts'
+import { arch, attesting, cellSummary, type Files, jobsOf, outcomes, pull, Scenes, shownIn } from '../support/scenes.ts'
 import { faultsOf } from '../support/schema.ts'
 import { filesWithSecrets } from '../support/secret-search.ts'
 
@@ -237,15 +237,6 @@ const bootable: Files = {
 }
 let feedKey: Awaited<ReturnType<typeof generateOpenPgpKey>>
 let nightly: ActRun
-
-/** The publish job with the step that attests, which the page shows. */
-function attesting(workflow: string): string {
-  const [step = ''] = shownIn('add-to-your-repository.md', 'yaml').filter((yaml) => yaml.includes('actions/attest'))
-  assert.match(step, /^ {6}- if: /)
-  return workflow
-    .replace('id-token: write }', 'id-token: write, attestations: write }')
-    .replace(/(signing-key: "\$\{\{ secrets\.YOE_SIGNING_KEY \}\}" \}\n)/, `$1${step}`)
-}
 
 /** What apt on a device gets of a feed whose `install` lines it followed: the files of the package `app`. */
 function appOf(install: string): string {

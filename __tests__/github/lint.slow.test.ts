@@ -10,8 +10,9 @@ import { dirname, join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
 import { actionsPlaceholder } from '#toolkit/release.ts'
 import { workflowFiles } from '#toolkit/workflow.ts'
-import { actions, readAction } from '../../scripts/action-docs.ts'
+import { actions, parseAction, readAction } from '../../scripts/action-docs.ts'
 import { commit } from '../support/act.ts'
+import { attesting, shownIn } from '../support/scenes.ts'
 import { goProgram, pythonProgram } from '../support/tools.ts'
 
 const root = resolve(import.meta.dirname, '..', '..')
@@ -34,11 +35,14 @@ before(() => {
     released: { actions: released },
     folder: { actions: released, project: 'firm ware' },
     short: { actions: released, short: true },
+    // With what the page "Add it to your repository" adds.
+    attesting: { actions: released },
     clone: { actions: actionsPlaceholder },
   }
   for (const [name, options] of Object.entries(ways)) {
     const folder = join(dir, name)
-    for (const [path, text] of workflowFiles(options)) write(join(folder, path), text)
+    for (const [path, text] of workflowFiles(options))
+      write(join(folder, path), name === 'attesting' ? attesting(text) : text)
     commit(folder)
     users.set(name, folder)
   }
@@ -66,14 +70,18 @@ function run([program, ...argv]: readonly [string, ...string[]], cwd: string, en
 
 const workflowsIn = (folder: string): readonly string[] => globSync('.github/workflows/*.yml', { cwd: folder }).sort()
 
-/** actionlint 1.7.12 does not know `$/` yet: it is shown `./`, which is the same repository to it. */
+/**
+ * actionlint 1.7.12 does not know `$/` yet: it is shown `./`, which is the same repository to it. Actions of others are known
+ * to it by their tags.
+ */
 function actionlint(folder: string): Said {
   const copy = mkdtempSync(join(tmpdir(), 'yoe-actionlint-'))
   try {
     cpSync(folder, copy, { recursive: true })
     for (const file of workflowsIn(copy)) {
       const path = join(copy, file)
-      writeFileSync(path, readFileSync(path, 'utf8').replaceAll('uses: $/', 'uses: ./'))
+      const text = readFileSync(path, 'utf8').replaceAll('uses: $/', 'uses: ./')
+      writeFileSync(path, text.replaceAll(/(uses: actions\/[\w-]+@)[0-9a-f]{40} # (v\d+)\S*/g, '$1$2'))
     }
     return run([goProgram('actionlint'), '-no-color', ...workflowsIn(copy)], copy)
   } finally {
@@ -122,6 +130,47 @@ test('actionlint finds nothing in what is written for users; every input and out
     writeFileSync(file, readFileSync(file, 'utf8').replace(/(cell|publish): /, 'no-such-input: '))
     assert.match(actionlint(local).text, /no-such-input/, name)
     rmSync(local, { recursive: true })
+  }
+})
+
+test('J2: the action that attests takes what it is given, and what stands in for it in tests takes the same', () => {
+  const copy = `${ours}-attest`
+  cpSync(ours, copy, { recursive: true })
+  const file = join(copy, '.github/workflows/images.yml')
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(file, text.replace('subject-checksums:', 'checksums:'))
+  const [, known = ''] =
+    /input "checksums" is not defined in .*available inputs are (.*?) \[/.exec(actionlint(copy).text) ?? []
+  const standIn = parseAction(readFileSync(join(root, '__tests__/fixtures/attest/action.yml'), 'utf8'))
+  assert.equal(
+    known,
+    standIn.inputs
+      .map(({ name }) => JSON.stringify(name))
+      .sort()
+      .join(', '),
+  )
+})
+
+test('actionlint finds nothing in the jobs that the page about publishing shows', () => {
+  const shown = shownIn('publish.md', 'yaml').filter((yaml) => yaml.includes('publish-feed'))
+  assert.equal(shown.length, 2)
+  const build = '  build:\n    runs-on: ubuntu-24.04\n    steps: [{ run: "true" }]\n'
+  for (const [index, yaml] of shown.entries()) {
+    const folder = join(dir, `shown-${index}`)
+    const job = yaml.startsWith('  publish:') ? yaml : `  publish:\n    runs-on: ubuntu-24.04\n${yaml}`
+    const text = `on: push\npermissions: { contents: read }\njobs:\n${build}${job}`
+    write(join(folder, '.github/workflows/images.yml'), text)
+    commit(folder)
+    const local = withLocalActions(folder)
+    const { status, text: said } = actionlint(local)
+    assert.equal(status, 0, said)
+    const fits = schema('workflows', workflowsIn(folder), folder)
+    assert.equal(fits.status, 0, fits.text)
+    write(
+      join(local, '.github/workflows/images.yml'),
+      text.replaceAll('OWNER/yoe', '.').replace('{ to:', '{ no: x, to:').replaceAll('@v1', ''),
+    )
+    assert.match(actionlint(local).text, /input "no" is not defined/, 'the control')
   }
 })
 

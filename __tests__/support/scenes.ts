@@ -33,6 +33,14 @@ export function shownIn(page: string, language: '' | 'yaml'): readonly string[] 
   )
 }
 
+/** The long workflow with the step that attests, which the page shows. */
+export function attesting(workflow: string): string {
+  const [step = ''] = shownIn('add-to-your-repository.md', 'yaml').filter((yaml) => yaml.includes('actions/attest'))
+  return workflow
+    .replace('id-token: write }', 'id-token: write, attestations: write }')
+    .replace(/(signing-key: "\$\{\{ secrets\.YOE_SIGNING_KEY \}\}" \}\n)/, `$1${step}`)
+}
+
 /** All that runs of a scene have in common. */
 export class Scenes {
   readonly service: ResultsService
