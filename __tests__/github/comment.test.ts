@@ -33,9 +33,9 @@ const pull = (head: string) => ({
 /** Time runs fifty times as fast. */
 const clock = { now: () => Date.now(), sleep: (ms: number) => new Promise<void>((done) => setTimeout(done, ms / 50)) }
 
-function open({ run = 7, workflow = 'images', project = '.', head = 'octo/widgets', quick = clock } = {}) {
+function open({ run = 7, workflow = 'images', project = '.', head = 'octo/widgets', quick = clock, event = '' } = {}) {
   const env = {
-    GITHUB_EVENT_NAME: 'pull_request',
+    GITHUB_EVENT_NAME: event || 'pull_request',
     GITHUB_REF: 'refs/pull/12/merge',
     GITHUB_REPOSITORY: 'octo/widgets',
     GITHUB_API_URL: github.url,
@@ -120,6 +120,8 @@ test('a newer run replaces what older ones said, and an older one that ends late
 
 test('who may not comment: forks do not try, a token without the permission is told of', async () => {
   assert.equal(open({ head: 'mallory/widgets' }), undefined)
+  for (const event of ['pull_request_target', 'issue_comment', 'workflow_run', 'push'])
+    assert.equal(open({ event }), undefined, event)
   const denied = { status: 403, body: { message: 'Resource not accessible by integration' } }
   const graphql = { status: 200, body: { errors: [{ type: 'FORBIDDEN', message: 'Resource not accessible' }] } }
   for (const [refuse, reply] of [
