@@ -6,7 +6,7 @@ say() { printf 'bootstrap: %s\n' "$*" >&2; }
 # Installs the Debian packages that this machine lacks. $1: demo or test (tests need a few more).
 bootstrap_host() {
   wanted="bwrap:bubblewrap mmdebstrap:mmdebstrap newuidmap:uidmap qemu-system-$(uname -m):$(qemu_package) git:git ssh:openssh-client ssh-keygen:openssh-client xz:xz-utils unshare:util-linux"
-  [ "$1" = test ] && wanted="$wanted apt-get:apt dpkg-deb:dpkg gpgv:gpgv strace:strace qemu-img:qemu-utils debugfs:e2fsprogs faketime:faketime patch:patch dockerd:docker.io bzip2:bzip2 zstd:zstd unzip:unzip lzip:lzip gcc:gcc bsdtar:libarchive-tools git-lfs:git-lfs docker-registry:docker-registry busybox:busybox skopeo:skopeo umoci:umoci qemu-aarch64-static:qemu-user-static dot:graphviz zsh:zsh fish:fish pip3:python3-pip"
+  [ "$1" = test ] && wanted="$wanted apt-get:apt dpkg-deb:dpkg gpgv:gpgv strace:strace qemu-img:qemu-utils debugfs:e2fsprogs qemu-system-aarch64:qemu-system-arm faketime:faketime patch:patch dockerd:docker.io bzip2:bzip2 zstd:zstd unzip:unzip lzip:lzip gcc:gcc bsdtar:libarchive-tools git-lfs:git-lfs docker-registry:docker-registry busybox:busybox skopeo:skopeo umoci:umoci qemu-aarch64-static:qemu-user-static dot:graphviz zsh:zsh fish:fish pip3:python3-pip"
   missing=""
   for pair in $wanted; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"

@@ -19,7 +19,8 @@ link() { mkdir -p "$(dirname "$2")"; ln -s "$1" "$2"; }
 # What Debian's programs run with, where no linker looks for libraries of Alpine: the loader finds them by its cache alone.
 libs=$out/debian-libs/usr/lib/debian
 mkdir -p "$libs"
-for name in c m dl pthread crypt isl mpc mpfr gmp z zstd ctf ctf-nobfd sframe jansson pkgconf; do
+for name in c m dl pthread crypt isl mpc mpfr gmp z zstd ctf ctf-nobfd sframe jansson pkgconf \
+  acl selinux pcre2-8 lzma lz4 xxhash devmapper udev cap; do
   cp -a "$debian/$lib/lib$name.so."* "$libs"
 done
 cp -a "$debian/$lib/libbfd-"*.so "$debian/$lib/libopcodes-"*.so "$libs"
@@ -72,3 +73,10 @@ take pkgconf usr/bin/pkgconf
 link pkgconf "$out/pkgconf/usr/bin/pkg-config"
 take perl usr/bin/perl "$lib/perl-base" "$lib/perl" usr/share/perl
 rm -rf "$out/perl/$lib/perl/"*/CORE
+
+take tar usr/bin/tar
+take zstd usr/bin/zstd
+take dosfstools usr/sbin/mkfs.fat usr/sbin/mkfs.vfat
+take mtools usr/bin/mtools usr/bin/mmd usr/bin/mcopy
+take grub usr/bin/grub-mkimage
+if [ -d "$debian/usr/lib/grub/i386-pc" ]; then take grub-bios usr/lib/grub/i386-pc; fi

@@ -21,7 +21,7 @@ import { unpackWheel, type Wheel } from './wheel.ts'
 const run = promisify(execFile)
 
 /** Bumped when what is made changes. */
-const edition = '2'
+const edition = '3'
 
 const keyring = join(import.meta.dirname, '../../../modules/module-debian/keys/debian-archive-keyring.gpg')
 
@@ -63,6 +63,13 @@ const packages: readonly Made[] = [
     ...['binutils', 'gcc', 'libc-dev', 'make', 'patch'],
   ]),
   made('go', '1.26.5', 'Go', 'BSD-3-Clause', ['binutils', 'gcc', 'musl-dev']),
+  // What images are made with.
+  made('tar', 'tar', 'Archives of files', 'GPL-3.0-or-later', ['debian-libs']),
+  made('zstd', 'zstd', 'Compresses files', 'BSD-3-Clause', ['debian-libs']),
+  made('dosfstools', 'dosfstools', 'Makes FAT file systems', 'GPL-3.0-or-later', ['debian-libs']),
+  made('mtools', 'mtools', 'Writes to FAT file systems', 'GPL-3.0-or-later', ['debian-libs']),
+  made('grub', 'grub-common', 'Makes boot loaders', 'GPL-3.0-or-later', ['debian-libs']),
+  made('grub-bios', 'grub-common', 'A boot loader for PCs', 'GPL-3.0-or-later', ['grub']),
 ]
 
 function made(name: string, version: string, about: string, license: string, depends: readonly string[]): Made {
@@ -74,6 +81,21 @@ const from = (arch: ApkArch): readonly string[] => [
   ...['libgcc-14-dev', 'libbinutils', 'libctf0', 'libctf-nobfd0', 'libsframe1', 'libjansson4', 'libgmp10', 'libmpfr6'],
   ...['libmpc3', 'libisl23', 'zlib1g', 'libzstd1', 'libc6', 'libc-bin', 'libcrypt1', 'make', 'patch', 'pkgconf-bin'],
   ...['libpkgconf3', 'musl-dev', 'linux-libc-dev', 'perl-base', 'perl', 'perl-modules-5.40', 'libperl5.40'],
+  ...[
+    'tar',
+    'libacl1',
+    'libselinux1',
+    'libpcre2-8-0',
+    'zstd',
+    'liblzma5',
+    'liblz4-1',
+    'libxxhash0',
+    'dosfstools',
+    'mtools',
+  ],
+  ...['grub-common', 'libdevmapper1.02.1', 'libudev1', 'libcap2'],
+  // Debian has it for PCs alone.
+  ...(arch === 'x86_64' ? ['grub-pc-bin'] : []),
 ]
 
 /** A repository with all of it, signed with the test key: a folder with ARCH/APKINDEX.tar.gz. */
