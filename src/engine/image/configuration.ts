@@ -2,9 +2,10 @@ import { type Position, YoeError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { ImageUnit, Partition } from '../project/model.ts'
 import { type Account, addUsers } from './accounts.ts'
+import { hasOpenrc, openrcBoot, openrcFiles } from './openrc.ts'
 import { type Addition, file, folder, link } from './overlay.ts'
 import type { RootIndex } from './rootfs-edit.ts'
-import { enableServices, unitFolders } from './services.ts'
+import { isUnitFile, systemdBoot, systemdFiles } from './systemd.ts'
 
 export interface Configuration {
   readonly image: ImageUnit
@@ -27,20 +28,16 @@ export function heldFiles({ image, extraFiles }: Pick<Configuration, 'image' | '
   return new Set([
     ...Object.values(accounts),
     ...fixed.map((name) => `etc/${name}`),
+    muslLocaleFile,
     ...keys,
     ...extraFiles.map(({ path }) => path),
-    networkFile,
-    hostKeysUnit,
+    ...systemdFiles,
+    ...openrcFiles,
   ])
 }
 
-const unitFile = /^(.+)\/([^/]+\.(?:service|socket|timer|path|target|mount))$/
-
 /** Files that configuring looks into. */
-export const wantedFile = (path: string): boolean => {
-  const [, dir] = unitFile.exec(path) ?? []
-  return path.startsWith('etc/skel/') || unitFolders.some((each) => each === dir)
-}
+export const wantedFile = (path: string): boolean => path.startsWith('etc/skel/') || isUnitFile(path)
 
 /**
  * What a root file system gets from its image's fields: name, time zone, locale, file systems, users, services,
@@ -57,7 +54,7 @@ export function configure(config: Configuration, root: RootIndex): readonly Addi
   const from = `image "${image.name}"`
   add(...names(config, from), ...clock(config, root, from), ...language(config, root, from))
   add(...fileSystems(config, root, from), ...users(config, root, from), ...extraFiles)
-  add(...bootServices(config, root, from))
+  add(...(hasOpenrc(root) ? openrcBoot : systemdBoot)(image, root, from))
   // Where an overlay says something, it was said on purpose; accounts are the exception: both are wanted.
   const merged = new Set<string>(Object.values(accounts))
   return [...additions.values()].filter(({ path }) => merged.has(path) || !config.overlaid.has(path))
@@ -94,6 +91,7 @@ function clock({ image }: Configuration, { entries }: RootIndex, from: string): 
 
 function language({ image, report }: Configuration, { entries }: RootIndex, from: string): readonly Addition[] {
   const { locale } = image
+  if (isMusl(entries)) return muslLanguage(image, entries, report, from)
   const [language = '', charset = ''] = locale.split('.')
   const compiled = `usr/lib/locale/${language}.${charset.toLowerCase().replaceAll('-', '')}`
   const builtIn = ['C', 'POSIX', 'C.UTF-8'].includes(locale)
@@ -106,6 +104,29 @@ function language({ image, report }: Configuration, { entries }: RootIndex, from
     })
   return [file('etc/default/locale', `LANG=${locale}\n`, from)]
 }
+
+const isMusl = (entries: RootIndex['entries']): boolean =>
+  [...entries.keys()].some((path) => /^(?:usr\/)?lib\/ld-musl-\w+\.so\.1$/.test(path))
+
+/** Alpine's shells have C.UTF-8 when nobody says otherwise. */
+function muslLanguage(
+  { locale, name, at }: ImageUnit,
+  entries: RootIndex['entries'],
+  report: Reporter,
+  from: string,
+): readonly Addition[] {
+  if (['C', 'POSIX', 'C.UTF-8'].includes(locale)) return []
+  if (!entries.has(`usr/share/i18n/locales/musl/${locale}`))
+    report({
+      type: 'warning',
+      message: `image "${name}": locale "${locale}" is not in the image, programs will use C`,
+      hint: 'add "musl-locales" to artifacts, or use "C.UTF-8"',
+      at,
+    })
+  return [file(muslLocaleFile, `export LANG=${locale}\nexport MUSL_LOCPATH=/usr/share/i18n/locales/musl\n`, from)]
+}
+
+const muslLocaleFile = 'etc/profile.d/30locale.sh'
 
 function fileSystems({ partitions }: Configuration, root: RootIndex, from: string): readonly Addition[] {
   const mounted = partitions.map((partition) => ({ partition, point: mountPoint(partition) }))
@@ -139,7 +160,8 @@ function users(config: Configuration, root: RootIndex, from: string): readonly A
     group: text(accounts.group),
     gshadow: text(accounts.gshadow),
   }
-  if (before.passwd === '') throw wrong(image, 'users: the image has no /etc/passwd', { hint: 'add "base-passwd"' })
+  if (before.passwd === '')
+    throw wrong(image, 'users: the image has no /etc/passwd', { hint: 'add "base" to artifacts' })
   for (const { shell, name } of image.users)
     if (!isThere(root, shell)) throw wrong(image, `user("${name}"): the image has no ${shell}`)
   const { files, accounts: made } = addUsers(before, image, Math.floor(sourceDateEpoch / 86_400))
@@ -149,7 +171,8 @@ function users(config: Configuration, root: RootIndex, from: string): readonly A
     latin(accounts.passwd, files.passwd, 0o644),
     latin(accounts.group, files.group, 0o644),
     latin(accounts.shadow, files.shadow, 0o640),
-    latin(accounts.gshadow, files.gshadow, 0o640),
+    // Not every distro has one.
+    ...(root.entries.has(accounts.gshadow) ? [latin(accounts.gshadow, files.gshadow, 0o640)] : []),
     ...made.flatMap((account, index) => home(account, image.users[index]?.authorizedKeys ?? [], root, from)),
   ]
 }
@@ -180,75 +203,6 @@ function home(account: Account, keys: readonly string[], root: RootIndex, from: 
 /** /bin/bash is /usr/bin/bash where /bin is a link. */
 const isThere = ({ entries }: RootIndex, path: string): boolean =>
   entries.has(path.slice(1)) || entries.has(`usr${path}`)
-
-const networkFile = 'etc/systemd/network/80-yoe-dhcp.network'
-const hostKeysUnit = 'etc/systemd/system/yoe-host-keys.service'
-
-const networkText = `# Wired network by DHCP: the image brings no other network configuration.
-[Match]
-Name=en* eth*
-
-[Network]
-DHCP=yes
-`
-
-/** Ed25519 alone: a second's work for the slowest device, where RSA takes minutes of a first boot. */
-const hostKeysText = `[Unit]
-Description=Make this device's SSH host key
-ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
-Before=ssh.service ssh.socket sshd.service
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
-
-[Install]
-WantedBy=ssh.service ssh.socket
-`
-
-function bootServices(config: Configuration, root: RootIndex, from: string): readonly Addition[] {
-  const { image } = config
-  const units = new Map<string, { path: string; text: string }>()
-  for (const dir of unitFolders)
-    for (const [path, content] of root.contents) {
-      const [, where, name] = unitFile.exec(path) ?? []
-      if (where === dir && name !== undefined) units.set(name, { path, text: content.toString('utf8') })
-    }
-  // Another name of a unit file.
-  for (const [path, { type, link: target }] of root.entries) {
-    const [, where, name = ''] = unitFile.exec(path) ?? []
-    const unit = units.get(target.split('/').at(-1) ?? '')
-    if (type === 'symlink' && unitFolders.some((dir) => dir === where) && unit !== undefined && !units.has(name))
-      units.set(name, unit)
-  }
-  const services = new Set(image.services)
-  const additions: Addition[] = []
-  if (lacksNetwork(root) && units.has('systemd-networkd.service')) {
-    additions.push(file(networkFile, networkText, from))
-    services.add('systemd-networkd')
-  }
-  if (root.entries.has('usr/sbin/sshd') && root.entries.has('usr/bin/ssh-keygen')) {
-    additions.push(file(hostKeysUnit, hostKeysText, from))
-    units.set('yoe-host-keys.service', { path: hostKeysUnit, text: hostKeysText })
-    services.add('yoe-host-keys')
-  }
-  const links = enableServices(units, { ...image, services: [...services] })
-  return [...additions, ...links.map(({ path, target }) => link(path, target, from))]
-}
-
-/** Nothing says how the network is to be set up, and nothing else than systemd-networkd is there to do it. */
-function lacksNetwork({ entries }: RootIndex): boolean {
-  const managers = [
-    'usr/sbin/NetworkManager',
-    'usr/sbin/ifup',
-    'usr/sbin/netplan',
-    'usr/sbin/connmand',
-    'usr/sbin/dhcpcd',
-  ]
-  if (managers.some((path) => entries.has(path))) return false
-  return ![...entries.keys()].some((path) => /^etc\/systemd\/network\/.+\.network$/.test(path))
-}
 
 const wrong = (
   image: { readonly name: string; readonly at: Position },

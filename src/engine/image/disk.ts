@@ -1,4 +1,5 @@
 import { chmod, chown, lstat, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { defaultLimits, type Mount, type Worker } from '../build/worker.ts'
 import { YoeError } from '../errors.ts'
@@ -51,7 +52,7 @@ interface Slot {
 }
 
 /**
- * Makes a disk image in a plain sparse file: GPT, ext4 straight from the tar, vfat by mtools, and GRUB in the sectors
+ * Makes a disk image in a plain sparse file: GPT, ext4 straight from the tar where mke2fs reads those, vfat by mtools, and GRUB in the sectors
  * before the first partition of x86_64 machines. Nothing is mounted and nobody is root. It appears in `outdir` whole
  * or not at all. Same input, same bytes.
  *
@@ -115,20 +116,29 @@ function layOut({ partitions, key, name }: DiskInput, { usage }: RootFacts): rea
   })
 }
 
+/** A command with its arguments, once the root file system is unpacked. */
+const unpacked = `mkdir /work/root
+zstd -q -dc /yoe/root.tar.zst | tar -C /work/root -x --numeric-owner -p --xattrs --xattrs-include='*'
+exec "$0" "$@"`
+
 async function format(input: DiskInput, slot: Slot, facts: RootFacts, temp: string): Promise<void> {
   const { partition, first, count, uuid } = slot
   const bytes = count * sectorSize
   const image = '/yoe/out/disk.img'
   if (partition.type === 'ext4') {
-    const content = partition.root ? ['-d', '/yoe/root.tar.zst', '-N', String(facts.usage.inodes)] : []
+    const inodes = partition.root ? ['-N', String(facts.usage.inodes)] : []
     const extended = `offset=${first * sectorSize},hash_seed=${uuidOf(uuid, 'hash')},nodiscard,lazy_itable_init=1,root_owner=0:0`
-    const argv = ['mke2fs', '-q', '-t', 'ext4', '-b', '4096', '-I', '256', '-m', '1', '-L', partition.label, '-U', uuid]
-    const said = await tool(
-      input,
-      temp,
-      [...argv, '-E', extended, ...content, image, `${bytes / 1024}k`],
-      partition.root,
-    )
+    const argv = [
+      ...['mke2fs', '-q', '-t', 'ext4', '-b', '4096', '-I', '256', '-m', '1', '-L', partition.label, '-U', uuid],
+      ...['-E', extended, ...inodes],
+    ]
+    const place = [image, `${bytes / 1024}k`]
+    let said = partition.root
+      ? await tool(input, temp, [...argv, '-d', '/yoe/root.tar.zst', ...place], 'read')
+      : await tool(input, temp, [...argv, ...place])
+    // Not every mke2fs reads archives.
+    if (said?.includes('libarchive'))
+      said = await tool(input, temp, ['sh', '-euc', unpacked, ...argv, '-d', '/work/root', ...place], 'unpack')
     if (said === undefined) return
     const full = /Could not allocate|No space left|no free space/i.test(said)
     if (!full) throw failed('mke2fs', said)
@@ -266,13 +276,13 @@ async function tool(
   input: DiskInput,
   temp: string,
   argv: readonly string[],
-  withRoot: boolean,
+  root?: 'read' | 'unpack',
 ): Promise<string | undefined> {
   const mounts: Mount[] = [
     { source: join(temp, 'out'), target: '/yoe/out', writable: true },
     { source: join(temp, 'boot'), target: '/yoe/boot', writable: false },
   ]
-  if (withRoot) mounts.push({ source: input.rootfs, target: '/yoe/root.tar.zst', writable: false })
+  if (root !== undefined) mounts.push({ source: input.rootfs, target: '/yoe/root.tar.zst', writable: false })
   let said = ''
   const result = await input.worker.run({
     root: input.tools,
@@ -289,7 +299,9 @@ async function tool(
     cwd: '/',
     mounts,
     network: false,
-    identity: 'user',
+    // Who unpacks gives files to their owners.
+    identity: root === 'unpack' ? 'install' : 'user',
+    ...(root === 'unpack' ? { tmpfs: [{ target: '/work', size: Math.floor(totalmem() * 0.8) }] } : {}),
     limits: { ...defaultLimits, fileBytes: 2 ** 42 },
     output: (chunk) => {
       said = (said + Buffer.from(chunk).toString('utf8')).slice(-8192)
@@ -307,7 +319,7 @@ async function tool(
 }
 
 async function must(input: DiskInput, temp: string, argv: readonly string[]): Promise<void> {
-  const said = await tool(input, temp, argv, false)
+  const said = await tool(input, temp, argv)
   if (said !== undefined) throw failed(argv[0] ?? '', said)
 }
 

@@ -1,0 +1,105 @@
+/** What tests of installing need: packages that apk itself chose, the installer, and what it leaves. */
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Arch } from '../../../src/engine/arch.ts'
+import { bwrapWorker } from '../../../src/engine/build/bwrap.ts'
+import { removeTree } from '../../../src/engine/build/tree.ts'
+import { silent } from '../../../src/engine/events.ts'
+import type { RepositoryEntry } from '../../../src/engine/formats.ts'
+import { readApkHead } from '../../../src/feeds/alpine/apk-read.ts'
+import { installRoot } from '../../../src/feeds/alpine/install.ts'
+import { apk2 } from '../../support/alpine/apk.ts'
+import { testKeyFolder } from '../../support/alpine/replica.ts'
+
+export const worker = bwrapWorker()
+export const epoch = 1_700_000_000
+
+/** What apk installs for `roots` of these repositories, folders with ARCH/APKINDEX.tar.gz: in an empty system. */
+export async function closureOf(
+  roots: readonly string[],
+  repositories: readonly string[],
+  keys: string,
+  arch: 'x86_64' | 'aarch64' = 'x86_64',
+): Promise<readonly RepositoryEntry[]> {
+  const root = await mkdtemp(join(tmpdir(), 'yoe-closure-'))
+  try {
+    const options = { root, keys, repositories, arch }
+    const started = await apk2(['add', '--initdb', '--no-cache'], options)
+    if (started.code !== 0) throw new Error(started.stderr)
+    const { code, stdout, stderr } = await apk2(['add', '--simulate', '--no-cache', ...roots], options)
+    if (code !== 0) throw new Error(stdout + stderr)
+    const chosen = [...stdout.matchAll(/Installing (\S+) \((\S+)\)$/gm)].map(
+      ([, name, version]) => `${name}-${version}.apk`,
+    )
+    return await Promise.all(
+      chosen.map((file) => {
+        const place = repositories.map((each) => join(each, arch, file)).find(existsSync)
+        return entryOf(place ?? file)
+      }),
+    )
+  } finally {
+    await removeTree(root)
+  }
+}
+
+/** A package file as a closure has it. */
+export async function entryOf(path: string, from: 'feed' | 'unit' = 'feed'): Promise<RepositoryEntry> {
+  const { info } = await readApkHead(path)
+  const bytes = await readFile(path)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const size = bytes.length
+  const named = (text: string) => ({ name: text.replace(/[<>=~].*$/, '') })
+  const origin =
+    from === 'feed'
+      ? ({ kind: from, feed: 'alpine.main', path: '', sha256, size } as const)
+      : ({ kind: from, unit: info.name, at: { file: `units/${info.name}.star`, line: 1, column: 1 } } as const)
+  const record = {
+    name: info.name,
+    version: info.version,
+    arch: info.arch,
+    depends: info.depends.filter((text) => !text.startsWith('!')).map((text) => [named(text)]),
+    provides: info.provides.map(named),
+    conflicts: [],
+    essential: false,
+    priority: '',
+    origin,
+  }
+  return { record, path, sha256, size }
+}
+
+/** Installs packages; the log comes back. */
+export async function install(
+  output: string,
+  packages: readonly RepositoryEntry[],
+  more: { readonly tools?: string | undefined; readonly base?: string; readonly arch?: Arch } = {},
+): Promise<string> {
+  const workdir = await mkdtemp(join(tmpdir(), 'yoe-install-'))
+  let said = ''
+  try {
+    await installRoot({
+      arch: more.arch ?? 'x86_64',
+      distro: 'alpine',
+      packages,
+      tools: more.tools,
+      worker,
+      ...(more.base === undefined ? {} : { base: more.base }),
+      workdir,
+      output,
+      sourceDateEpoch: epoch,
+      report: silent,
+      log: (chunk) => {
+        said += Buffer.from(chunk).toString()
+      },
+      logPath: '/build.log',
+    })
+    return said
+  } catch (failure) {
+    if (process.env['YOE_TEST_LOG'] !== undefined) process.stderr.write(said)
+    throw failure
+  } finally {
+    await removeTree(workdir)
+  }
+}
