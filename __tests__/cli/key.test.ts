@@ -87,7 +87,7 @@ test('what is typed wrong is told', async (t) => {
   const rows: readonly (readonly [args: readonly string[], said: RegExp])[] = [
     [['make'], /yoe key has no "make"/],
     [['show', 'both'], /there is no key "both"/],
-    [['rotate'], /say which key\n {2}hint: yoe key rotate feed, or cache/],
+    [['rotate'], /say which key\n {2}hint: yoe key rotate feed, or apk, or cache/],
     [['revoke', 'cache'], /say which key is revoked\n {2}hint: yoe key show cache names them/],
     [['rotate', 'cache', 'abc'], /yoe key rotate takes no "abc"/],
     [['show', '--until', '2099-01-01'], /yoe key show takes no --until/],

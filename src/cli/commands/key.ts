@@ -8,17 +8,18 @@ import type { Output } from '../output.ts'
 import { table } from '../output.ts'
 import { projectOf } from '../project.ts'
 
-const uses: readonly KeyUse[] = ['feed', 'cache']
+const uses: readonly KeyUse[] = ['feed', 'apk', 'cache']
 const dayMs = 86_400_000
 
 /** Devices are updated less often than caches are read. */
 const overlapDays: Readonly<Record<KeyUse, number>> = { feed: 180, apk: 180, cache: 30 }
 
 export const key = command({
-  usage: 'key generate|show|export|rotate|revoke [feed|cache] [KEY]',
+  usage: 'key generate|show|export|rotate|revoke [feed|apk|cache] [KEY]',
   summary: 'make, show, replace and revoke the keys of a project',
-  details: `A project has two keys: "feed" signs package feeds (OpenPGP), "cache" signs cached results (Ed25519). They lie in
-$XDG_CONFIG_HOME/yoe/keys, never in the project; in CI they come from YOE_SIGNING_KEY and YOE_CACHE_SIGNING_KEY.
+  details: `A project has a key for each kind of package feed and one for its cache: "feed" signs feeds of apt (OpenPGP), "apk" those
+of apk and the packages in them (RSA), "cache" signs cached results (Ed25519). They lie in $XDG_CONFIG_HOME/yoe/keys, never
+in the project; in CI they come from YOE_SIGNING_KEY, YOE_APK_SIGNING_KEY and YOE_CACHE_SIGNING_KEY.
 
   yoe key generate        makes what is missing
   yoe key show            which keys there are, and what each is worth ("info" is the same)
@@ -31,34 +32,41 @@ $XDG_CONFIG_HOME/yoe/keys, never in the project; in CI they come from YOE_SIGNIN
       value: 'DATE',
       help: `with rotate: the last day of the old key; default: in ${overlapDays.cache} days, of a feed ${overlapDays.feed}`,
     },
+    sha1: {
+      type: 'boolean',
+      help: 'with generate apk: the key signs with SHA-1, too, for clients that know nothing else',
+    },
     project: projectOptions.project,
     offline: projectOptions.offline,
   },
   positionals: [1, 3],
   completes: [
     ['generate', 'show', 'export', 'rotate', 'revoke'],
-    ['feed', 'cache'],
+    ['feed', 'apk', 'cache'],
   ],
   async run(invocation) {
     const { output, positionals, env, values } = invocation
     const [verb = '', named, which] = positionals
-    const chosen = uses.filter((use) => named === undefined || use === named)
-    if (chosen.length === 0)
-      throw new YoeError('USAGE', `there is no key "${named}"`, { hint: 'the keys are: feed, cache' })
+    if (named !== undefined && !uses.some((use) => use === named))
+      throw new YoeError('USAGE', `there is no key "${named}"`, { hint: `the keys are: ${uses.join(', ')}` })
     if (which !== undefined && verb !== 'revoke')
       throw new YoeError('USAGE', `yoe key ${verb} takes no "${which}"`, { hint: `yoe key ${verb} ${named}` })
     if (values.until !== undefined && verb !== 'rotate')
       throw new YoeError('USAGE', `yoe key ${verb} takes no --until`, { hint: 'yoe key rotate cache --until DATE' })
+    if (values.sha1 === true && (verb !== 'generate' || named !== 'apk'))
+      throw new YoeError('USAGE', `--sha1 is about keys of apk that are made`, { hint: 'yoe key generate apk --sha1' })
     const one = (): KeyUse => {
-      const [use] = chosen
-      if (named !== undefined && use !== undefined) return use
-      throw new YoeError('USAGE', 'say which key', { hint: `yoe key ${verb} feed, or cache` })
+      const use = uses.find((each) => each === named)
+      if (use !== undefined) return use
+      throw new YoeError('USAGE', 'say which key', { hint: `yoe key ${verb} ${uses.join(', or ')}` })
     }
     const { workspace, project } = await projectOf(invocation)
+    const { keyUsesOf } = await import('#toolkit/keys/uses.ts')
+    const chosen = named === undefined ? await keyUsesOf(project) : [one()]
     const owner: KeyOwner = { project: project.name, projectRoot: workspace.root, env }
     switch (verb) {
       case 'generate':
-        return generate(owner, chosen, output)
+        return generate(owner, chosen, output, values.sha1 === true)
       case 'show':
       case 'info':
         return show(owner, project, chosen, output)
@@ -76,10 +84,15 @@ $XDG_CONFIG_HOME/yoe/keys, never in the project; in CI they come from YOE_SIGNIN
   },
 })
 
-async function generate(owner: KeyOwner, chosen: readonly KeyUse[], output: Output): Promise<number> {
+async function generate(
+  owner: KeyOwner,
+  chosen: readonly KeyUse[],
+  output: Output,
+  forOldClients: boolean,
+): Promise<number> {
   const rows: { use: KeyUse; fingerprint: string; created: boolean; path: string }[] = []
   for (const use of chosen) {
-    const { key: made, created } = await ensureKey(owner, use)
+    const { key: made, created } = await ensureKey(owner, use, forOldClients)
     rows.push({ use, fingerprint: made.fingerprint, created, path: keyPath(owner, use) })
   }
   if (output.json) output.printJson(rows)
@@ -147,7 +160,7 @@ async function rotate(
   }
   const { rotateFeedKey } = await import('#toolkit/keys/feed-rotation.ts')
   const { lastDay } = await import('#toolkit/keys/listing.ts')
-  const { fresh, old, path } = await rotateFeedKey(owner, end)
+  const { fresh, old, path } = await rotateFeedKey(owner, use, until)
   const next = [secret(path), 'yoe publish --to DIR']
   const replaces = old.filter(({ standing }) => standing === 'signs')
   if (output.json)
@@ -184,7 +197,7 @@ async function revoke(
     return 0
   }
   const { revokeFeedKey } = await import('#toolkit/keys/feed-rotation.ts')
-  const { fingerprint, path } = await revokeFeedKey(owner, which)
+  const { fingerprint, path } = await revokeFeedKey(owner, use, which)
   const next = [`gh secret set ${keyVariable(use)} <${path}`, 'yoe publish --to DIR']
   if (output.json) output.printJson({ use, revoked: fingerprint, next })
   else {

@@ -28,7 +28,7 @@ interface Kind {
   /** What a key's text holds and no path does. */
   readonly marker: string
   readonly extension: string
-  generate(project: string): Promise<SigningKey>
+  generate(project: string, forOldClients: boolean): Promise<SigningKey>
   read(text: string, where: string, owner: KeyOwner): Promise<SigningKey>
 }
 
@@ -46,7 +46,7 @@ const kinds: Readonly<Record<KeyUse, Kind>> = {
     variable: 'YOE_APK_SIGNING_KEY',
     marker: '-----BEGIN',
     extension: '.rsa',
-    generate: (project) => generateRsaKey(project),
+    generate: (project, forOldClients) => generateRsaKey(project, new Date(), forOldClients),
     read: (text, where, { project, env }) => readRsaKey(text, where, project, env[passphraseVariable]),
   },
   cache: {
@@ -125,15 +125,16 @@ export function keyVariable(use: KeyUse): string {
   return kinds[use].variable
 }
 
-/** {@link loadKey}, or a fresh key kept in its file. */
+/** {@link loadKey}, or a fresh key kept in its file. @param forOldClients of apk: see {@link generateRsaKey} */
 export async function ensureKey(
   owner: KeyOwner,
   use: KeyUse,
+  forOldClients = false,
 ): Promise<{ readonly key: SigningKey; readonly created: boolean }> {
   const existing = await loadKey(owner, use)
   if (existing !== undefined) return { key: existing, created: false }
   const kind = kinds[use]
-  const fresh = await kind.generate(owner.project)
+  const fresh = await kind.generate(owner.project, forOldClients)
   const path = keyPath(owner, use)
   const text = await createKeyFile(path, `${fresh.privateKey.trim()}\n`, owner.projectRoot)
   return { key: await readKey(kind, text, path, owner), created: text.trim() === fresh.privateKey.trim() }

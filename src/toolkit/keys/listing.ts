@@ -3,6 +3,7 @@ import { standingOf } from '#engine/store/named-keys.ts'
 import { openPgpKeys } from '#feeds/keys/openpgp-rotation.ts'
 import type { KeyOwner, KeyUse } from '#feeds/keys/project-keys.ts'
 import { keyPath, loadKey } from '#feeds/keys/project-keys.ts'
+import { rsaKeyFacts } from '#feeds/keys/rsa-rotation.ts'
 
 /** A key that signs, or that is believed. */
 export interface ListedKey {
@@ -30,7 +31,8 @@ export async function listKeys(owner: KeyOwner, project: Pick<Project, 'cache'>,
   const fingerprint = own?.fingerprint ?? null
   const listing = { use, fingerprint, path: keyPath(owner, use) }
   if (use === 'cache') return { ...listing, keys: cacheKeys(fingerprint, project) }
-  const keys = own === undefined ? [] : await openPgpKeys(own.privateKey, 'use')
+  const read = use === 'apk' ? rsaKeyFacts : openPgpKeys
+  const keys = own === undefined ? [] : await read(own.privateKey, 'use', owner.project)
   return {
     ...listing,
     keys: keys.map(({ ends, ...key }) => ({ ...key, until: ends === undefined ? null : lastDay(ends), at: null })),
