@@ -40,7 +40,7 @@ async function main(): Promise<void> {
     if (!/^[\w.-]+\/[\w.-]+$/.test(repository))
       throw new YoeError('USAGE', 'whose actions these are is not said', { hint: 'add --repository OWNER/REPO' })
     const { commit } = assemble(root, parseVersion(version), repository, out)
-    tell(`${version} is the commit ${commit}; its files are in ${out}`)
+    tell(`${version} is the commit ${commit}, made by Node ${process.versions.node}; its files are in ${out}`)
   } else if (command === 'publish') await publish({ ...(await onGitHub(env)), root, from: out, tell })
   else if (command === 'npm') publishToNpm(root, out, env, tell)
   else throw new YoeError('USAGE', 'usage: node scripts/release.ts assemble VERSION | publish | npm [--out FOLDER]')
