@@ -3,63 +3,21 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
+import { served } from '../support/local-server.ts'
 import { processesWith, sleep, until } from '../support/processes.ts'
-import { debianProject, type Ran, scratch, type TestProject, type Texts, testProject } from '../support/project.ts'
+import { debianProject, scratch, type TestProject, type Texts, testProject } from '../support/project.ts'
 import { sharedCache } from '../support/shared-cache.ts'
+import { clean } from '../support/shown-errors.ts'
 
 const cache = sharedCache()
 const root = process.getuid?.() === 0
 
-/** An archive with one file in one folder. */
-let archive: Buffer
-let server: Server
-let origin: string
-const asked: string[] = []
-
-before(async () => {
-  archive = execFileSync('bash', [
-    '-c',
-    'd=$(mktemp -d) && mkdir $d/a-1 && echo hello >$d/a-1/hello && tar -C $d --sort=name --owner=0 --group=0 --mtime=@0 -c a-1 | gzip -n; rm -rf $d',
-  ])
-  server = createServer((request, response) => {
-    const path = request.url ?? ''
-    asked.push(path)
-    if (path === '/a-1.tar.gz') response.end(archive)
-    else if (path === '/page.tar.gz')
-      response.setHeader('content-type', 'text/html').end('<!DOCTYPE html><html>sign in</html>')
-    else if (path === '/stalled.tar.gz') {
-      response.writeHead(200, { 'content-length': '1000000' })
-      response.write('x'.repeat(1000))
-    } else {
-      response.statusCode = 404
-      response.end('no')
-    }
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address() as AddressInfo
-  origin = `http://127.0.0.1:${address.port}`
-})
-after(() => {
-  server.closeAllConnections()
-  server.close()
-})
-
-const sha256 = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex')
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 const units = (text: string): Texts => ({ 'PROJECT.star': debianProject, 'units/u.star': text })
 const task = (run: string): string => `task("install", run = ${JSON.stringify(run)})`
-
-function clean({ stdout, stderr }: Ran): void {
-  assert.doesNotMatch(stdout + stderr, /^ {4}at |node:internal|\.ts:\d+|^internal error/m, 'no stack trace')
-  assert.doesNotMatch(
-    stdout + stderr,
-    /[\x00-\x08\x0b-\x1f\x7f-\x9f]|##\[/,
-    'nothing that a terminal or a runner obeys',
-  )
-}
 
 /** Builds `uu`, which must fail; returns what was said from the error on. */
 async function failing(project: TestProject, code: number): Promise<string> {
@@ -186,7 +144,12 @@ test('a daemon that a task leaves is gone when the task is, and writes nothing l
 })
 
 test('a task can not reach the network, not even this machine', async (t) => {
-  const { port } = server.address() as AddressInfo
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '')
+    response.end()
+  })
+  const { port } = new URL(await served(t, server))
   const project = testProject(
     t,
     units(
@@ -199,56 +162,6 @@ test('a task can not reach the network, not even this machine', async (t) => {
   assert.match(said, /exit code 4/)
   assert.ok(!asked.includes('/leak'))
 })
-
-const sourced = (path: string, sum: string): string =>
-  `unit(\n    name = "uu",\n    version = "1",\n    source = "${origin}${path}",\n    sha256 = "${sum}",\n    license = "MIT",\n    qa_skip = {"license": "its archive is made here"},\n    tasks = [${task('install -D hello $DESTDIR/etc/hello')}],\n)\n`
-
-test('an archive with another digest: the right one to paste, and pasted it builds', async (t) => {
-  const project = testProject(t, units(sourced('/a-1.tar.gz', '0'.repeat(64))), cache)
-  const ran = await project.yoe(['build', 'uu'])
-  clean(ran)
-  assert.equal(ran.code, 1)
-  assert.match(ran.stderr, /error\[DIGEST_MISMATCH\]: units\/u\.star:1: /)
-  const pasted = /sha256 = "([0-9a-f]{64})"/.exec(ran.stderr)?.[1] ?? ''
-  assert.equal(pasted, sha256(archive))
-  project.write(units(sourced('/a-1.tar.gz', pasted)))
-  const mended = await project.yoe(['build', 'uu'])
-  assert.equal(mended.code, 0, mended.stderr)
-})
-
-test('a web page instead of an archive is named as one, and its digest is not offered', async (t) => {
-  const ran = await testProject(t, units(sourced('/page.tar.gz', '1'.repeat(64))), cache).yoe(['build', 'uu'])
-  clean(ran)
-  assert.equal(ran.code, 1)
-  assert.match(ran.stderr, /error\[DIGEST_MISMATCH\]: units\/u\.star:1: /)
-  assert.ok(!ran.stderr.includes('sha256 = "'), ran.stderr)
-})
-
-test('an archive that is not there: the address, asked once', async (t) => {
-  const ran = await testProject(t, units(sourced('/gone.tar.gz', '2'.repeat(64))), cache).yoe(['build', 'uu'])
-  clean(ran)
-  assert.equal(ran.code, 1)
-  assert.match(ran.stderr, /error\[FETCH_FAILED\]: units\/u\.star:1: /)
-  assert.match(ran.stderr, new RegExp(`${origin}/gone\\.tar\\.gz.*404`, 's'))
-  assert.equal(asked.filter((path) => path === '/gone.tar.gz').length, 1)
-})
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  test(`${signal} while a server stalls: over at once, exit 1, nothing half-fetched`, async (t) => {
-    const project = testProject(t, units(sourced('/stalled.tar.gz', '3'.repeat(64))), cache)
-    asked.length = 0
-    const running = project.start(['build', 'uu'])
-    await until('the server is asked', () => asked.includes('/stalled.tar.gz'))
-    await sleep(100)
-    const start = performance.now()
-    running.child.kill(signal)
-    const ran = await running.ended
-    clean(ran)
-    assert.ok(performance.now() - start < 3000, `${performance.now() - start} ms`)
-    assert.equal(ran.code, 1, ran.stderr)
-    assert.match(ran.stderr, /CANCELLED/)
-  })
-}
 
 test('SIGINT during a task: its processes are gone within 7 s, its log stays', async (t) => {
   const mark = `yoe-test-stubborn-${process.pid}`
