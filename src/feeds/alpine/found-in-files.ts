@@ -41,7 +41,7 @@ export async function foundInFiles(
     }
     const module = pcFile.exec(path)?.[1]
     if (module === undefined || entry.kind !== 'file') continue
-    const text = await beginningOf(tree, entry, 1 << 16)
+    const text = expanded(await beginningOf(tree, entry, 1 << 16))
     const said = /^Version:[ \t]*(\S+)/m.exec(text)?.[1] ?? ''
     own.set(module, isVersion(said) ? said : version)
     for (const one of requiresOf(text)) required.set(`${one.name} ${one.version?.version ?? ''}`, one)
@@ -84,14 +84,18 @@ async function beginningOf(tree: ScannedTree, entry: DestEntry, length: number):
   return (await readerOf(file, entry.size)(0, length)).toString('latin1')
 }
 
-/** `Requires` and `Requires.private`: names, some with an operator and a version. @see pkg-config(1) */
-function requiresOf(text: string): readonly Dependency[] {
+/** A .pc file with its variables put in. */
+function expanded(text: string): string {
   const variables = new Map(
     [...text.matchAll(/^([A-Za-z0-9_.]+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]),
   )
+  return text.replaceAll(/\$\{([^}]*)\}/g, (_, name: string) => variables.get(name) ?? '')
+}
+
+/** `Requires` and `Requires.private`: names, some with an operator and a version. @see pkg-config(1) */
+function requiresOf(text: string): readonly Dependency[] {
   const lists = [...text.matchAll(/^Requires(?:\.private)?:[ \t]*(.*)$/gm)].map(([, list = '']) => list)
-  const known = lists.join(' ').replaceAll(/\$\{([^}]*)\}/g, (_, name: string) => variables.get(name) ?? '')
-  return [...known.matchAll(/([A-Za-z0-9_.+-]+)(?:[ \t]*(>=|<=|=|<|>)[ \t]*([^\s,]+))?/g)].map(
+  return [...lists.join(' ').matchAll(/([A-Za-z0-9_.+-]+)(?:[ \t]*(>=|<=|=|<|>)[ \t]*([^\s,]+))?/g)].map(
     ([, name = '', operator = '', wanted = '']): Dependency => {
       const relation = operators[operator]
       return relation === undefined || !isVersion(wanted) ? { name } : { name, version: { relation, version: wanted } }
