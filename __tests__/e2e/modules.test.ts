@@ -5,8 +5,8 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gitDaemon, moduleTexts, TestRepository } from '../support/git.ts'
+import { served } from '../support/local-server.ts'
 import { scratch, testProject } from '../support/project.ts'
-
 import { faultsOf } from '../support/schema.ts'
 import { listing, units, world } from './module-world.ts'
 
@@ -267,12 +267,9 @@ test('nothing asks a question: a repository that wants a password is an error', 
   const server = createServer((_request, response) =>
     response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end(),
   )
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  t.after(() => server.close())
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
+  const { host } = new URL(await served(t, server))
   const project = testProject(t, {
-    'PROJECT.star': listing(`module("http://me:hush@127.0.0.1:${address.port}/hal", ref = "v1")`),
+    'PROJECT.star': listing(`module("http://me:hush@${host}/hal", ref = "v1")`),
   })
   const { code, stderr } = await project.yoe(['list'])
   assert.equal(code, 1)

@@ -1,10 +1,10 @@
 /** One machine builds, others restore: by the command line, over a folder, a bucket and a web server. */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { generateCacheKey } from '#engine/store/signing.ts'
+import { webServer } from '../support/local-server.ts'
 import { testProject } from '../support/project.ts'
 import { secret, testBucket } from '../support/s3.ts'
 import { sharedCache } from '../support/shared-cache.ts'
@@ -72,17 +72,9 @@ test('what one machine built, others restore; a cache that is down is one warnin
 
   const mirror = join(objects, 'yoe')
   assert.deepEqual(await restoring({}, '--remote-cache', `file://${mirror}`), [])
-  const server = createServer((request, answer) => {
-    const path = join(mirror, request.url ?? '')
-    if (!existsSync(path)) answer.writeHead(404).end()
-    else answer.end(readFileSync(path))
-  })
-  server.listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  t.after(() => server.close())
-  const address = server.address()
-  const web = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-  assert.deepEqual(await restoring({ YOE_REMOTE_CACHE: web }), [])
+  const web = await webServer(t, mirror, `reader:${secret}`)
+  const auth = { YOE_HTTP_CACHE_AUTH: `${new URL(web).host}=reader:${secret}` }
+  assert.deepEqual(await restoring({ YOE_REMOTE_CACHE: web, ...auth }), [])
 
   const down = { ...env, YOE_REMOTE_CACHE: `s3://team-cache?endpoint=http://127.0.0.1:9 file://${mirror}` }
   const warnings = await restoring(down)

@@ -19,6 +19,7 @@ import { GitHubRest } from '#github/rest.ts'
 import { failsTold, fakeHost } from '../support/action-host.ts'
 import { openEngine } from '../support/fake-engine.ts'
 import { type GitHub, type GitHubRelease, startGitHub } from '../support/github-rest.ts'
+import { served } from '../support/local-server.ts'
 import { type ResultsService, startResultsService } from '../support/results-service.ts'
 
 let dir: string
@@ -267,15 +268,8 @@ test('a large image is sent from its file, and never held in memory', async (t) 
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify({ id: 1, size }))
   })
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-    rmSync(path)
-  })
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  const apiUrl = `http://127.0.0.1:${address.port}`
+  t.after(() => rmSync(path))
+  const apiUrl = await served(t, server)
   const releases = new Releases(new GitHubRest({ owner: 'octo', repo: 'widgets', token: 't', apiUrl }))
   const draft = { id: 1, tag: 'v1', draft: true, body: '', created: 0, url: '', assets: [] }
   let peak = 0

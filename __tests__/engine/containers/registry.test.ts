@@ -1,6 +1,5 @@
 /** Images of Debian's docker-registry, and of one that lies. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { join } from 'node:path'
@@ -14,6 +13,7 @@ import { silent } from '#engine/events.ts'
 import { createFetcher } from '#engine/source/download.ts'
 import { noMirrors, parseMirrors } from '#engine/source/mirrors.ts'
 import { Store } from '#engine/store/store.ts'
+import { served } from '../../support/local-server.ts'
 import { scratch } from '../../support/project.ts'
 import { sha256, testRegistry } from '../../support/registry.ts'
 
@@ -195,11 +195,5 @@ async function serve(
   t: TestContext,
   answer: (request: IncomingMessage, response: Parameters<RequestListener>[1]) => unknown,
 ): Promise<string> {
-  const server = createServer(answer)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close().closeAllConnections())
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  return `127.0.0.1:${address.port}`
+  return new URL(await served(t, createServer(answer))).host
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import type { Event } from '#engine/events.ts'
 import type { SigningKey } from '#engine/formats.ts'
 import { closureRepository, publishRepository } from '../../../src/feeds/debian/repository.ts'
 import { binaryKeyring, generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
+import { served } from '../../support/local-server.ts'
 import { aptFor, debOf, filesIn, now, publishInput, readFeed, suite, versionsOf } from './feed-making.ts'
 import { errorsOf, run, scratch } from './making.ts'
 
@@ -32,11 +32,8 @@ describe('what apt and gpgv make of a repository', () => {
       asked.push(path)
       const content = await readFile(join(root, path)).catch(() => undefined)
       response.writeHead(content === undefined ? 404 : 200).end(content)
-    }).listen(0, '127.0.0.1')
-    t.after(() => server.close())
-    await new Promise((done) => server.once('listening', done))
-    const { port } = server.address() as AddressInfo
-    for (const uri of [`file:${root.replaceAll(' ', '%20')}`, `http://127.0.0.1:${port}`]) {
+    })
+    for (const uri of [`file:${root.replaceAll(' ', '%20')}`, await served(t, server)]) {
       const apt = await aptFor(folder, uri, key)
       const update = await apt.get('update')
       assert.deepEqual([update.code, update.stderr], [0, ''], uri)

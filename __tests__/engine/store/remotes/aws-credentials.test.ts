@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import test from 'node:test'
 import { credentialChain, profileOf } from '../../../../src/engine/store/remotes/aws-credentials.ts'
+import { served } from '../../../support/local-server.ts'
 import { scratch } from '../../../support/project.ts'
 
 const document = { AccessKeyId: 'AK', SecretAccessKey: 'SK', Token: 'T' }
@@ -66,11 +67,7 @@ test('credentials: a web identity, a container, a machine; fetched anew before t
     else if (request.url === '/latest/meta-data/iam/security-credentials/') answer.end('role')
     else answer.end(JSON.stringify({ ...document, AccessKeyId: request.url, Expiration: expires }))
   })
-  server.listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  t.after(() => server.close())
-  const address = server.address()
-  const at = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  const at = await served(t, server)
   writeFileSync(join(folder, 'token'), 'identity')
   const base = { HOME: folder }
   const web = { AWS_WEB_IDENTITY_TOKEN_FILE: join(folder, 'token'), AWS_ROLE_ARN: 'arn:x', AWS_ENDPOINT_URL_STS: at }

@@ -7,6 +7,7 @@ import test from 'node:test'
 import { Exchange } from '../../../../src/engine/source/exchange.ts'
 import { RepositoryStore } from '../../../../src/engine/store/remotes/oci.ts'
 import { RepositoryRequests } from '../../../../src/engine/store/remotes/oci-requests.ts'
+import { served } from '../../../support/local-server.ts'
 import { scratch } from '../../../support/project.ts'
 import { testRegistry } from '../../../support/registry.ts'
 
@@ -60,11 +61,8 @@ test('oci: who may is found where docker login left it, asked for once, and show
       answer.writeHead(307, { location: `http://${host}${request.url}` }).end()
     }
   })
-  gate.listen(0, '127.0.0.1')
-  t.after(() => gate.close())
-  await new Promise((resolve) => gate.once('listening', resolve))
   const folder = scratch(t)
-  const at = `127.0.0.1:${addressOf(gate)}`
+  const at = new URL(await served(t, gate)).host
   mkdirSync(join(folder, 'docker'))
   const auths = { [at]: { auth: Buffer.from(login).toString('base64') } }
   writeFileSync(join(folder, 'docker', 'config.json'), JSON.stringify({ auths }))
