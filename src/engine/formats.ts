@@ -1,5 +1,6 @@
 import type { Arch } from './arch.ts'
 import type { Worker } from './build/worker.ts'
+import type { Resolver } from './catalog/closure.ts'
 import type { Alternatives, Feed, FeedOrigin, PackageRecord, VersionScheme } from './catalog/package.ts'
 import type { Difference } from './compare-tars.ts'
 import type { Position } from './errors.ts'
@@ -184,6 +185,8 @@ export interface PackageFormat {
   archName(arch: Arch): string
   /** The version of the package that a unit becomes. @throws {YoeError} BAD_FIELD when the unit's is none of this format */
   packageVersion(unit: PackageUnit): string
+  /** How packages are chosen, where it is not as apt does ({@link resolveClosure}). */
+  resolver?(): Promise<Resolver>
   openFeed(feed: FeedDeclaration, environment: FeedEnvironment): Promise<Feed>
   /** Asks for the index of an architecture, without the packages that it lists; undefined when the feed has none for it. */
   latestIndex(feed: FeedDeclaration, environment: FeedEnvironment): Promise<LatestIndex | undefined>

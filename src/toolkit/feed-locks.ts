@@ -32,12 +32,18 @@ export function feedLocks(workspace: Workspace, refresh: boolean): FeedLocks {
       const [first] = entries
       if (first === undefined) return undefined
       const at = { file: lockFile, line: first.line, column: 1 }
-      if (first.suite === feed.options['suite']) return { files: entries, at }
-      const message = `yoe.lock has suite ${first.suite} of feed ${feed.id}, and ${feed.at.file}:${feed.at.line} asks for ${String(feed.options['suite'])}`
+      if (first.suite === releaseOf(feed)) return { files: entries, at }
+      const message = `yoe.lock has suite ${first.suite} of feed ${feed.id}, and ${feed.at.file}:${feed.at.line} asks for ${releaseOf(feed) ?? 'none'}`
       const hint = 'yoe update feeds'
       if (locked) throw new YoeError('LOCK_STALE', message, { at, hint })
       workspace.report({ type: 'warning', message, at, hint })
       return undefined
     },
   }
+}
+
+/** What a feed calls the release that it follows: `trixie`, `v3.21`. */
+export function releaseOf({ options }: Pick<FeedDeclaration, 'options'>): string | undefined {
+  const said = options['suite'] ?? options['branch']
+  return typeof said === 'string' ? said : undefined
 }

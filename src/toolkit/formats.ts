@@ -1,11 +1,12 @@
 import { YoeError } from '#engine/errors.ts'
 import type { PackageFormat } from '#engine/formats.ts'
 import type { Builtin } from '#engine/project/builtins/builtin.ts'
+import { alpineFormat } from '#feeds/alpine/format.ts'
 import { debianFormat } from '#feeds/debian/format.ts'
 import type { Publisher } from '#feeds/publish/publisher.ts'
 
 /** Every package format, each registered by one line. */
-const formats: readonly PackageFormat[] = [debianFormat]
+const formats: readonly PackageFormat[] = [debianFormat, alpineFormat]
 
 /** The format of a distro's packages. @throws {YoeError} PROJECT_INVALID */
 export function formatOf(distro: string): PackageFormat {
@@ -19,7 +20,8 @@ export function formatOf(distro: string): PackageFormat {
 /** What formats add to the language of .star files. */
 export async function formatBuiltins(): Promise<Readonly<Record<string, Builtin>>> {
   const { aptFeed } = await import('#feeds/debian/feed-builtin.ts')
-  return { apt_feed: aptFeed }
+  const { alpineFeed } = await import('#feeds/alpine/feed-builtin.ts')
+  return { apt_feed: aptFeed, alpine_feed: alpineFeed }
 }
 
 const publishers: Readonly<Record<string, () => Promise<Publisher>>> = {

@@ -14,6 +14,7 @@ import { openCatalog, withProject } from './catalog-view.ts'
 import { distroChoice, imageChoice } from './choices.ts'
 import { readContents } from './contents.ts'
 import { devSources } from './dev/sources.ts'
+import { releaseOf } from './feed-locks.ts'
 import { pinImagesNow, unpinnedImages } from './image-pins.ts'
 import { knownClosures } from './known-closures.ts'
 import { readLock } from './lock-file.ts'
@@ -178,6 +179,7 @@ export async function universeOf({ workspace, machine, distro, format, view, fee
     packageArch: format.archName(machine.arch),
     feeds: (await feeds()).map(({ feed }) => feed),
     versions: format.versions,
+    resolver: await format.resolver?.(),
     packageVersion: (unit) => format.packageVersion(unit),
     known: knownClosures(workspace.cacheRoot, [workspace.root, machine.name, distro]),
     host: { arch: host, packageArch: format.archName(host), feeds: undefined },
@@ -200,8 +202,8 @@ export function targetNames({ project, workspace }: Catalog, asked: readonly str
 }
 
 function suiteOf(project: Project, distro: string): string {
-  const suite = project.feeds.find((feed) => feed.distro === distro)?.options['suite']
-  return typeof suite === 'string' ? suite : 'stable'
+  const feed = project.feeds.find((one) => one.distro === distro)
+  return (feed === undefined ? undefined : releaseOf(feed)) ?? 'stable'
 }
 
 /** Units built at the same time when nobody says how many. @see seed, The yoe tool, parallel builds */

@@ -25,6 +25,9 @@ export interface Closure {
   readonly why: ReadonlyMap<string, Asker>
 }
 
+/** Finds the packages that roots need. A pure function. @throws as {@link resolveClosure} */
+export type Resolver = (input: ClosureInput) => Closure
+
 /** How often a conflict between two choices may send the search back. */
 const attemptLimit = 64
 

@@ -47,7 +47,8 @@ export class Closures {
     const key = known === undefined ? '' : this.#key(all, scope, feeds, packageArch)
     const before = known?.get(key)
     if (before !== undefined) return before
-    const { packages } = resolveClosure({
+    const resolve = this.#universe.resolver ?? resolveClosure
+    const { packages } = resolve({
       roots: all,
       versions,
       arch: packageArch,

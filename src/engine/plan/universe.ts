@@ -1,4 +1,5 @@
 import type { Arch } from '../arch.ts'
+import type { Resolver } from '../catalog/closure.ts'
 import type { Feed, PackageRecord, VersionScheme } from '../catalog/package.ts'
 import type { View } from '../catalog/view.ts'
 import type { PackageUnit } from '../project/model.ts'
@@ -12,6 +13,8 @@ export interface Universe {
   /** In declaration order: of a package that several have, the newest version wins, then the feed declared first. */
   readonly feeds: readonly Feed[]
   readonly versions: VersionScheme
+  /** How packages are chosen; undefined: as apt does. */
+  readonly resolver?: Resolver | undefined
   /** The version of the package that a unit becomes. @throws {YoeError} */
   readonly packageVersion: (unit: PackageUnit) => string
   /** Closures that were found before, by a key of everything that they depend on; forgetting one only costs time. */

@@ -1,5 +1,6 @@
 import type { PackageFormat } from '#engine/formats.ts'
 import { apkArch, apkVersion } from './names.ts'
+import { packageObject } from './package-object.ts'
 import { alpineVersions } from './version.ts'
 
 /** Packages of Alpine, without its feeds. What a command does not use is not loaded. */
@@ -32,4 +33,26 @@ export const apkPackages: Pick<
   libraries: async (path) => (await import('./installed.ts')).readLibraries(path),
   searchFolders: () => ({ libraries: ['usr/lib', 'lib'], includes: ['usr/include'] }),
   publish: async (input) => (await import('./repository.ts')).publishRepository(input),
+}
+
+/** Feeds of Alpine. */
+export const apkFeeds: Pick<
+  PackageFormat,
+  'resolver' | 'openFeed' | 'latestIndex' | 'knownFeed' | 'learnFeed' | 'fetchPackage' | 'packageObject'
+> = {
+  resolver: async () => (await import('./closure.ts')).resolveAlpineClosure,
+  openFeed: async (feed, environment) => (await import('./feed.ts')).openAlpineFeed(feed, environment),
+  latestIndex: async (feed, environment) => (await import('./feed.ts')).latestAlpineIndex(feed, environment),
+  knownFeed: async (feed, environment) => (await import('./feed-knowledge.ts')).knownAlpineFeed(feed, environment),
+  learnFeed: async (text, cacheRoot) => (await import('./feed-knowledge.ts')).learnAlpineFeed(text, cacheRoot),
+  fetchPackage: async (feed, record, environment) =>
+    (await import('./fetch-apk.ts')).fetchApk(feed, record, environment),
+  packageObject,
+}
+
+/** Alpine and its kin: .apk packages and their feeds. */
+export const alpineFormat: PackageFormat = {
+  ...apkPackages,
+  ...apkFeeds,
+  installRoot: async (input) => (await import('./install.ts')).installRoot(input),
 }

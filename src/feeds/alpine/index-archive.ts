@@ -8,6 +8,7 @@ import { smallFiles, tarEnd } from './tar.ts'
 
 /** Bytes of an index, unpacked. */
 const largest = 300 << 20
+const largestSignature = 1 << 20
 
 /**
  * `APKINDEX.tar.gz`: the signature member, then the tar of the text and of a line about the repository.
@@ -33,6 +34,8 @@ export async function indexArchive(
 
 export interface ReadIndex {
   readonly text: string
+  /** The same, as its bytes are. */
+  readonly bytes: Buffer
   readonly description: string
   /** Seconds since 1970. */
   readonly date: number
@@ -58,7 +61,7 @@ export function readIndexArchive(archive: Buffer, place: string, trusted: Truste
       throw failure instanceof SegmentError ? invalid(failure.message, failure) : failure
     }
   }
-  const first = firstMember(archive, largest)
+  const first = firstMember(archive, largestSignature)
   if (typeof first === 'string') throw invalid(first)
   const signatures = files(first.content)
   const untrusted = (why: string): YoeError =>
@@ -77,7 +80,10 @@ export function readIndexArchive(archive: Buffer, place: string, trusted: Truste
   const index = content.find(({ name }) => name === 'APKINDEX')
   if (index === undefined) throw invalid('it has no APKINDEX')
   return {
-    text: index.content.toString('utf8'),
+    bytes: index.content,
+    get text() {
+      return index.content.toString('utf8')
+    },
     description: content.find(({ name }) => name === 'DESCRIPTION')?.content.toString('utf8') ?? '',
     date: index.mtime,
     key: signer.key,

@@ -3,9 +3,9 @@ import type { FeedEnvironment, FeedKnowledge } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
 import { offlineHint } from '#engine/source/offline.ts'
 import { objectPath } from '#engine/store/object-path.ts'
+import { acceptedIn, readAccepted, readNewest, statePaths, writeState } from '../shared/feed-state.ts'
+import { verifiedFile } from '../shared/verified-file.ts'
 import { feedPlace, indexAddresses, optionsOf, sitesOf } from './feed-place.ts'
-import { acceptedIn, readAccepted, readNewest, statePaths, writeState } from './feed-state.ts'
-import { verifiedFile } from './objects.ts'
 import type { PackagesFile } from './packages-file.ts'
 
 /**

@@ -13,14 +13,21 @@ import { writeFailure } from '#engine/store/disk.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import { tempName } from '#engine/store/temp.ts'
 import { noteUse } from '#engine/store/use.ts'
+import {
+  type Accepted,
+  readAccepted,
+  readNewest,
+  type StatePaths,
+  textDigest,
+  writeState,
+} from '../shared/feed-state.ts'
+import { verifiedFile } from '../shared/verified-file.ts'
 import type { AptFeedOptions } from './feed-options.ts'
 import { feedPlace, indexAddresses, sitesOf } from './feed-place.ts'
 import { feedRecords } from './feed-records.ts'
-import { type Accepted, readAccepted, readNewest, type StatePaths, writeState } from './feed-state.ts'
 import { type BinaryIndex, encodeIndex, readIndex, writeIndex } from './index-cache.ts'
 import { verifyInRelease } from './inrelease.ts'
-import { verifiedFile } from './objects.ts'
-import { type PackagesFile, packagesFiles, readPackages, textDigest } from './packages-file.ts'
+import { type PackagesFile, packagesFiles, readPackages } from './packages-file.ts'
 import { scanPackages } from './packages-scan.ts'
 import { checkAge, checkRelease, parseRelease, type Release, remarkableAge } from './release.ts'
 

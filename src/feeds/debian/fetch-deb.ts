@@ -5,9 +5,9 @@ import type { FeedDeclaration } from '#engine/project/model.ts'
 import { offlineHint } from '#engine/source/offline.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import { noteUse } from '#engine/store/use.ts'
+import { verifiedFile } from '../shared/verified-file.ts'
 import { optionsOf, sitesOf } from './feed-place.ts'
 import { debianArch } from './names.ts'
-import { verifiedFile } from './objects.ts'
 
 /** Files that this process has hashed, or is fetching: each is looked at once. */
 const checked = new Map<string, Promise<string>>()

@@ -2,18 +2,11 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import { YoeError } from '#engine/errors.ts'
+import type { TextFile } from '../shared/feed-state.ts'
 import type { Release } from './release.ts'
 
-/** A Packages file as a verified Release describes it: the file that is fetched, and the text in it. */
-export interface PackagesFile {
-  /** Relative to the suite's folder. */
-  readonly path: string
-  readonly size: number
-  readonly sha256: string
-  readonly sha512?: string
-  /** The text, unpacked, where the Release lists it; else only the packed file is known. */
-  readonly text?: { readonly size: number; readonly sha256: string }
-}
+/** A Packages file as a verified Release describes it; `path` is relative to the suite's folder. */
+export type PackagesFile = TextFile
 
 /** Bytes of an index, decompressed. */
 const textLimit = 300 * 2 ** 20
@@ -58,14 +51,6 @@ export function packagesFiles(
       })
     }),
   )
-}
-
-/** SHA-256 of everything that a feed's texts say: one text's own digest, or one over several. */
-export function textDigest(files: readonly PackagesFile[]): string {
-  const digests = files.map((file) => file.text?.sha256 ?? file.sha256)
-  const [only] = digests
-  if (only !== undefined && digests.length === 1) return only
-  return createHash('sha256').update(digests.join('\n')).digest('hex')
 }
 
 /**

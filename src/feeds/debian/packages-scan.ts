@@ -1,3 +1,5 @@
+import type { IndexScan } from '../shared/binary-index.ts'
+import { NameTable } from '../shared/name-table.ts'
 import { isVersion } from './version.ts'
 
 /** Fields of a stanza that decide something here; all others are skipped unread. */
@@ -35,7 +37,7 @@ const SHA256 = slotOf('sha256')
 const FIRST_RELATION = slotOf('pre-depends')
 const PROVIDES = slotOf('provides')
 
-/** What of a stanza is kept, in this order, one line each; see `Layout` in index-cache.ts. */
+/** What of a stanza is kept, in this order, one line each; see shared/binary-index.ts. */
 const keptSlots = [
   VERSION,
   ARCHITECTURE,
@@ -79,102 +81,6 @@ allow('0123456789abcdef', HEX)
 allow('0123456789', DIGIT)
 allow(' \t\n,|:(', END)
 
-/** What one pass over a Packages text finds. Offsets and ids are indices into the other arrays. */
-export interface Scan {
-  /** Every package name met, as stanza or in a relation, in the order in which apt meets them: `[start, end)` in the text. */
-  readonly nameStart: Uint32Array
-  readonly nameEnd: Uint32Array
-  readonly nameHash: Uint32Array
-  readonly nameCount: number
-  /** Name id of each record. */
-  readonly recordName: Uint32Array
-  /** `recordStart[i]` to `recordStart[i + 1]` in `records`: the kept fields, `\n` after each but the last. */
-  readonly recordStart: Uint32Array
-  readonly recordCount: number
-  readonly records: Buffer
-  /** Pairs of provided name id and record id. */
-  readonly provides: readonly number[]
-  /** Record ids with `Essential: yes`, then those with `Priority: required`. */
-  readonly essential: readonly number[]
-  readonly required: readonly number[]
-  /** Stanzas left out because they break the grammar, each with its reason (only the first few). */
-  readonly refused: { readonly count: number; readonly first: readonly string[] }
-}
-
-/** FNV-1a over bytes. */
-function hashBytes(text: Uint8Array, start: number, end: number): number {
-  let hash = 0x811c9dc5
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (text[i] ?? 0), 0x01000193)
-  return hash >>> 0
-}
-
-/** Interns names as ranges of one text. */
-class Names {
-  readonly #text: Uint8Array
-  start = new Uint32Array(1 << 16)
-  end = new Uint32Array(1 << 16)
-  hash = new Uint32Array(1 << 16)
-  count = 0
-  #table = new Int32Array(1 << 18).fill(-1)
-
-  constructor(text: Uint8Array) {
-    this.#text = text
-  }
-
-  /** The id of the name at [from, to), new or known. */
-  add(from: number, to: number): number {
-    const text = this.#text
-    const hash = hashBytes(text, from, to)
-    const mask = this.#table.length - 1
-    let at = (hash ^ (hash >>> 15)) & mask
-    for (;;) {
-      const id = this.#table[at] ?? -1
-      if (id === -1) break
-      if (this.hash[id] === hash && this.#equal(id, from, to)) return id
-      at = (at + 1) & mask
-    }
-    const id = this.count++
-    if (id === this.start.length) this.#grow()
-    this.start[id] = from
-    this.end[id] = to
-    this.hash[id] = hash
-    this.#table[at] = id
-    if (this.count * 2 > this.#table.length) this.#rehash()
-    return id
-  }
-
-  #equal(id: number, from: number, to: number): boolean {
-    const start = this.start[id] ?? 0
-    if ((this.end[id] ?? 0) - start !== to - from) return false
-    const text = this.#text
-    for (let i = 0; i < to - from; i++) if (text[start + i] !== text[from + i]) return false
-    return true
-  }
-
-  #grow(): void {
-    const larger = (old: Uint32Array): Uint32Array<ArrayBuffer> => {
-      const copy = new Uint32Array(old.length * 2)
-      copy.set(old)
-      return copy
-    }
-    this.start = larger(this.start)
-    this.end = larger(this.end)
-    this.hash = larger(this.hash)
-  }
-
-  #rehash(): void {
-    const table = new Int32Array(this.#table.length * 2).fill(-1)
-    const mask = table.length - 1
-    for (let id = 0; id < this.count; id++) {
-      const hash = this.hash[id] ?? 0
-      let at = (hash ^ (hash >>> 15)) & mask
-      while (table[at] !== -1) at = (at + 1) & mask
-      table[at] = id
-    }
-    this.#table = table
-  }
-}
-
 const SPACE = 32
 const TAB = 9
 const NEWLINE = 10
@@ -187,8 +93,8 @@ const COLON = 58
  * @param text at most 2 GiB
  * @see deb-control(5), Debian Wiki RepositoryFormat
  */
-export function scanPackages(text: Buffer): Scan {
-  const names = new Names(text)
+export function scanPackages(text: Buffer): IndexScan {
+  const names = new NameTable(text)
   const recordName: number[] = []
   const recordStart: number[] = [0]
   const provides: number[] = []

@@ -1,8 +1,27 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeFailure } from '#engine/store/disk.ts'
 import { replaceFile } from '#engine/store/replace-file.ts'
-import type { PackagesFile } from './packages-file.ts'
+
+/** A file of an index as something verified describes it: the file that is fetched, and the text in it. */
+export interface TextFile {
+  /** As upstream calls it. */
+  readonly path: string
+  readonly size: number
+  readonly sha256: string
+  readonly sha512?: string
+  /** The text, unpacked, where that is known; else only the packed file is. */
+  readonly text?: { readonly size: number; readonly sha256: string }
+}
+
+/** SHA-256 of everything that a feed's texts say: one text's own digest, or one over several. */
+export function textDigest(files: readonly TextFile[]): string {
+  const digests = files.map((file) => file.text?.sha256 ?? file.sha256)
+  const [only] = digests
+  if (only !== undefined && digests.length === 1) return only
+  return createHash('sha256').update(digests.join('\n')).digest('hex')
+}
 
 /**
  * What was verified of a feed and may be used without asking again. Local knowledge: whoever can write it can make the
@@ -12,7 +31,7 @@ export interface Accepted {
   /** Of the Release; milliseconds since 1970. */
   readonly date: number
   readonly validUntil: number | undefined
-  readonly files: readonly PackagesFile[]
+  readonly files: readonly TextFile[]
 }
 
 /** Where a feed keeps what it knows, under `$YOE_CACHE/feeds`. */
@@ -55,7 +74,7 @@ export function readNewest(path: string): number | undefined {
 
 const digest = /^[0-9a-f]+$/
 
-function packagesFile(value: unknown): PackagesFile | undefined {
+function packagesFile(value: unknown): TextFile | undefined {
   const { path, size, sha256, sha512, text } = record(value)
   if (typeof path !== 'string' || typeof size !== 'number' || typeof sha256 !== 'string' || !digest.test(sha256))
     return undefined

@@ -1,0 +1,103 @@
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
+import { readFileSync, realpathSync } from 'node:fs'
+import { basename, join, sep } from 'node:path'
+import { YoeError, YoeErrors } from '#engine/errors.ts'
+import type { FeedEnvironment } from '#engine/formats.ts'
+import type { FeedDeclaration } from '#engine/project/model.ts'
+import { statePaths } from '../shared/feed-state.ts'
+import { type AlpineFeedOptions, alpineFeedOptions } from './feed-options.ts'
+import { apkArch } from './names.ts'
+import type { TrustedKeys } from './signature.ts'
+
+/** A feed as one environment sees it. */
+export interface FeedPlace {
+  readonly options: AlpineFeedOptions
+  /** Alpine's spelling. */
+  readonly arch: string
+  /** Only these are believed about this feed. */
+  readonly keys: TrustedKeys
+  /** What was accepted of the feed, with these options and keys. */
+  readonly accepted: string
+  /** Of the question that is asked. */
+  readonly key: string
+}
+
+/** @throws {YoeErrors} BAD_FIELD, KEY_INVALID */
+export function feedPlace(
+  declaration: FeedDeclaration,
+  environment: Pick<FeedEnvironment, 'arch' | 'moduleRoot' | 'cacheRoot'>,
+): FeedPlace {
+  const options = optionsOf(declaration)
+  const arch = apkArch(environment.arch)
+  const { url, branch, sections } = options
+  const sum = createHash('sha256').update(JSON.stringify([1, url, branch, sections, arch]))
+  const keys = new Map<string, KeyObject>()
+  for (const file of options.keys) {
+    const pem = readKey(declaration, file, environment.moduleRoot)
+    sum.update(`${file}\n`).update(pem)
+    keys.set(basename(file), publicKey(declaration, file, pem))
+  }
+  const key = sum.digest('hex')
+  return { options, arch, keys, key, accepted: statePaths(environment.cacheRoot, declaration.id, branch, key).accepted }
+}
+
+/** Where the newest date of a repository's index that was ever accepted is kept: its replay is noticed, whatever else changes. */
+export function newestPath(cacheRoot: string, id: string, branch: string, path: string): string {
+  return statePaths(cacheRoot, id, `${branch}/${path}`, '').newest
+}
+
+/** @throws {YoeErrors} */
+export function optionsOf(declaration: FeedDeclaration): AlpineFeedOptions {
+  const checked = alpineFeedOptions(declaration.options, declaration.at)
+  if (!checked.ok) throw new YoeErrors(checked.errors)
+  return checked.options
+}
+
+/** Addresses of a feed, best first: its mirrors, then its own; offline, those that are folders of this machine. */
+export function sitesOf(
+  { url, branch }: AlpineFeedOptions,
+  { fetcher, offline }: Pick<FeedEnvironment, 'fetcher' | 'offline'>,
+): readonly string[] {
+  const sites = (fetcher.locate?.(url) ?? [url]).map((site) => `${site}/${branch}`)
+  return offline ? sites.filter((site) => site.startsWith('file:')) : sites
+}
+
+function readKey(declaration: FeedDeclaration, file: string, moduleRoot: string): string {
+  try {
+    const root = realpathSync(moduleRoot)
+    const path = realpathSync(join(root, file))
+    if (path.startsWith(`${root}${sep}`)) return readFileSync(path, 'utf8')
+  } catch (failure) {
+    throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its key ${file} can't be read`, {
+      hint: `put the public key there; Alpine's are in its package alpine-keys: ${join(moduleRoot, file)}`,
+      at: declaration.at,
+      cause: failure,
+    })
+  }
+  throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its key ${file} lies outside of the module`, {
+    hint: 'copy the key into the module: a module brings its own trust',
+    at: declaration.at,
+  })
+}
+
+function publicKey(declaration: FeedDeclaration, file: string, pem: string): KeyObject {
+  const invalid = (why: string, cause?: unknown): YoeError =>
+    new YoeError('KEY_INVALID', `feed ${declaration.id}: its key ${file} ${why}`, {
+      hint: 'a key is a PEM file that begins with -----BEGIN PUBLIC KEY-----, of RSA with at least 2048 bits',
+      at: declaration.at,
+      cause,
+    })
+  let key: KeyObject
+  try {
+    if (pem.includes('PRIVATE')) throw invalid('is a private key, which does not belong into a module')
+    key = createPublicKey(pem)
+  } catch (failure) {
+    throw failure instanceof YoeError ? failure : invalid('is no public key in PEM', failure)
+  }
+  if (key.asymmetricKeyType !== 'rsa') throw invalid(`is of type ${key.asymmetricKeyType}`)
+  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
+  if (modulusLength < 2048 || modulusLength > 8192) throw invalid(`has ${modulusLength} bits`)
+  // Lower ones let signatures be forged where a reader is careless about padding.
+  if (publicExponent < 65_537n) throw invalid(`has the public exponent ${publicExponent}`)
+  return key
+}

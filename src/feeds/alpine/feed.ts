@@ -1,0 +1,339 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Feed } from '#engine/catalog/package.ts'
+import { YoeError } from '#engine/errors.ts'
+import { step } from '#engine/events.ts'
+import type { FeedEnvironment, LatestIndex, LockedIndex } from '#engine/formats.ts'
+import type { FeedDeclaration } from '#engine/project/model.ts'
+import { offlineHint } from '#engine/source/offline.ts'
+import { errorCode, writeFailure } from '#engine/store/disk.ts'
+import { objectPath } from '#engine/store/object-path.ts'
+import { replaceFile } from '#engine/store/replace-file.ts'
+import { tempName } from '#engine/store/temp.ts'
+import { noteUse } from '#engine/store/use.ts'
+import { type BinaryIndex, encodeIndex, readIndex, writeIndex } from '../shared/binary-index.ts'
+import { readAccepted, type TextFile, textDigest, writeState } from '../shared/feed-state.ts'
+import { type FeedPlace, feedPlace, newestPath, sitesOf } from './feed-place.ts'
+import { feedRecords } from './feed-records.ts'
+import { readIndexArchive } from './index-archive.ts'
+import { checkIndex, type VerifiedIndex } from './index-check.ts'
+import { alpineIndex, scanIndex } from './index-scan.ts'
+
+/** Bytes of an index as it is fetched. */
+const archiveLimit = 64 << 20
+
+/**
+ * Opens a feed that `alpine_feed(...)` declared. What the project's lock names, or else the index that lies in the module, or what
+ * was verified before, serves without asking; otherwise each section's index is fetched and verified.
+ *
+ * @throws {YoeError} FEED_UNTRUSTED, FEED_EXPIRED, FEED_REPLAYED, FEED_INVALID, FEED_MOVED, FETCH_FAILED, KEY_INVALID,
+ *   LOCK_STALE, DISK_FULL
+ */
+export async function openAlpineFeed(declaration: FeedDeclaration, environment: FeedEnvironment): Promise<Feed> {
+  try {
+    return await new Opening(declaration, environment).open()
+  } catch (failure) {
+    throw await writeFailure(failure, environment.cacheRoot)
+  }
+}
+
+/** The index that a feed has now for an architecture, verified; undefined when it has none. */
+export async function latestAlpineIndex(
+  declaration: FeedDeclaration,
+  environment: FeedEnvironment,
+): Promise<LatestIndex | undefined> {
+  const opening = new Opening(declaration, environment)
+  return step(environment.report, `Ask feed ${declaration.id}`, () => opening.latest()).catch(async (failure) => {
+    throw await writeFailure(failure, environment.cacheRoot)
+  })
+}
+
+/** Fetches and verifies the index of one section, and takes it for the newest that there is. */
+export async function fetchIndex(
+  declaration: FeedDeclaration,
+  environment: FeedEnvironment,
+  section: string,
+): Promise<VerifiedIndex> {
+  const verified = await new Opening(declaration, environment).fetchSection(section)
+  await rememberDate(declaration, environment, verified)
+  return verified
+}
+
+async function rememberDate(
+  { id }: FeedDeclaration,
+  { cacheRoot }: FeedEnvironment,
+  { branch, path, date }: VerifiedIndex,
+): Promise<void> {
+  await writeState(newestPath(cacheRoot, id, branch, path), JSON.stringify({ date }))
+}
+
+class Opening {
+  readonly #declaration: FeedDeclaration
+  readonly #environment: FeedEnvironment
+  readonly #place: FeedPlace
+
+  constructor(declaration: FeedDeclaration, environment: FeedEnvironment) {
+    this.#declaration = declaration
+    this.#environment = environment
+    this.#place = feedPlace(declaration, environment)
+  }
+
+  async open(): Promise<Feed> {
+    const { index, mustBeLocked = false, refresh } = this.#environment
+    const { id, at } = this.#declaration
+    if (!this.#serves()) return this.#empty()
+    if (index !== undefined && !refresh) return this.#openLocked(index)
+    const committed = refresh ? undefined : this.#committed()
+    if (committed !== undefined) return this.#keep(committed)
+    if (mustBeLocked) {
+      throw new YoeError('LOCK_STALE', `feed ${id} for ${this.#place.arch} is not in yoe.lock`, {
+        at,
+        hint: 'yoe update feeds, with the --machine that is meant; and commit yoe.lock',
+      })
+    }
+    const accepted = refresh ? undefined : readAccepted(this.#place.accepted)
+    const known = accepted === undefined || this.#isStale(accepted.date) ? undefined : this.#reopen(accepted.files)
+    return known ?? step(this.#environment.report, `Read feed ${id}`, () => this.#fetch())
+  }
+
+  async latest(): Promise<LatestIndex | undefined> {
+    if (!this.#serves()) return undefined
+    const found = this.#committed() ?? (await this.#fetchAll())
+    // What is locked now is opened next.
+    for (const one of found) await this.#store(one)
+    const date = Math.max(...found.map((one) => one.date))
+    return { suite: this.#place.options.branch, date, files: found.map(fileOf) }
+  }
+
+  async fetchSection(section: string): Promise<VerifiedIndex> {
+    const failures: YoeError[] = []
+    const sites = sitesOf(this.#place.options, this.#environment)
+    for (const site of sites) {
+      try {
+        return await this.#fetchFrom(site, section)
+      } catch (failure) {
+        if (!(failure instanceof YoeError) || failure.code === 'CANCELLED' || failure.fault === 'environment')
+          throw failure
+        failures.push(failure)
+        const next = sites[failures.length]
+        if (next !== undefined)
+          this.#environment.report({ type: 'notice', message: `${failure.message}; trying ${next}` })
+      }
+    }
+    // Not to be reached says less than to be wrong.
+    throw failures.find((failure) => failure.code !== 'FETCH_FAILED') ?? failures[0] ?? this.#offline()
+  }
+
+  #serves(): boolean {
+    const { options, arch } = this.#place
+    return options.arches === undefined || options.arches.includes(arch)
+  }
+
+  /** A feed that has nothing for this architecture is no error: others may. */
+  #empty(): Feed {
+    const { id, distro } = this.#declaration
+    const none = (): readonly never[] => []
+    return { id, distro, digest: textDigest([]), lookup: none, providers: none, essentials: none, names: none }
+  }
+
+  /** Texts that are known by their digests: neither their age nor who serves them matters any more. */
+  async #openLocked({ files, at }: LockedIndex): Promise<Feed> {
+    const { id } = this.#declaration
+    const known = this.#reopen(files)
+    if (known !== undefined) return known
+    return step(this.#environment.report, `Read feed ${id}`, async () => {
+      const found = this.#committed() ?? (await this.#fetchAll())
+      const same = found.length === files.length && found.every(({ sha256 }, index) => sha256 === files[index]?.sha256)
+      if (same) return this.#keep(found)
+      throw new YoeError('FEED_MOVED', `feed ${id}: its repository no longer has the index that is locked`, {
+        at,
+        hint: 'yoe update feeds locks the one that it has now; with index = "feeds/…" in alpine_feed(...) a module keeps its own',
+      })
+    })
+  }
+
+  /** The indices that lie in the module; undefined when it has none for the architecture. */
+  #committed(): readonly VerifiedIndex[] | undefined {
+    const { options, arch } = this.#place
+    const { index, sections, branch } = options
+    if (index === undefined) return undefined
+    const found: VerifiedIndex[] = []
+    for (const section of sections) {
+      const path = join(this.#environment.moduleRoot, committedPath(index, sections, section, arch))
+      try {
+        const bytes = readFileSync(path)
+        found.push({
+          branch,
+          path: `${section}/${arch}/APKINDEX`,
+          bytes,
+          sha256: digestOf(bytes),
+          date: newestBuild(bytes),
+        })
+      } catch (failure) {
+        if (errorCode(failure) === 'ENOENT') return undefined
+        throw failure
+      }
+    }
+    return found
+  }
+
+  #isStale(date: number): boolean {
+    const { maxAgeDays } = this.#place.options
+    const { now, offline } = this.#environment
+    return !offline && maxAgeDays !== undefined && date + maxAgeDays * 86_400_000 < now()
+  }
+
+  #reopen(files: readonly TextFile[]): Feed | undefined {
+    const path = this.#indexPath(textDigest(files))
+    noteUse(path)
+    const index = readIndex(path, alpineIndex) ?? this.#buildFromObjects(files)
+    return index === undefined ? undefined : this.#feed(files, index)
+  }
+
+  #feed(files: readonly TextFile[], index: BinaryIndex): Feed {
+    const { id } = this.#declaration
+    const rebuild = (): BinaryIndex => {
+      const rebuilt = this.#buildFromObjects(files)
+      if (rebuilt !== undefined) return rebuilt
+      throw new YoeError('STORE_DAMAGED', `feed ${id}: its parsed index is damaged, and what it was made of is gone`, {
+        hint: 'run it again: the index is fetched anew',
+      })
+    }
+    return feedRecords({ id, digest: textDigest(files), index, rebuild, report: this.#environment.report })
+  }
+
+  #indexPath(digest: string): string {
+    return join(this.#environment.cacheRoot, 'feeds', `${digest}.index`)
+  }
+
+  /** Parses the texts in the store, if they are still at hand and whole. */
+  #buildFromObjects(files: readonly TextFile[]): BinaryIndex | undefined {
+    const texts: Buffer[] = []
+    for (const { sha256 } of files) {
+      try {
+        const text = readFileSync(objectPath(this.#environment.cacheRoot, sha256))
+        if (digestOf(text) !== sha256) return undefined
+        texts.push(text)
+      } catch {
+        return undefined
+      }
+    }
+    return this.#build(texts, textDigest(files))
+  }
+
+  #build(texts: readonly Buffer[], digest: string): BinaryIndex {
+    const [first] = texts
+    const text =
+      first !== undefined && texts.length === 1
+        ? first
+        : Buffer.concat(texts.flatMap((one) => [one, Buffer.from('\n\n')]))
+    const scan = scanIndex(text)
+    const { count, first: some } = scan.refused
+    if (count > 0) {
+      this.#environment.report({
+        type: 'warning',
+        message: `feed ${this.#declaration.id}: ${count} of its packages are left out because their entries are malformed (${some.join('; ')})`,
+      })
+    }
+    const path = this.#indexPath(digest)
+    writeIndex(path, join(this.#environment.cacheRoot, 'tmp', tempName()), encodeIndex(text, scan, alpineIndex))
+    const index = readIndex(path, alpineIndex)
+    if (index === undefined) throw new Error(`${path} can't be read back`)
+    return index
+  }
+
+  async #store({ sha256, bytes }: VerifiedIndex): Promise<void> {
+    const path = objectPath(this.#environment.cacheRoot, sha256)
+    const there = await readFile(path).catch(() => undefined)
+    if (there === undefined || !there.equals(bytes)) await replaceFile(path, bytes)
+  }
+
+  async #keep(found: readonly VerifiedIndex[]): Promise<Feed> {
+    const files = found.map(fileOf)
+    const known = readIndex(this.#indexPath(textDigest(files)), alpineIndex)
+    if (known !== undefined) return this.#feed(files, known)
+    for (const one of found) await this.#store(one)
+    return this.#feed(
+      files,
+      this.#build(
+        found.map(({ bytes }) => bytes),
+        textDigest(files),
+      ),
+    )
+  }
+
+  async #fetch(): Promise<Feed> {
+    const found = await this.#fetchAll()
+    const feed = await this.#keep(found)
+    for (const one of found) await rememberDate(this.#declaration, this.#environment, one)
+    const date = Math.min(...found.map((one) => one.date))
+    await writeState(this.#place.accepted, JSON.stringify({ date, files: found.map(fileOf) }))
+    return feed
+  }
+
+  async #fetchAll(): Promise<readonly VerifiedIndex[]> {
+    const found: VerifiedIndex[] = []
+    for (const section of this.#place.options.sections) found.push(await this.fetchSection(section))
+    return found
+  }
+
+  async #fetchFrom(site: string, section: string): Promise<VerifiedIndex> {
+    const { id } = this.#declaration
+    const { options, arch, keys } = this.#place
+    const { cacheRoot, fetcher, report, signal, now } = this.#environment
+    const temp = join(cacheRoot, 'tmp', tempName())
+    const place = `${section}/${arch}/APKINDEX`
+    let archive: Buffer
+    try {
+      await fetcher.fetch({
+        urls: [`${site}/${place}.tar.gz`],
+        ...{ located: true, dest: temp, maxSize: archiveLimit, title: `${id}: ${place}.tar.gz`, report },
+        ...(signal === undefined ? {} : { signal }),
+      })
+      archive = await readFile(temp)
+    } finally {
+      await rm(temp, { force: true })
+    }
+    const read = readIndexArchive(archive, `feed ${id}: ${place}.tar.gz`, keys)
+    const date = read.date > 0 ? read.date * 1000 : newestBuild(read.bytes)
+    const verified = { branch: options.branch, path: place, bytes: read.bytes, sha256: digestOf(read.bytes), date }
+    const newest = newestPath(cacheRoot, id, options.branch, place)
+    checkIndex(verified, {
+      id,
+      arch,
+      description: read.description,
+      now: now(),
+      newest,
+      maxAgeDays: options.maxAgeDays,
+    })
+    return verified
+  }
+
+  #offline(): YoeError {
+    return new YoeError('FETCH_FAILED', `feed ${this.#declaration.id} is not in the cache, and yoe works offline`, {
+      hint: offlineHint,
+      at: this.#declaration.at,
+    })
+  }
+}
+
+/** Where a module keeps the index of a section, relative to its folder. */
+export function committedPath(index: string, sections: readonly string[], section: string, arch: string): string {
+  return join(index, ...(sections.length > 1 ? [section] : []), arch, 'APKINDEX')
+}
+
+const fileOf = ({ path, bytes, sha256 }: VerifiedIndex): TextFile => ({ path, size: bytes.length, sha256 })
+
+const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+/** When the newest of its packages was built, for indices that say nothing of their own time; milliseconds since 1970. */
+function newestBuild(text: Buffer): number {
+  let newest = 0
+  for (let at = text.indexOf('\nt:'); at !== -1; at = text.indexOf('\nt:', at + 3)) {
+    const seconds = Number.parseInt(text.toString('latin1', at + 3, at + 15), 10)
+    if (seconds > newest) newest = seconds
+  }
+  return newest * 1000
+}
