@@ -23,7 +23,7 @@ import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
 import { actionPins } from '#toolkit/action-pins.ts'
 import { subjectsOf } from '../fixtures/attest/subjects.ts'
 import { type ActRun, releasedAt } from '../support/act.ts'
-import { makeAptDevice } from '../support/apt-root.ts'
+import { downloadAsDevice } from '../support/apt-root.ts'
 import { served } from '../support/local-server.ts'
 import { checkout } from '../support/project.ts'
 import { startBucket } from '../support/s3.ts'
@@ -97,6 +97,13 @@ test('first push, nothing cached: everything is built, the image is there for ot
   )
   assert.deepEqual(main1.annotations, [])
   assert.match(main1.text, /sandbox: works/, 'the cell prepared its runner')
+  // What was built, and what is written down about it: nothing that a feed or a mirror serves has an entry.
+  const kinds = scenes.service.caches.map(({ key }) => /^yoe1-(\w+)\//.exec(key)?.[1] ?? key)
+  const ours = ['claims', 'contents', 'index', 'memory', 'packs', 'units']
+  assert.deepEqual(
+    [...new Set(kinds)].filter((kind) => !ours.includes(kind)),
+    [],
+  )
   const { saves, downloads, rest } = scenes.asked(from)
   assert.ok(saves <= 25, `${saves} saves`)
   // What it downloads is the index that it adds to.
@@ -238,12 +245,11 @@ const bootable: Files = {
 let feedKey: Awaited<ReturnType<typeof generateOpenPgpKey>>
 let nightly: ActRun
 
-/** What apt on a device gets of a feed whose `install` lines it followed: the files of the package `app`. */
-function appOf(install: string): string {
-  const folder = mkdtempSync(join(dir, 'device-'))
-  const { env } = makeAptDevice(folder, install, arch === 'arm64' ? 'arm64' : 'amd64')
-  execFileSync('apt-get', ['download', '-qq', 'app'], { cwd: folder, env, stdio: ['ignore', 'ignore', 'inherit'] })
-  return execFileSync('sh', ['-c', 'dpkg-deb --contents app_*.deb'], { cwd: folder, encoding: 'utf8' })
+/** The files in the package `app`, as apt on a device gets it from a feed. */
+async function appOf(install = ''): Promise<string> {
+  const architecture = arch === 'arm64' ? 'arm64' : 'amd64'
+  const deb = await downloadAsDevice(mkdtempSync(join(dir, 'device-')), { install, name: 'app', architecture })
+  return execFileSync('dpkg-deb', ['--contents', deb], { encoding: 'utf8' })
 }
 
 test('the night: the image boots and is released with its proof, the feed is on Pages, signed with the secret', async () => {
@@ -315,7 +321,7 @@ test('the night: the image boots and is released with its proof, the feed is on 
   // The feed: deployed once, and good for apt.
   assert.deepEqual(scenes.pages.deployed, [nightly.sha])
   assert.equal(nightly.outputs['feed-url'], `${scenes.pages.url}/widgets`)
-  assert.match(appOf(nightly.outputs['install'] ?? ''), / \.\/usr\/bin\/app\n/)
+  assert.match(await appOf(nightly.outputs['install']), / \.\/usr\/bin\/app\n/)
 })
 
 test('the same packages to a bucket, by the job of "Publishing a feed": apt reads it through a web server', async (t) => {
@@ -345,7 +351,7 @@ test('the same packages to a bucket, by the job of "Publishing a feed": apt read
   })
   assert.deepEqual(jobsOf(result), ['publish success'], result.text)
   assert.equal(result.outputs['feed-url'], url)
-  assert.equal(appOf(result.outputs['install'] ?? ''), appOf(nightly.outputs['install'] ?? ''))
+  assert.equal(await appOf(result.outputs['install']), await appOf(nightly.outputs['install']))
   assert.equal(scenes.github.releases.length, 1, 'without `release` there is none')
 })
 

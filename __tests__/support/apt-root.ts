@@ -1,6 +1,7 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { globSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 
 export interface AptRoot {
   /** For the environment of apt programs. */
@@ -58,16 +59,23 @@ export function makeAptRoot(
   return { env, folder }
 }
 
-/** A device that does what a feed's `install` says, but for the last line: it has nothing installed to add a package to. */
-export function makeAptDevice(folder: string, install: string, architecture: string): AptRoot {
-  const device = makeAptRoot(folder, [], '', architecture)
+/**
+ * What apt on a device gets of a package when it has done what a feed's `install` says, but for the last line: the path of
+ * the package file. The server of the feed may be this very process.
+ */
+export async function downloadAsDevice(
+  folder: string,
+  { install, name, architecture }: { readonly install: string; readonly name: string; readonly architecture: string },
+): Promise<string> {
+  const { env } = makeAptRoot(folder, [], '', architecture)
   mkdirSync(join(folder, 'keyrings'))
   const said = install
     .replace(/\napt-get install .*$/, '')
     .replaceAll('/etc/apt/keyrings', join(folder, 'keyrings'))
     .replaceAll('/etc/apt/sources.list.d', join(folder, 'sources'))
-  execFileSync('sh', ['-euc', said], { env: device.env, stdio: ['ignore', 'ignore', 'inherit'] })
-  return device
+  await promisify(execFile)('sh', ['-euc', `${said}\napt-get download -qq ${name}`], { cwd: folder, env })
+  const [file = ''] = globSync(`${name}_*.deb`, { cwd: folder })
+  return join(folder, file)
 }
 
 /**
