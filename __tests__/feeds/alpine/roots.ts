@@ -1,7 +1,7 @@
 /** What tests of installing need: packages that apk itself chose, the installer, and what it leaves. */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Arch } from '../../../src/engine/arch.ts'
@@ -9,10 +9,15 @@ import { bwrapWorker } from '../../../src/engine/build/bwrap.ts'
 import { removeTree } from '../../../src/engine/build/tree.ts'
 import { silent } from '../../../src/engine/events.ts'
 import type { RepositoryEntry } from '../../../src/engine/formats.ts'
+import { unpackRoot } from '../../../src/engine/image/unpack-root.ts'
 import { readApkHead } from '../../../src/feeds/alpine/apk-read.ts'
 import { installRoot } from '../../../src/feeds/alpine/install.ts'
+import { createScript } from '../../../src/feeds/alpine/install-scripts.ts'
 import { apk2 } from '../../support/alpine/apk.ts'
-import { testKeyFolder } from '../../support/alpine/replica.ts'
+import { type ApkEntry, writeApk } from '../../support/alpine/apk-package.ts'
+import { compilers } from '../../support/alpine/compilers.ts'
+import { kept } from '../../support/alpine/kept.ts'
+import { replica, testKey, testKeyFolder } from '../../support/alpine/replica.ts'
 
 export const worker = bwrapWorker()
 export const epoch = 1_700_000_000
@@ -102,4 +107,59 @@ export async function install(
   } finally {
     await removeTree(workdir)
   }
+}
+
+export type Branch = 'v3.20' | 'v3.23'
+
+/** Everything that mirrors of tests have for a branch, without what is genuine of 3.19. */
+export async function repositoriesOf(branch: Branch): Promise<readonly string[]> {
+  return [await replica(branch, 'x86_64'), await compilers('x86_64')]
+}
+
+/** What apk installs for `roots` of a branch. */
+export async function branchClosure(branch: Branch, roots: readonly string[]): Promise<readonly RepositoryEntry[]> {
+  return closureOf(roots, await repositoriesOf(branch), await testKeyFolder())
+}
+
+const toolsPackages = ['alpine-baselayout', 'apk-tools', 'busybox', 'dosfstools', 'mtools', 'tar', 'zstd']
+
+/** The unpacked tools root of a branch, made once by the packages themselves. */
+export async function toolsRoot(branch: Branch): Promise<string> {
+  const packages = await branchClosure(branch, toolsPackages)
+  const inputs = [createScript, ...packages.map(({ sha256 }) => sha256)]
+  const folder = await kept(`tools-${branch}-x86_64`, inputs, async (dest) => {
+    const tar = `${dest}.tar.zst`
+    await install(tar, packages)
+    await unpackRoot({ tar, dest: join(dest, 'root') })
+    await rm(tar)
+  })
+  return join(folder, 'root')
+}
+
+/** A package with these files (path to content; folders are made, `#!` is executable) and scripts. */
+export async function makeApk(
+  folder: string,
+  name: string,
+  files: Readonly<Record<string, string>> = {},
+  more: { readonly lines?: readonly string[]; readonly scripts?: Readonly<Record<string, string>> } = {},
+): Promise<RepositoryEntry> {
+  const paths = new Set<string>()
+  for (const path of Object.keys(files)) {
+    const parts = path.split('/')
+    for (const at of parts.keys()) paths.add(parts.slice(0, at + 1).join('/'))
+  }
+  const entries = [...paths].sort().map((path): ApkEntry => {
+    const text = files[path]
+    if (text === undefined) return { path, mode: 0o755, mtime: epoch, content: { kind: 'folder' } }
+    const mode = text.startsWith('#!') ? 0o755 : 0o644
+    return { path, mode, mtime: epoch, content: { kind: 'file', bytes: Buffer.from(text) } }
+  })
+  const info = [
+    ...[`pkgname = ${name}`, 'pkgver = 1.0-r0', 'pkgdesc = test', 'url = https://example.com', `builddate = ${epoch}`],
+    ...['size = 1', 'arch = x86_64', `origin = ${name}`, 'license = MIT', ...(more.lines ?? [])],
+  ]
+  const scripts = new Map(Object.entries(more.scripts ?? {}).map(([kind, text]) => [kind, Buffer.from(text)]))
+  const path = join(folder, `${name}-1.0-r0.apk`)
+  await writeFile(path, writeApk({ info, scripts, entries, mtime: epoch }, await testKey('sha256')))
+  return entryOf(path, 'unit')
 }

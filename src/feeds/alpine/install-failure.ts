@@ -13,7 +13,7 @@ export function installFailure(tail: Tail, input: Pick<InstallInput, 'packages' 
     const [, comes = '', path = '', there = ''] = clash
     return fileClash({ comes: nameOf(comes), paths: [`/${path}`], there: nameOf(there) }, input.packages, log)
   }
-  const script = /ERROR: (\S+)\.((?:pre|post)-(?:install|upgrade|deinstall)|trigger): (.*)/.exec(text)
+  const script = /ERROR: (?:\S*\/)?([^\s/]+)\.((?:pre|post)-(?:install|upgrade|deinstall)|trigger): (.*)/.exec(text)
   if (script !== null) {
     const [, from = '', kind] = script
     const name = nameOf(from)

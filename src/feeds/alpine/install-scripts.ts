@@ -118,7 +118,7 @@ strip() {
 ${packFunction}`
 
 /** Makes a root file system from nothing. */
-export const createScript: string = String.raw`${common}
+export const createScript: string = `${common}
 mount_system
 no_initial_ram_disks
 say "installing $(wc -l </yoe/in/names) packages"
@@ -134,7 +134,7 @@ pack
 `
 
 /** Adds packages to an existing root file system. */
-export const addScript: string = String.raw`${common}
+export const addScript: string = `${common}
 say "unpacking the base"
 zstd -q -dc /yoe/base.tar.zst | tar -C $root -x --numeric-owner -p --xattrs --xattrs-include='*'
 mount_system
