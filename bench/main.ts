@@ -8,6 +8,7 @@ const benches = [
   'feeds',
   'resolve',
   'pack',
+  'apk',
   'extract',
   'sandbox',
   'store',

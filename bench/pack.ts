@@ -64,13 +64,16 @@ function makeSmallFiles(root: string): void {
   }
 }
 
-/** What is compared, by what it does. All compress with zstd -6, in as many threads as there are processors. */
+/** What packing one tree is done by, by what it does. */
+export type Ways = Readonly<Record<string, (tree: string, out: string) => Promise<unknown>>>
+
+/** All compress with zstd -6, in as many threads as there are processors. */
 const ways = {
   'yoe: md5sums, .deb, its sha256, on disk; and all checks': (tree, out) => packDeb(inputOf(tree, out)),
   'the same without the checks': writeOnly,
   'md5sum of every file, then dpkg-deb --build': (tree, out) => peer(tree, out, true),
   'dpkg-deb --build alone, without md5sums': (tree, out) => peer(tree, out, false),
-} satisfies Readonly<Record<string, (tree: string, out: string) => Promise<unknown>>>
+} satisfies Ways
 
 async function writeOnly(destdir: string, out: string): Promise<void> {
   const input = inputOf(destdir, out)
@@ -104,16 +107,21 @@ async function peer(tree: string, out: string, sums: boolean): Promise<void> {
   }
 }
 
-/** Packs two trees with this project's writer and with dpkg-deb (same compressor, same level), and prints both. */
-export async function benchPack(print: (line: string) => void): Promise<void> {
+/** Packs two trees in each of these ways, and prints them all. The first one is this project's. */
+export async function benchWays(ways: Ways, print: (line: string) => void): Promise<void> {
   const trees = { '100 MB in 400 files': makeTree, '20,000 small files': makeSmallFiles }
-  for (const [name, make] of Object.entries(trees)) await compare(name, make, print)
+  for (const [name, make] of Object.entries(trees)) await compare(ways, name, make, print)
   print(
     `at most ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB of memory, ${availableParallelism()} processors`,
   )
 }
 
-async function compare(name: string, make: (root: string) => void, print: (line: string) => void): Promise<void> {
+async function compare(
+  ways: Ways,
+  name: string,
+  make: (root: string) => void,
+  print: (line: string) => void,
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'yoe-bench-'))
   try {
     const tree = join(folder, 'tree')
@@ -144,4 +152,5 @@ async function compare(name: string, make: (root: string) => void, print: (line:
   }
 }
 
-if (import.meta.main) await benchPack(console.log)
+// This project's writer beside dpkg-deb: same compressor, same level.
+if (import.meta.main) await benchWays(ways, console.log)
