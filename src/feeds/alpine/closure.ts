@@ -36,12 +36,20 @@ export function resolveAlpineClosure(input: ClosureInput): Closure {
     }
   }
   const isInstalled = (dependency: Need['dependency']): boolean => solver.isInstalled(dependency)
-  const errors = explain(input, { obstacles, isInstalled, violations }, excluded)
+  const remark = (name: string): string | undefined => input.remark?.(name) ?? choiceOf(solver.name(name))
+  const errors = explain({ ...input, remark }, { obstacles, isInstalled, violations }, excluded)
   const [first] = errors
   throw first !== undefined && errors.length === 1 ? first : new YoeErrors(errors)
 }
 
 const asChosen = ({ record }: Candidate) => ({ name: record.name, candidate: record })
+
+/** Of names that apk leaves to people. */
+function choiceOf({ text, providers }: Name): string | undefined {
+  if (providers.length === 0 || providers.some(({ version }) => version !== undefined)) return undefined
+  const names = [...new Set(providers.map(({ candidate }) => candidate.record.name))]
+  return `nobody provides ${text} with a version, so one has to be asked for by name: ${names.slice(0, 5).join(', ')}`
+}
 
 /** What was chosen, needs before what needs them; what joins others right behind the last of them. */
 function order(solver: Solver, world: readonly Need[]): readonly Candidate[] {

@@ -302,8 +302,8 @@ export class Solver {
       for (const provider of name.providers) {
         const { candidate, version } = provider
         if (name.requirers === 0 && !candidate.joinsNow) continue
-        // A name that several packages provide without version is nobody's choice, unless one of them says that it may be.
-        const isUnsure = version === undefined && candidate.name.requirers === 0 && name.providers.length > 1
+        // Who provides a name without version is nobody's choice, unless it says that it may be. (apk 3 takes an only one.)
+        const isUnsure = version === undefined && candidate.name.requirers === 0
         if (isUnsure && (candidate.record.providerPriority ?? 0) === 0) continue
         if (isBetter(provider, chosen)) chosen = provider
       }

@@ -173,7 +173,7 @@ export function compareVersions(a: string, b: string): number {
 
 /**
  * Whether a version is what a dependency asks for. `~` (and with it `<~` and `>~`) takes any version that begins with the
- * wanted one, part by part: `~1.2` takes 1.2.7-r3, and not 1.20.
+ * wanted one, part by part: `~1.2` takes 1.2.7-r3, not 1.20, and 1, which says no more.
  */
 export function matchesVersion(version: string, relation: Relation, wanted: string): boolean {
   switch (relation) {
