@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises'
 import { YoeError } from '#engine/errors.ts'
 import type { RsaKey } from '../keys/rsa.ts'
 import { type ApkHead, identityOf, readApkHead } from './apk-read.ts'
+import { noArch } from './names.ts'
 import { signatureMember } from './signature.ts'
 
 /** A package file that is to be published. */
@@ -29,7 +30,9 @@ export async function incomingHead(incoming: Incoming): Promise<ApkHead> {
   const { path, name, version, arch, identity } = incoming
   const head = await readApkHead(path)
   const { info } = head
-  if (info.name !== name || info.version !== version || info.arch !== arch) {
+  // Alpine's indexes give packages for every architecture the one of the index.
+  const isFor = info.arch === arch || info.arch === noArch
+  if (info.name !== name || info.version !== version || !isFor) {
     const message = `${path} is ${info.name} ${info.version} for ${info.arch}, not ${name} ${version} for ${arch}`
     throw new YoeError('FEED_INVALID', message, { hint: 'remove the file; it is made or fetched again' })
   }
