@@ -8,6 +8,7 @@ import type { PackageUnit } from '#engine/project/model.ts'
 import { readApkHead } from '../../../src/feeds/alpine/apk-read.ts'
 import { chunkSize, gzipMember } from '../../../src/feeds/alpine/gzip.ts'
 import { packApk } from '../../../src/feeds/alpine/pack.ts'
+import { apkTarHeader, PlainFileHeads } from '../../../src/feeds/alpine/tar.ts'
 import { errorsOf, install, packInput, scratch } from '../debian/making.ts'
 import { apkOf, packed } from './making.ts'
 
@@ -228,4 +229,21 @@ test('nothing is left where something was wrong', async (t) => {
   const errors = await errorsOf(packApk(packInput(destdir, join(folder, 'out'), { distro: 'alpine' })))
   assert.match(errors[0]?.message ?? '', /control characters in its name/)
   await assert.rejects(readFile(join(folder, 'out/app-1.0-r0.apk')), { code: 'ENOENT' })
+})
+
+test('the quick way to a header is the other one', () => {
+  const heads = new PlainFileHeads(1_700_000_000)
+  const sha1 = 'da39a3ee5e6b4b0d3255bfef95601890afd80709'
+  for (const [name, mode, size] of [
+    ['usr/bin/app', 0o755, 8 ** 11 - 1],
+    ['a', 0o4755, 0],
+    ['b'.repeat(100), 0o600, 12_345],
+    ['etc/x', 0o644, 7],
+  ] as const) {
+    const path = Buffer.from(name)
+    const plain = apkTarHeader({ kind: 'file', path, mode, size, sha1 }, 1_700_000_000)
+    assert.ok(heads.next(path, mode, size, sha1)?.equals(plain), name)
+  }
+  assert.equal(heads.next(Buffer.alloc(101, 'a'), 0o644, 0, sha1), undefined)
+  assert.equal(heads.next(Buffer.from('a'), 0o644, 8 ** 11, sha1), undefined)
 })

@@ -5,7 +5,7 @@ import { changedFile, openedFile } from '../shared/tree-file.ts'
 import { ownerOf } from './accounts.ts'
 import { capabilityBytes } from './capabilities.ts'
 import { chunkSize } from './gzip.ts'
-import { apkTarHeader, tarEnd } from './tar.ts'
+import { apkTarHeader, PlainFileHeads, tarEnd } from './tar.ts'
 
 /** Bytes that are read at a time to be hashed; what is smaller is read once. */
 const atOnce = 1 << 20
@@ -20,20 +20,20 @@ const atOnce = 1 << 20
 export function* dataTar(tree: ScannedTree, mtime: number): Generator<Buffer, void, undefined> {
   const chunks = new Chunks(chunkSize)
   const buffer = Buffer.allocUnsafeSlow(atOnce)
+  const plain = new PlainFileHeads(mtime)
   for (const entry of tree.entries) {
-    const { kind, path, target, size, permission } = entry
+    const { kind, path, target, size, mode, permission } = entry
     // There is a root already.
     if (path.length === 0) continue
-    const owner = permission === undefined ? undefined : ownerOf(permission)
-    const shared = { ...entry, owner, capabilities: capabilityBytes(permission?.capabilities) }
     if (kind !== 'file') {
       const sha1 = kind === 'symlink' && target !== undefined ? hash('sha1', target) : undefined
-      yield* chunks.add(apkTarHeader({ ...shared, sha1 }, mtime))
+      yield* chunks.add(headOf(entry, sha1, mtime))
       continue
     }
     using file = openedFile(tree, entry)
     const sha1 = digestOf(file, entry, buffer)
-    yield* chunks.add(apkTarHeader({ ...shared, sha1 }, mtime))
+    const head = permission === undefined ? plain.next(path, mode, size, sha1) : undefined
+    yield* chunks.add(head ?? headOf(entry, sha1, mtime))
     if (size <= atOnce) yield* chunks.add(buffer.subarray(0, size))
     else {
       const sum = createHash('sha1')
@@ -53,6 +53,12 @@ export function* dataTar(tree: ScannedTree, mtime: number): Generator<Buffer, vo
   }
   yield* chunks.add(tarEnd)
   yield* chunks.end()
+}
+
+function headOf(entry: DestEntry, sha1: string | undefined, mtime: number): Buffer {
+  const { permission } = entry
+  const owner = permission === undefined ? undefined : ownerOf(permission)
+  return apkTarHeader({ ...entry, owner, sha1, capabilities: capabilityBytes(permission?.capabilities) }, mtime)
 }
 
 /** @param buffer holds all of a file that is no larger than it */

@@ -49,7 +49,7 @@ export function apkTarHeader(entry: ApkTarEntry, mtime: number): Buffer {
   if (link.length > 100) records.push(paxRecord('linkpath', link))
   if (size > largestOctal) records.push(paxRecord('size', String(size)))
   if (entry.capabilities !== undefined) records.push(paxRecord('SCHILY.xattr.security.capability', entry.capabilities))
-  if (entry.sha1 !== undefined) records.push(Buffer.from(`68 APK-TOOLS.checksum.SHA1=${entry.sha1}\n`, 'latin1'))
+  if (entry.sha1 !== undefined) records.push(Buffer.from(`${paxHead}${entry.sha1}\n`, 'latin1'))
   const own = ustar(path.subarray(0, 100), link.subarray(0, 100), typeFlags[kind], [mode, owner, size, mtime])
   if (records.length === 0) return own
   const body = Buffer.concat(records)
@@ -57,6 +57,8 @@ export function apkTarHeader(entry: ApkTarEntry, mtime: number): Buffer {
 }
 
 const none = Buffer.alloc(0)
+/** What stands before a checksum; the number counts all of the record. */
+const paxHead = '68 APK-TOOLS.checksum.SHA1='
 
 function tooLong({ path }: ApkTarEntry): YoeError {
   const message = `the name ${shown(path).slice(0, 80)}… is longer than ${longest} bytes`
@@ -106,6 +108,60 @@ function ustar(
   for (let at = 0; at < tarBlock; at++) sum += head[at] ?? 0
   head.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
   return head
+}
+
+/**
+ * The header blocks of plain files of root, which most members are: what {@link apkTarHeader} makes, in memory that is
+ * written over by the next one.
+ */
+export class PlainFileHeads {
+  readonly #blocks: Buffer
+  /** Of the last block's bytes that stay, its own field taken for spaces. */
+  readonly #sum: number
+  #pathLength = 0
+
+  /** @param mtime seconds since 1970 */
+  constructor(mtime: number) {
+    const nothing = { kind: 'file', path: none, mode: 0, size: 0, sha1: '0'.repeat(40) } as const
+    this.#blocks = apkTarHeader(nothing, mtime)
+    const own = this.#own()
+    own.fill(0, 100, 107)
+    own.fill(0, 124, 135)
+    own.write('        ', 148, 'latin1')
+    this.#sum = own.reduce((sum, byte) => sum + byte, 0)
+  }
+
+  /** @returns undefined when something about it does not fit */
+  next(path: Buffer, mode: number, size: number, sha1: string): Buffer | undefined {
+    if (path.length > 100 || size > largestOctal) return undefined
+    const own = this.#own()
+    const blocks = this.#blocks
+    blocks.write(sha1, 512 + paxHead.length, 'latin1')
+    if (path.length < this.#pathLength) own.fill(0, path.length, this.#pathLength)
+    this.#pathLength = path.length
+    own.set(path, 0)
+    let sum = this.#sum
+    for (const byte of path) sum += byte
+    sum += digits(own, mode, 100, 7) + digits(own, size, 124, 11)
+    own.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
+    return blocks
+  }
+
+  #own(): Buffer {
+    return this.#blocks.subarray(2 * tarBlock)
+  }
+}
+
+/** Writes octal digits. @returns the sum of their bytes */
+function digits(head: Buffer, value: number, at: number, width: number): number {
+  let sum = 0
+  for (let rest = value, place = at + width - 1; place >= at; place--) {
+    const digit = 48 + (rest % 8)
+    rest = Math.floor(rest / 8)
+    head[place] = digit
+    sum += digit
+  }
+  return sum
 }
 
 /** Small files as members, all root's. @param mtime seconds since 1970 */
