@@ -1,5 +1,5 @@
-// A graph of 300 units on machines that share a bucket 80 ms and 50 MB/s away (a real S3 service behind a slow line). Units do
-// nothing but take their time, so that the two processors here count for nothing.
+// A graph of 300 units on machines of four jobs that share a bucket, each 80 ms and 50 MB/s away from it (a real S3 service
+// behind slow lines). Units do nothing but take their time, so that the processors here count for little.
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -38,23 +38,26 @@ function graph(leafVersion: string): readonly RunnerUnit[] {
 
 const folder = mkdtempSync(join(tmpdir(), 'yoe-bench-'))
 const real = await startBucket(folder)
-const network = await slowNetwork(real.endpoint, line)
+/** Each machine has a line of its own. */
+const lines = await Promise.all(Array.from({ length: 4 }, () => slowNetwork(real.endpoint, line)))
+const [network] = lines
+if (network === undefined) throw new TypeError('no line')
 Object.assign(process.env, real.env)
 const key = generateCacheKey().privateKey
 let world = 0
 
 /** Lets so many machines with empty caches make the image at the same time. */
 async function run(machines: number, { bucket, leaf = '1', shared = true }: Run) {
-  const place = { endpoint: network.url, bucket, region: real.region }
   const built = join(folder, `built-${world++}`)
   writeFileSync(built, '')
-  const [requests, bytes] = [network.requests.length, network.bytes()]
+  const earlier = lines.map((one) => one.requests.length)
+  const bytes = moved()
   const took = await Promise.all(
     Array.from({ length: machines }, async (_, index) => {
       const options: RunnerOptions = {
         name: `m${index}`,
         root: join(folder, `machine-${world}-${index}`),
-        shared: shared ? place : undefined,
+        shared: shared ? { endpoint: lines[index]?.url ?? '', bucket, region: real.region } : undefined,
         built,
         units: graph(leaf),
         targets: ['image'],
@@ -71,14 +74,18 @@ async function run(machines: number, { bucket, leaf = '1', shared = true }: Run)
       return Number(/^took (\d+)$/m.exec(stdout)?.[1])
     }),
   )
-  const said = network.requests.slice(requests)
+  const said = lines.flatMap((one, index) => one.requests.slice(earlier[index]))
   return {
     seconds: Math.max(...took) / 1000,
     builds: readFileSync(built, 'utf8').split('\n').length - 1,
     requests: said.length,
     puts: said.filter((one) => one.startsWith('PUT ') && one.includes('/units/')).length,
-    bytes: network.bytes() - bytes,
+    bytes: moved() - bytes,
   }
+}
+
+function moved(): number {
+  return lines.reduce((sum, one) => sum + one.bytes(), 0)
 }
 
 interface Run {
@@ -159,13 +166,13 @@ try {
       },
     ],
   ] as const) {
-    const [start, before] = [performance.now(), network.bytes()]
+    const [start, before] = [performance.now(), moved()]
     await step()
-    row(`one blob, ${what}`, `${((performance.now() - start) / 1000).toFixed(1)} s`, mb(network.bytes() - before))
+    row(`one blob, ${what}`, `${((performance.now() - start) / 1000).toFixed(1)} s`, mb(moved() - before))
   }
   row('ours, moved: cold / nothing / one leaf', mb(one.bytes), mb(same.bytes), mb(leaf.bytes))
 } finally {
-  network.close()
+  for (const one of lines) one.close()
   real.stop()
   rmSync(folder, { recursive: true, force: true })
 }

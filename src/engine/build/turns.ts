@@ -2,8 +2,7 @@ import type { Outcome, Right, Rights, Wait, Wanted } from './rights.ts'
 import type { Bounds, Share, Work } from './schedule.ts'
 import { Places } from './schedule.ts'
 
-/** How many nodes ask other machines while they have no place yet, and for how long (ms) they keep what they were given. */
-const askedAhead = 2
+/** For how long (ms) a node that asked other machines before it had a place keeps what it was given. */
 const patienceMs = 3_000
 
 export interface Candidate extends Wanted {
@@ -22,8 +21,8 @@ export interface Turn {
 export class Turns {
   /** What runs here. */
   readonly places: Places
-  /** Those that ask other machines before they have a place. */
-  readonly #next = new Places({ jobs: askedAhead, memoryBytes: Number.POSITIVE_INFINITY, processors: 1 })
+  /** Those that ask other machines before they have a place: as many as half of the places. */
+  readonly #next: Places
   readonly #rights: Rights
   readonly #check: () => void
   /** Somebody who asked got no place in time: until one is taken, nobody asks before having one. */
@@ -32,6 +31,8 @@ export class Turns {
   /** @param check throws when nothing more may begin */
   constructor(bounds: Bounds, rights: Rights, check: () => void) {
     this.places = new Places(bounds)
+    const jobs = Math.max(2, Math.ceil(bounds.jobs / 2))
+    this.#next = new Places({ jobs, memoryBytes: Number.POSITIVE_INFINITY, processors: 1 })
     this.#rights = rights
     this.#check = check
   }

@@ -20,8 +20,8 @@ export interface BucketStoreOptions {
 }
 
 const lookUpsAtOnce = 16
-/** Bytes from which on an entry is sent in parts. */
-const severalParts = 32 * 2 ** 20
+/** Bytes from which on an entry is sent in parts: below, what that takes beside costs more than it gains. */
+const severalParts = 64 * 2 ** 20
 
 /** A bucket of any service that speaks S3's protocol, as a shared store. */
 export class BucketStore implements RemoteStore {
