@@ -71,6 +71,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'move yoe.lock to what refs and feeds mean now',
     load: async () => (await import('./commands/update.ts')).update,
   },
+  'update-feeds': {
+    summary: 'renew the package lists that modules keep',
+    load: async () => (await import('./commands/update-feeds.ts')).updateFeeds,
+  },
   container: {
     summary: 'build, list and export the containers that tasks run in',
     load: async () => (await import('./commands/container.ts')).container,

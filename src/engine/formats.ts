@@ -34,6 +34,17 @@ export interface LatestIndex {
   readonly files: readonly IndexFile[]
 }
 
+/** An index that lies in a module. */
+export interface KeptIndex {
+  /** Relative to the module's folder. */
+  readonly file: string
+  /** When it was made; milliseconds since 1970. */
+  readonly date: number
+  readonly packages: number
+  /** Whether it is another than before. */
+  readonly moved: boolean
+}
+
 /** What opening a feed needs from the outside. */
 export interface FeedEnvironment {
   readonly arch: Arch
@@ -202,6 +213,16 @@ export interface PackageFormat {
    * @returns what is wrong with it; undefined when nothing is
    */
   learnFeed(text: string, cacheRoot: string): Promise<string | undefined>
+  /**
+   * Brings the index that a module keeps of a feed to what upstream has now, verified; undefined when it keeps none for the
+   * architecture.
+   * @param anew also where it has none yet
+   */
+  keepIndex?(
+    feed: FeedDeclaration,
+    environment: FeedEnvironment,
+    anew: boolean,
+  ): Promise<readonly KeptIndex[] | undefined>
   /** Fetches (or finds) one package of an opened feed, verified by its signed digest; returns its absolute path. */
   fetchPackage(feed: FeedDeclaration, record: PackageRecord, environment: FeedEnvironment): Promise<string>
   /**

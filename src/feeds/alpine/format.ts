@@ -38,13 +38,14 @@ export const apkPackages: Pick<
 /** Feeds of Alpine. */
 export const apkFeeds: Pick<
   PackageFormat,
-  'resolver' | 'openFeed' | 'latestIndex' | 'knownFeed' | 'learnFeed' | 'fetchPackage' | 'packageObject'
+  'resolver' | 'openFeed' | 'latestIndex' | 'knownFeed' | 'learnFeed' | 'keepIndex' | 'fetchPackage' | 'packageObject'
 > = {
   resolver: async () => (await import('./closure.ts')).resolveAlpineClosure,
   openFeed: async (feed, environment) => (await import('./feed.ts')).openAlpineFeed(feed, environment),
   latestIndex: async (feed, environment) => (await import('./feed.ts')).latestAlpineIndex(feed, environment),
   knownFeed: async (feed, environment) => (await import('./feed-knowledge.ts')).knownAlpineFeed(feed, environment),
   learnFeed: async (text, cacheRoot) => (await import('./feed-knowledge.ts')).learnAlpineFeed(text, cacheRoot),
+  keepIndex: async (feed, environment, anew) => (await import('./kept-index.ts')).keepIndex(feed, environment, anew),
   fetchPackage: async (feed, record, environment) =>
     (await import('./fetch-apk.ts')).fetchApk(feed, record, environment),
   packageObject,
