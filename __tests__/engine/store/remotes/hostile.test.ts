@@ -182,7 +182,7 @@ test('G7 s3: what is large goes in parts; when one fails, nothing of it stays, n
   )
   bucket.uploads.set('old-1', 'team/units/x/dead')
   bucket.uploads.set('fresh-1', 'team/units/x/alive')
-  const data = randomBytes(40 * 2 ** 20)
+  const data = randomBytes(70 * 2 ** 20)
   const store = openAt(bucket, folderOf(t))
   const sent: number[] = []
   await assert.rejects(store.put('units/x/a', fill(data)), { code: 'FETCH_FAILED' })

@@ -81,9 +81,13 @@ export class BucketStore implements RemoteStore {
       if (size > severalParts) {
         const { requests } = this.#options
         if (!replace && (await this.has([name])).size > 0) return 'exists'
-        if (!this.#swept) void abortAbandoned(requests, `${this.#start}units/`).catch(() => {})
+        const sweeping = this.#swept ? undefined : abortAbandoned(requests, `${this.#start}units/`).catch(() => {})
         this.#swept = true
-        return await uploadParts(requests, key, { path, size, replace, progress, signal })
+        try {
+          return await uploadParts(requests, key, { path, size, replace, progress, signal })
+        } finally {
+          await sweeping
+        }
       }
       const body = { path, start: 0, size, sha256: await sha256Of(path) }
       const answer = await this.#ask({
