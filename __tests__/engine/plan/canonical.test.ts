@@ -115,7 +115,7 @@ function changed(next: () => number, value: Json): Json {
 
 const isList = (value: Json): value is readonly Json[] => Array.isArray(value)
 
-test('G4: of 100,000 pairs that are nearly the same, exactly the same ones have the same text', () => {
+test('G4: of a million pairs that are nearly the same, exactly the same ones have the same text', () => {
   const next = numbers(11)
   const parts = ['', 'a', 'b', 'ab', 'é', 'e\u0301', 'Å', 'ﬁ', '1', 'null', ',', '"', '\\', '\0', '😀', '__proto__']
   const pick = (): string => parts[Math.floor(next() * parts.length)] ?? ''
@@ -129,7 +129,7 @@ test('G4: of 100,000 pairs that are nearly the same, exactly the same ones have 
     return Object.fromEntries(Array.from({ length: count }, () => [pick(), value(depth + 1)]))
   }
   let same = 0
-  for (let round = 0; round < 100_000; round++) {
+  for (let round = 0; round < 1_000_000; round++) {
     const one = value(0)
     const other = changed(next, one)
     const alike = isDeepStrictEqual(one, other)
@@ -137,7 +137,7 @@ test('G4: of 100,000 pairs that are nearly the same, exactly the same ones have 
     if ((canonical(one) === canonical(other)) !== alike)
       assert.fail(`${JSON.stringify(one)} and ${JSON.stringify(other)} are ${alike ? '' : 'not '}the same`)
   }
-  assert.ok(same > 1000 && same < 50_000, `${same} pairs were the same`)
+  assert.ok(same > 1000 && same < 500_000, `${same} pairs were the same`)
 })
 
 test('the scheme is part of what is hashed', () => {
