@@ -32,7 +32,7 @@ in the project; in CI they come from YOE_SIGNING_KEY, YOE_APK_SIGNING_KEY and YO
       value: 'DATE',
       help: `with rotate: the last day of the old key; default: in ${overlapDays.cache} days, of a feed ${overlapDays.feed}`,
     },
-    sha1: {
+    'old-clients': {
       type: 'boolean',
       help: 'with generate apk: the key signs with SHA-1, too, for clients that know nothing else',
     },
@@ -53,8 +53,10 @@ in the project; in CI they come from YOE_SIGNING_KEY, YOE_APK_SIGNING_KEY and YO
       throw new YoeError('USAGE', `yoe key ${verb} takes no "${which}"`, { hint: `yoe key ${verb} ${named}` })
     if (values.until !== undefined && verb !== 'rotate')
       throw new YoeError('USAGE', `yoe key ${verb} takes no --until`, { hint: 'yoe key rotate cache --until DATE' })
-    if (values.sha1 === true && (verb !== 'generate' || named !== 'apk'))
-      throw new YoeError('USAGE', `--sha1 is about keys of apk that are made`, { hint: 'yoe key generate apk --sha1' })
+    if (values['old-clients'] === true && (verb !== 'generate' || named !== 'apk'))
+      throw new YoeError('USAGE', '--old-clients is about keys of apk that are made', {
+        hint: 'yoe key generate apk --old-clients',
+      })
     const one = (): KeyUse => {
       const use = uses.find((each) => each === named)
       if (use !== undefined) return use
@@ -66,7 +68,7 @@ in the project; in CI they come from YOE_SIGNING_KEY, YOE_APK_SIGNING_KEY and YO
     const owner: KeyOwner = { project: project.name, projectRoot: workspace.root, env }
     switch (verb) {
       case 'generate':
-        return generate(owner, chosen, output, values.sha1 === true)
+        return generate(owner, chosen, output, values['old-clients'] === true)
       case 'show':
       case 'info':
         return show(owner, project, chosen, output)

@@ -5,9 +5,9 @@ import { tempName } from '#engine/store/temp.ts'
 import { makeFolder, putFile } from '../publish/atomic.ts'
 import { feedsOfSite, fetchFromSite, type Imported, incomplete, type SiteImport } from '../publish/live-site.ts'
 import { verifyApk } from './apk-read.ts'
-import { fileOf, type IndexEntry } from './index-entry.ts'
+import { fileOf, type IndexEntry, indexName } from './index-entry.ts'
 import { publicKeyFiles } from './keyring-package.ts'
-import { indexName, ownIndex, trustedOf } from './repository.ts'
+import { ownIndex, trustedOf } from './repository.ts'
 
 const filesAtOnce = 8
 

@@ -2,6 +2,9 @@ import { YoeError } from '#engine/errors.ts'
 import { type ApkHead, identityOf } from './apk-read.ts'
 import { compareVersions } from './version.ts'
 
+/** An index's file, in the folder of its architecture. */
+export const indexName = 'APKINDEX.tar.gz'
+
 /** One package as an index has it. */
 export interface IndexEntry {
   readonly name: string

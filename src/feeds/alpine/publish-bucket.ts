@@ -8,11 +8,11 @@ import { type BucketPublish, pagesInBucket } from '../publish/bucket.ts'
 import type { BucketFiles } from '../publish/bucket-files.ts'
 import { putPages } from '../publish/site-pages.ts'
 import { indexArchive } from './index-archive.ts'
-import { fileOf, type IndexEntry, indexEntry, mergeEntries, renderIndex } from './index-entry.ts'
+import { fileOf, type IndexEntry, indexEntry, indexName, mergeEntries, renderIndex } from './index-entry.ts'
 import { publicKeyFiles } from './keyring-package.ts'
 import { noArch } from './names.ts'
 import { pageOf, readSource } from './published.ts'
-import { checkNames, indexName, type LiveIndex, ownIndex, trustedOf } from './repository.ts'
+import { checkNames, type LiveIndex, ownIndex, trustedOf } from './repository.ts'
 import { type Incoming, incomingHead } from './signed-copy.ts'
 
 const filesAtOnce = 8

@@ -3,8 +3,7 @@ import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder, putFile } from '../publish/atomic.ts'
 import { firstMember } from './gzip-members.ts'
-import { fileOf, parseIndex } from './index-entry.ts'
-import { indexName } from './repository.ts'
+import { fileOf, indexName, parseIndex } from './index-entry.ts'
 import { segmentFiles } from './segment.ts'
 
 /** What superseded indexes name stays this long (milliseconds): a reader that is between two requests finishes. */

@@ -13,7 +13,7 @@ import { exclusively, tempFolder } from '../publish/exclusive.ts'
 import { warnOfSameVersions } from '../publish/same-versions.ts'
 import { identityOf } from './apk-read.ts'
 import { indexArchive, type ReadIndex, readIndexArchive } from './index-archive.ts'
-import { fileOf, type IndexEntry, indexEntry, mergeEntries, parseIndex, renderIndex } from './index-entry.ts'
+import { fileOf, type IndexEntry, indexEntry, indexName, mergeEntries, parseIndex, renderIndex } from './index-entry.ts'
 import { apkArch, noArch } from './names.ts'
 import { remember, retire } from './repository-history.ts'
 import type { TrustedKeys } from './signature.ts'
@@ -21,8 +21,6 @@ import { type Incoming, incomingHead, signedCopy } from './signed-copy.ts'
 
 /** Packages that are read or written at a time. */
 const filesAtOnce = 4
-
-export const indexName = 'APKINDEX.tar.gz'
 
 export interface AlpinePublish extends PublishInput {
   /** Versions of each package that stay on offer; 3 unless given. */
