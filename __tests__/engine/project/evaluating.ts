@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { userErrors, type YoeError } from '#engine/errors.ts'
 import { type Evaluated, evaluateProject } from '#engine/project/evaluate.ts'
+import { alpineFeed } from '#feeds/alpine/feed-builtin.ts'
 import { aptFeed } from '#feeds/debian/feed-builtin.ts'
 import { shippedModules } from '#toolkit/assets.ts'
 import { bareProject, type Texts, writeTexts } from '../../support/project.ts'
@@ -45,7 +46,7 @@ export function evaluateAt(root: string, machine?: string, checkout?: (name: str
         return { root: checkout(name), commit: '1'.repeat(40) }
       },
     }),
-    formatBuiltins: { apt_feed: aptFeed },
+    formatBuiltins: { apt_feed: aptFeed, alpine_feed: alpineFeed },
   })
 }
 

@@ -23,6 +23,7 @@ export class Candidate {
   #needs: readonly Need[] | undefined
   #provides: readonly Provided[] | undefined
   #joins: readonly Need[] | undefined
+  #answersTo: readonly Name[] | undefined
   isSeen = false
   isSelectable = true
   hasError = false
@@ -63,7 +64,8 @@ export class Candidate {
 
   /** Its own name, then those that it provides. */
   get answersTo(): readonly Name[] {
-    return [this.name, ...this.provides.map(({ name }) => name)]
+    this.#answersTo ??= [this.name, ...this.provides.map(({ name }) => name)]
+    return this.#answersTo
   }
 
   get joins(): readonly Need[] {
@@ -96,6 +98,7 @@ export class Name {
   readonly #load: NameLoader
   #providers: readonly Provider[] | undefined
   #joinedBy: ReadonlySet<Name> | undefined
+  #kind: number | undefined
   /** Names whose providers need this one, of those that were looked at. */
   readonly neededBy = new Set<Name>()
   depth = 0
@@ -136,8 +139,11 @@ export class Name {
 
   /** 0: only packages are called so, 2: packages only provide it, 1: both. Names that mean less are decided first. */
   get kind(): number {
-    const own = this.providers.filter(({ candidate }) => candidate.name === this).length
-    return own === this.providers.length ? 0 : own === 0 ? 2 : 1
+    if (this.#kind === undefined) {
+      const own = this.providers.filter(({ candidate }) => candidate.name === this).length
+      this.#kind = own === this.providers.length ? 0 : own === 0 ? 2 : 1
+    }
+    return this.#kind
   }
 }
 

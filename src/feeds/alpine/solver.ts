@@ -3,6 +3,8 @@ import type { Dependency, PackageRecord } from '#engine/catalog/package.ts'
 import type { Obstacle, Root } from '#engine/catalog/solver.ts'
 import { Candidate, firstOf, isBetter, isProvided, Name, type Need, type Provider } from './solver-state.ts'
 
+const nobody: ReadonlySet<Name> = new Set()
+
 /** About two seconds of looking. */
 const lookLimit = 20_000_000
 
@@ -94,8 +96,10 @@ export class Solver {
   }
 
   joining(text: string): ReadonlySet<Name> {
+    const records = this.#universe.joining?.(text) ?? []
+    if (records.length === 0) return nobody
     const found = new Set<Name>()
-    for (const record of this.#universe.joining?.(text) ?? []) {
+    for (const record of records) {
       this.#spend(record.provides.length + 1)
       found.add(this.name(record.name))
       for (const { name } of record.provides) found.add(this.name(name))
