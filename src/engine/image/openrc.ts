@@ -49,7 +49,8 @@ export function openrcBoot(image: ImageUnit, root: RootIndex, from: string): rea
     }
     additions.push(...start(service, 'default'))
   }
-  const managed = ['NetworkManager', 'networkmanager', 'connman', 'dhcpcd'].some((name) => enabled.has(name))
+  const managers = ['NetworkManager', 'networkmanager', 'connman', 'dhcpcd']
+  const managed = managers.some((name) => enabled.has(name) || image.services.includes(name))
   if (!managed && known.includes('networking') && !entries.has(networkFile))
     additions.push(file(networkFile, networkText, from), ...start('networking', 'boot'))
   return additions
