@@ -47,7 +47,7 @@ export function session(env: Environment): Engine {
       return runCell(workspace, found, { trusted, through, remote, jobs, deadline, bootTimeout, feed, signs, memory })
     },
     async publish({ feeds, to, url, keep, live, signingKey, ...request }) {
-      const workspace = open(request, signingKey === undefined ? {} : { YOE_SIGNING_KEY: signingKey })
+      const workspace = open(request, feedKeysIn(signingKey))
       const plan = await makePlan(workspace, { machine: undefined, distro: undefined, targets: [] })
       const { key, throwaway } = await feedKeyOrThrowaway(plan)
       if (throwaway)
@@ -71,5 +71,15 @@ export function session(env: Environment): Engine {
         install: await installSnippet(plan, published.url ?? 'https://FEED', key),
       }
     },
+  }
+}
+
+/** An input holds the keys of feeds, one after the other: OpenPGP for apt, RSA for apk. */
+function feedKeysIn(text: string | undefined): Readonly<Record<string, string>> {
+  if (text === undefined) return {}
+  const isForApk = /-----BEGIN (?!PGP)[A-Z ]*PRIVATE KEY-----/.test(text)
+  return {
+    ...(isForApk && !text.includes('BEGIN PGP') ? {} : { YOE_SIGNING_KEY: text }),
+    ...(isForApk ? { YOE_APK_SIGNING_KEY: text } : {}),
   }
 }

@@ -21,7 +21,7 @@ export interface ProjectAtCommit {
 }
 
 /** What no rebuilding of somebody's commit may use. */
-const keys = ['YOE_SIGNING_KEY', 'YOE_CACHE_SIGNING_KEY']
+const keys = ['YOE_SIGNING_KEY', 'YOE_APK_SIGNING_KEY', 'YOE_APK_SIGNING_PASSPHRASE', 'YOE_CACHE_SIGNING_KEY']
 
 /**
  * Checks a commit out beside what is being worked on: what a job in CI had. That is what git has of it, its yoe.lock
