@@ -100,7 +100,7 @@ export class Name {
   #joinedBy: ReadonlySet<Name> | undefined
   #kind: number | undefined
   /** Names whose providers need this one, of those that were looked at. */
-  readonly neededBy = new Set<Name>()
+  readonly neededBy: Name[] = []
   depth = 0
   isSeen = false
   requirers = 0

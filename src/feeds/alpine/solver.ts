@@ -172,7 +172,7 @@ export class Solver {
       asker.mustCheckNeeds = true
       this.#queueDirty(asker)
     }
-    this.#spend(name.neededBy.size)
+    this.#spend(name.neededBy.length)
   }
 
   #checkJoining(name: Name): void {
@@ -237,7 +237,7 @@ export class Solver {
     this.#queueUnresolved(name)
     const [first] = merged
     if (first !== undefined) this.#propagate(name, first, merged.length)
-    name.areAskersDone = [...name.neededBy].every((asker) => asker.isLocked)
+    name.areAskersDone = name.neededBy.every((asker) => asker.isLocked)
   }
 
   /** Counts what this candidate has in common with all before it. @param before how many those are */
@@ -401,7 +401,10 @@ class Visit {
   constructor(name: Name) {
     this.#name = name
     name.isSeen = true
-    for (const { candidate } of name.providers) for (const need of candidate.needs) need.name.neededBy.add(name)
+    for (const { candidate } of name.providers) {
+      // Each name is looked at once, so its own last mark tells.
+      for (const { name: needed } of candidate.needs) if (needed.neededBy.at(-1) !== name) needed.neededBy.push(name)
+    }
   }
 
   /** The name to look at before going on; undefined at the end. */
