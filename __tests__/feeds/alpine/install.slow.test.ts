@@ -10,8 +10,9 @@ import { YoeError } from '../../../src/engine/errors.ts'
 import { readTar } from '../../../src/engine/image/tar-read.ts'
 import { readZstd } from '../../../src/engine/image/zstd.ts'
 import { apk2, apk3 } from '../../support/alpine/apk.ts'
-import { testKeyFolder } from '../../support/alpine/replica.ts'
-import { branchClosure, install, makeApk, repositoriesOf, toolsRoot, worker } from './roots.ts'
+import { replica, testKeyFolder } from '../../support/alpine/replica.ts'
+import { unusable } from '../../support/emulation.ts'
+import { branchClosure, closureOf, install, makeApk, repositoriesOf, toolsRoot, worker } from './roots.ts'
 
 const usable = await worker.probe()
 const skip = usable.ok ? false : `${usable.reason} (${usable.hint})`
@@ -254,4 +255,18 @@ test('without apk in the packages, the first root says what is missing', { skip 
     assert.match(failure.message, /^apk is missing/)
     return true
   })
+})
+
+test('a root of aarch64 is made by the apk of x86_64: its scripts run under emulation', { skip }, async (t) => {
+  const why = await unusable(t, 'arm64')
+  if (why !== undefined) return t.skip(why)
+  const folder = await scratch(t)
+  const output = join(folder, 'root.tar.zst')
+  const repositories = [await replica('v3.20', 'aarch64')]
+  const packages = await closureOf(small, repositories, await testKeyFolder(), 'aarch64')
+  await install(output, packages, { tools: await toolsRoot('v3.20'), arch: 'arm64' })
+  const made = await tree(output)
+  assert.equal(made.get('etc/apk/arch')?.text, 'aarch64\n')
+  assert.equal(made.get('bin/ls')?.facts, 'symlink 777 0:0 /bin/busybox')
+  assert.match(made.get('etc/passwd')?.text ?? '', /^klogd:/m)
 })

@@ -1,0 +1,61 @@
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { checkout, type TestProject, type Texts, testProject } from '../project.ts'
+import { sharedCache } from '../shared-cache.ts'
+import { alpineMirror } from './mirror.ts'
+import { testKeyFolder } from './replica.ts'
+
+/** What mirrors have of module-alpine's containers: the rest of its toolchain is on none. */
+const toolchain = `container(
+    name = "toolchain-small",
+    version = "1",
+    distro = "alpine",
+    provides = ["toolchain"],
+    packages = ["alpine-baselayout", "busybox", "build-base"],
+)
+`
+
+/** What tests of Alpine need of the outside. */
+export interface AlpineProject extends TestProject {
+  /** For commands that fetch. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+/**
+ * A project with module-alpine, whose packages come from a mirror of this machine: 3.23 as tests have it, and what that lacks
+ * (an SSH server, mdev) from the genuine 3.19. PROJECT.star is made; its caches are those of all tests.
+ */
+export async function alpineProject(t: TestContext, texts: Texts): Promise<AlpineProject> {
+  const mirror = await alpineMirror(t, ['v3.23/main/x86_64', 'v3.23/community/x86_64'])
+  const project = testProject(
+    t,
+    {
+      'PROJECT.star': `project(
+    name = "demo",
+    version = "1.0",
+    defaults = defaults(distro = "alpine", machine = "qemu-x86_64"),
+    modules = [
+        module("yoe:module-core"),
+        module("yoe:module-debian"),
+        module("https://example.com/alpine.git", ref = "v1", path = "module-alpine", local = "modules"),
+    ],
+)
+`,
+      'containers/toolchain.star': toolchain,
+      ...texts,
+    },
+    sharedCache(),
+  )
+  // Mirrors are signed by tests' own key; else it is the module as it is.
+  const module = join(project.root, 'modules/module-alpine')
+  cpSync(join(checkout, 'modules/module-alpine'), module, { recursive: true })
+  const key = 'yoe-tests.rsa.pub'
+  cpSync(join(await testKeyFolder(), key), join(module, 'keys', key))
+  const file = join(module, 'MODULE.star')
+  const text = readFileSync(file, 'utf8').replace('    keys = [\n', `    keys = [\n        "keys/${key}",\n`)
+  const [, keys = ''] = /( {4}keys = \[[^\]]*\],)/.exec(text) ?? []
+  const older = `alpine_feed(\n    name = "older",\n    branch = "v3.19",\n    arches = ["x86_64"],\n${keys}\n)\n`
+  writeFileSync(file, `${text}\n${older}`)
+  return { ...project, env: { YOE_MIRRORS: mirror.yoeMirrors } }
+}
