@@ -97,8 +97,8 @@ export interface UnitReport {
 }
 
 /**
- * The cells of a project: the machines that it declares itself, and its default one, with every image. Patterns choose
- * among all machines, those of modules included.
+ * The cells of a project: the machines that it declares itself, and its default one, with the images that it declares
+ * itself, and its default one. Patterns choose among all machines and images, those of modules included.
  *
  * @param patterns of cells, where `*` matches within a part; empty: as above
  * @throws {YoeError} USAGE when a pattern matches nothing
@@ -107,10 +107,14 @@ export async function listCells(workspace: Workspace, patterns: readonly string[
   const { project } = await loadProject(workspace, undefined)
   const all = project.machines.flatMap((machine) => cellsOf(project, machine))
   if (patterns.length === 0) {
-    const ours = (cell: Cell): boolean =>
-      cell.machine === project.defaults.machine ||
-      project.machines.some(({ name, module }) => name === cell.machine && module === '')
-    return all.filter(ours)
+    const { defaults, machines, units } = project
+    const ours = (all: readonly { readonly name: string; readonly module: string }[], usual?: string) =>
+      new Set([
+        ...all.flatMap(({ name, module }) => (module === '' ? [name] : [])),
+        ...(usual === undefined ? [] : [usual]),
+      ])
+    const [ourMachines, ourImages] = [ours(machines, defaults.machine), ours(units, defaults.image)]
+    return all.filter(({ machine, image }) => ourMachines.has(machine) && ourImages.has(image))
   }
   const chosen = new Set<Cell>()
   for (const pattern of patterns) {
