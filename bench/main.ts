@@ -9,6 +9,7 @@ const benches = [
   'resolve',
   'pack',
   'apk',
+  'alpine-feeds',
   'extract',
   'sandbox',
   'store',
