@@ -61,7 +61,7 @@ export class Claims {
 
   constructor(options: ClaimsOptions) {
     const beatMs = Math.max(20_000, options.documents.changeMs ?? 0)
-    this.#options = { worthMs: 3_000, beatMs, deadMs: 4.5 * beatMs, pollMs: [500, beatMs / 4], ...options }
+    this.#options = { worthMs: 3_000, beatMs, deadMs: 4.5 * beatMs, pollMs: [250, beatMs / 4], ...options }
     this.#board = new ClaimBoard(options.documents, this.#options.pollMs)
   }
 
