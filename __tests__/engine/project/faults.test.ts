@@ -113,7 +113,7 @@ const faults: Readonly<Record<string, Fault>> = {
   'modules that are not there': {
     texts: { 'PROJECT.star': 'project(name = "demo", modules = [module("yoe:nope"), module(local = "../gone")])\n' },
     said: [
-      'PROJECT.star:1: MODULE_NOT_FOUND yoe ships no module "nope" | there are: yoe:module-core, yoe:module-debian',
+      'PROJECT.star:1: MODULE_NOT_FOUND yoe ships no module "nope" | there are: yoe:module-alpine, yoe:module-core, yoe:module-debian',
       'PROJECT.star:1: MODULE_NOT_FOUND module "gone": there is no folder FOLDER/gone',
     ],
   },
