@@ -71,11 +71,6 @@ export class Claims {
     return ms === undefined || ms >= this.#options.worthMs
   }
 
-  /** Whether another machine held it a moment ago. */
-  taken(name: string): boolean {
-    return this.#board.knows(name)
-  }
-
   /**
    * Waits until the result is there or this machine is the one to make it.
    *
@@ -87,7 +82,7 @@ export class Claims {
     try {
       for (const start = performance.now(); ; ) {
         const mine = new Text(this.#options.holder)
-        let version = this.taken(name) ? undefined : await documents.create(name, mine.next())
+        let version = this.#board.knows(name) ? undefined : await documents.create(name, mine.next())
         if (version === undefined) {
           const end = await this.#end(wanted)
           if (end === 'over') return undefined
@@ -118,9 +113,8 @@ export class Claims {
   async #end({ name, title, look, wait, signal, until }: Wanted<unknown>): Promise<End | 'over'> {
     const { documents, deadMs, report } = this.#options
     const over = until === undefined ? undefined : AbortSignal.timeout(Math.max(0, until - Date.now()))
-    const start = performance.now()
     let looks = 0
-    let lookedAt = start
+    let lookedAt = performance.now()
     const found = new AbortController()
     const tell = async (): Promise<void> => {
       const document = await documents.read(name)

@@ -43,9 +43,8 @@ export class Turns {
       (await this.#ahead(candidate, build)) ??
       this.places.use(candidate.work, async (share) => {
         this.#check()
-        const pause: Wait = (freed) => this.places.pause(candidate.work, freed)
-        const right = await this.#rights.to(candidate, pause)
-        return 'outcome' in right ? right : this.#build({ share, right, pause }, build)
+        const right = await this.#rights.to(candidate, (freed) => this.places.pause(candidate.work, freed))
+        return 'outcome' in right ? right : this.#build(candidate.work, share, right, build)
       })
     )
   }
@@ -76,7 +75,7 @@ export class Turns {
         return undefined
       }
       try {
-        return await this.#build({ share, right, pause: (freed) => this.places.pause(work, freed) }, build)
+        return await this.#build(work, share, right, build)
       } finally {
         this.places.give(work)
       }
@@ -85,14 +84,14 @@ export class Turns {
     }
   }
 
-  async #build(turn: Turn, build: (turn: Turn) => Promise<Outcome>): Promise<Outcome> {
+  async #build(work: Work, share: Share, right: Right, build: (turn: Turn) => Promise<Outcome>): Promise<Outcome> {
     this.#crowded = false
     try {
-      const outcome = await build(turn)
-      await turn.right.release()
+      const outcome = await build({ share, right, pause: (freed) => this.places.pause(work, freed) })
+      await right.release()
       return outcome
     } catch (failure) {
-      await turn.right.giveUp()
+      await right.giveUp()
       throw failure
     }
   }

@@ -1,9 +1,10 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { canonical, type Look, lookBelow } from '#engine/qa/dangling.ts'
+import { canonical, type Look } from '#engine/qa/dangling.ts'
 import type { LibraryOwner } from '#engine/qa/links.ts'
 import type { Surroundings } from '#engine/qa/package-parts.ts'
 import { errorCode } from '#engine/store/disk.ts'
+import { lookAmong } from '../shared/installed.ts'
 import { readApkHead } from './apk-read.ts'
 
 /** A package as apk's database of installed ones has it. */
@@ -80,14 +81,7 @@ const nameIn = (dependency: string): string => dependency.replace(/[<>=~].*$/, '
  * @param root absolute folder of an unpacked root with a database of apk
  */
 export function lookIntoInstalled(root: string, names: readonly string[]): Look {
-  const below = lookBelow(root)
-  let owned: Promise<ReadonlySet<string>> | undefined
-  return async (path) => {
-    const found = await below(path)
-    if (found === undefined || found === 'directory') return found
-    owned ??= filesOf(root, names)
-    return (await owned).has(path) ? found : undefined
-  }
+  return lookAmong(root, () => filesOf(root, names))
 }
 
 async function filesOf(root: string, names: readonly string[]): Promise<ReadonlySet<string>> {

@@ -1,7 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { canonical, type Look, lookBelow } from '#engine/qa/dangling.ts'
+import { canonical, type Look } from '#engine/qa/dangling.ts'
 import { errorCode } from '#engine/store/disk.ts'
+import { lookAmong } from '../shared/installed.ts'
 import { parseRelation } from './names.ts'
 
 /**
@@ -11,15 +12,7 @@ import { parseRelation } from './names.ts'
  * @param root absolute folder of an unpacked root with a dpkg database
  */
 export function lookIntoInstalled(root: string, names: readonly string[]): Look {
-  const below = lookBelow(root)
-  let owned: Promise<ReadonlySet<string>> | undefined
-  return async (path) => {
-    const found = await below(path)
-    if (found === undefined || found === 'directory') return found
-    owned ??= filesOf(root, names)
-    // What no package lists was made when they were installed: links of alternatives, settings.
-    return (await owned).has(path) ? found : undefined
-  }
+  return lookAmong(root, () => filesOf(root, names))
 }
 
 async function filesOf(root: string, names: readonly string[]): Promise<ReadonlySet<string>> {
