@@ -1,10 +1,10 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
-import { readFileSync, realpathSync } from 'node:fs'
-import { basename, join, sep } from 'node:path'
+import { basename } from 'node:path'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import type { FeedEnvironment } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
 import { statePaths } from '../shared/feed-state.ts'
+import { readTrust } from '../shared/module-file.ts'
 import { type AlpineFeedOptions, alpineFeedOptions } from './feed-options.ts'
 import { apkArch } from './names.ts'
 import type { TrustedKeys } from './signature.ts'
@@ -63,21 +63,9 @@ export function sitesOf(
 }
 
 function readKey(declaration: FeedDeclaration, file: string, moduleRoot: string): string {
-  try {
-    const root = realpathSync(moduleRoot)
-    const path = realpathSync(join(root, file))
-    if (path.startsWith(`${root}${sep}`)) return readFileSync(path, 'utf8')
-  } catch (failure) {
-    throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its key ${file} can't be read`, {
-      hint: `put the public key there; Alpine's are in its package alpine-keys: ${join(moduleRoot, file)}`,
-      at: declaration.at,
-      cause: failure,
-    })
-  }
-  throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its key ${file} lies outside of the module`, {
-    hint: 'copy the key into the module: a module brings its own trust',
-    at: declaration.at,
-  })
+  const missing = "put the public key there; Alpine's are in its package alpine-keys:"
+  const outside = 'copy the key into the module'
+  return readTrust(declaration, moduleRoot, { what: 'key', file, missing, outside }).toString('utf8')
 }
 
 function publicKey(declaration: FeedDeclaration, file: string, pem: string): KeyObject {

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, realpathSync } from 'node:fs'
-import { join, sep } from 'node:path'
-import { YoeError, YoeErrors } from '#engine/errors.ts'
+import { YoeErrors } from '#engine/errors.ts'
 import type { FeedEnvironment } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
 import { type StatePaths, statePaths } from '../shared/feed-state.ts'
+import { readTrust } from '../shared/module-file.ts'
 import { type AptFeedOptions, aptFeedOptions } from './feed-options.ts'
 import { debianArch } from './names.ts'
 import type { PackagesFile } from './packages-file.ts'
@@ -27,7 +26,12 @@ export function feedPlace(
 ): FeedPlace {
   const options = optionsOf(declaration)
   const arch = debianArch(environment.arch)
-  const keyring = readKeyring(declaration, options, environment.moduleRoot)
+  const keyring = readTrust(declaration, environment.moduleRoot, {
+    what: 'keyring',
+    file: options.keyring,
+    missing: "put the archive's OpenPGP keys there: gpg --export KEYID >",
+    outside: 'copy the keys into the module',
+  })
   const { url, archUrls, suite, components } = options
   const identity = JSON.stringify([1, url, archUrls, suite, components, arch])
   const key = createHash('sha256').update(identity).update(keyring).digest('hex')
@@ -68,25 +72,5 @@ export function indexAddresses(
   return sites.flatMap((site) => {
     const plain = `${site}/dists/${suite}/${path}`
     return byHash ? [`${site}/dists/${suite}/${folder}/by-hash/SHA256/${sha256}`, plain] : [plain]
-  })
-}
-
-/** The keyring, which must lie in the module, links followed. */
-function readKeyring(declaration: FeedDeclaration, options: AptFeedOptions, moduleRoot: string): Uint8Array {
-  const { keyring } = options
-  try {
-    const root = realpathSync(moduleRoot)
-    const path = realpathSync(join(root, keyring))
-    if (path.startsWith(`${root}${sep}`)) return readFileSync(path)
-  } catch (failure) {
-    throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its keyring ${keyring} can't be read`, {
-      hint: `put the archive's OpenPGP keys there: gpg --export KEYID > ${join(moduleRoot, keyring)}`,
-      at: declaration.at,
-      cause: failure,
-    })
-  }
-  throw new YoeError('KEY_INVALID', `feed ${declaration.id}: its keyring ${keyring} lies outside of the module`, {
-    hint: 'copy the keys into the module: a module brings its own trust',
-    at: declaration.at,
   })
 }
