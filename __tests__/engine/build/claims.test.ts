@@ -87,6 +87,15 @@ test('a machine that gives up lets another one try; an entry that was cleared aw
   await claimOf(await one.acquire(wanted('app'))).done()
 })
 
+test('who has a claim and can not look for the result, on a full disk, lets others have it', async (t) => {
+  const { one, two } = machines(t)
+  const full = async (): Promise<never> => {
+    throw new YoeError('DISK_FULL', 'there is no room')
+  }
+  await assert.rejects(one.acquire(wanted('app', { look: full })), { code: 'DISK_FULL' })
+  await claimOf(await two.acquire(wanted('app', { signal: AbortSignal.timeout(5_000) }))).done()
+})
+
 test('nobody waits longer than the job may take, nor after it was cancelled', async (t) => {
   const { one, two } = machines(t)
   const claim = claimOf(await one.acquire(wanted('app')))

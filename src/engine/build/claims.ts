@@ -98,7 +98,10 @@ export class Claims {
         if (version === undefined) continue
         const claim = this.#hold(name, version, mine)
         // A result comes before the end of its claim, so that there is none yet when there is none now.
-        const found = await look()
+        const found = await look().catch(async (failure: unknown) => {
+          await claim.giveUp()
+          throw failure
+        })
         if (found === undefined) return { claim }
         await claim.done()
         return { found }
