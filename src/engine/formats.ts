@@ -253,6 +253,10 @@ export interface PackageFormat {
    */
   libraries(path: string): Promise<ReadonlyMap<string, { readonly name: string; readonly version: string }>>
   searchFolders(arch: Arch): SearchFolders
+  /** What package URLs call the format. @see the purl specification, types */
+  readonly purlType: string
+  /** Where an image says what a feed's package is licensed under, for people. */
+  licencesIn(name: string): string
   publish(input: PublishInput): Promise<void>
   installRoot(input: InstallInput): Promise<void>
 }

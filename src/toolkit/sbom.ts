@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
+import { formatOf } from './formats.ts'
 
 /** One installed package. */
 export interface SbomPackage {
   readonly name: string
   readonly version: string
-  /** As Debian spells it: `amd64`, `all`. */
+  /** As its distro spells it: `amd64`, `all`; `x86_64`, `noarch`. */
   readonly arch?: string
   /** Of the package file: lowercase hex. */
   readonly sha256?: string
@@ -31,9 +32,10 @@ export interface SbomInput {
 
 /**
  * What is in an image, as SPDX 2.3 JSON: the image, and every package with version, checksum, licence where a unit says
- * one, and package URL. Licences of a distribution's packages are in the image: `/usr/share/doc/<package>/copyright`.
+ * one, and package URL. Of a distribution's packages it says where in the image their licences are.
  *
- * @see SPDX specification 2.3; purl specification, type deb
+ * @throws {YoeError} PROJECT_INVALID for a distro that nobody knows
+ * @see SPDX specification 2.3; purl specification, types deb and apk
  */
 export async function spdxDocument(input: SbomInput): Promise<object> {
   const { cell, image, packages, supplier, commit, base, created } = input
@@ -80,8 +82,9 @@ const imageId = 'SPDXRef-Image'
 const noLicense = { licenseConcluded: 'NOASSERTION', licenseDeclared: 'NOASSERTION', copyrightText: 'NOASSERTION' }
 
 async function packageItem({ distro, supplier }: SbomInput, one: SbomPackage, index: number) {
-  const { name, version, arch, sha256, license } = one
+  const { name, version, sha256, license } = one
   const own = license !== undefined
+  const { purlType, licencesIn } = formatOf(distro)
   return {
     SPDXID: `SPDXRef-Package-${index + 1}-${name.replaceAll(/[^A-Za-z0-9.-]/g, '-')}`,
     name,
@@ -93,22 +96,29 @@ async function packageItem({ distro, supplier }: SbomInput, one: SbomPackage, in
     ...noLicense,
     ...(own
       ? { licenseDeclared: (await isExpression(license)) ? license : 'NOASSERTION' }
-      : { licenseComments: `in the image: /usr/share/doc/${name}/copyright` }),
+      : { licenseComments: `in the image: ${licencesIn(name)}` }),
     externalRefs: [
       {
         referenceCategory: 'PACKAGE-MANAGER',
         referenceType: 'purl',
-        referenceLocator: packageUrl(own ? supplier : distro, name, version, arch),
+        referenceLocator: packageUrl(purlType, own ? supplier : distro, one),
       },
     ],
   }
 }
 
-/** @param vendor whose package it is: `debian`, or the repository whose own it is */
-export function packageUrl(vendor: string, name: string, version: string, arch: string | undefined): string {
+/**
+ * @param type of the purl specification: `deb`
+ * @param vendor whose package it is: `debian`, or the repository whose own it is
+ */
+export function packageUrl(
+  type: string,
+  vendor: string,
+  { name, version, arch }: Pick<SbomPackage, 'name' | 'version' | 'arch'>,
+): string {
   const namespace = vendor.toLowerCase().split('/').map(encoded).join('/')
   const tail = arch === undefined ? '' : `?arch=${encoded(arch)}`
-  return `pkg:deb/${namespace}/${encoded(name.toLowerCase())}@${encoded(version)}${tail}`
+  return `pkg:${type}/${namespace}/${encoded(name.toLowerCase())}@${encoded(version)}${tail}`
 }
 
 /** The specification leaves `:` as it is, and encodes what encodeURIComponent does not. */

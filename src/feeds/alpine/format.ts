@@ -18,6 +18,8 @@ export const apkPackages: Pick<
   | 'refuseClashes'
   | 'libraries'
   | 'searchFolders'
+  | 'purlType'
+  | 'licencesIn'
   | 'publish'
 > = {
   name: 'apk',
@@ -32,6 +34,8 @@ export const apkPackages: Pick<
   refuseClashes: async (entries) => (await import('./file-clashes.ts')).refuseClashes(entries),
   libraries: async (path) => (await import('./installed.ts')).readLibraries(path),
   searchFolders: () => ({ libraries: ['usr/lib', 'lib'], includes: ['usr/include'] }),
+  purlType: 'apk',
+  licencesIn: (name) => `apk info --license ${name}`,
   publish: async (input) => (await import('./repository.ts')).publishRepository(input),
 }
 

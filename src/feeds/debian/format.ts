@@ -33,6 +33,8 @@ export const debianFormat: PackageFormat = {
     libraries: ['usr/lib', `usr/lib/${triplets[arch]}`],
     includes: ['usr/include', `usr/include/${triplets[arch]}`],
   }),
+  purlType: 'deb',
+  licencesIn: (name) => `/usr/share/doc/${name}/copyright`,
   publish: async (input) => (await import('./repository.ts')).publishRepository(input),
   installRoot: async (input) => (await import('./install.ts')).installRoot(input),
 }
