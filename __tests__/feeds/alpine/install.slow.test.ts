@@ -61,10 +61,10 @@ for (const { branch, roots, apk, world } of releases) {
     const packages = await branchClosure(branch, roots)
     const [first, second] = [join(folder, 'first.tar.zst'), join(folder, 'second.tar.zst')]
     const tools = await toolsRoot(branch)
-    const log = await install(first, packages, { tools })
-    await install(second, packages, { tools })
+    // Side by side: what is told of a sandbox, such as the number of its memory's device, differs then.
+    const [log] = await Promise.all([first, second].map((path) => install(path, packages, { tools })))
     assert.equal(await digest(second), await digest(first))
-    assert.ok((log.match(/creating \/boot\/initramfs/g) ?? []).length <= 1, 'one initial RAM disk')
+    assert.ok((log?.match(/creating \/boot\/initramfs/g) ?? []).length <= 1, 'one initial RAM disk')
     const ours = await tree(first)
     // Without tools, the apk of the packages themselves does the same.
     if (roots === small) {

@@ -60,6 +60,19 @@ no_initial_ram_disks() {
   chmod 755 $stub
 }
 
+# mkinitfs keeps to SOURCE_DATE_EPOCH, but its archive tells the number of the device that it was packed from: this
+# sandbox's memory, another one each time. The option is busybox's and GNU's.
+reproducible_cpio() {
+  mkdir -p $root/tmp/yoe
+  cat >$root/tmp/yoe/cpio <<EOF
+#!/bin/sh
+PATH=$PATH
+case " \$* " in *" -o "*) set -- --ignore-devno "\$@" ;; esac
+exec cpio "\$@"
+EOF
+  chmod 755 $root/tmp/yoe/cpio
+}
+
 initial_ram_disks() {
   if grep -qs '^# yoe: later' $stub; then rm -f $stub; fi
   [ -x $root/sbin/mkinitfs ] || [ -x $root/usr/sbin/mkinitfs ] || return 0
@@ -70,7 +83,8 @@ initial_ram_disks() {
     # The kernel of a base has one already.
     if [ -e "$root/boot/vmlinuz$suffix" ] && [ ! -e "$root/boot/initramfs$suffix" ]; then
       say "initial RAM disk for $version"
-      chroot $root mkinitfs -o "/boot/initramfs$suffix" "$version"
+      reproducible_cpio
+      PATH=/tmp/yoe:$PATH chroot $root mkinitfs -o "/boot/initramfs$suffix" "$version"
     fi
   done
 }
