@@ -53,6 +53,7 @@ test('what permissions says is so on the device', { skip }, async (t) => {
     machine,
     partitions: [{ label: 'rootfs', type: 'ext4', size: 'fill', root: true, contents: [], at: machine.at }],
     name: 'image "perm"',
+    at: machine.at,
     key: '0'.repeat(64),
     tools,
     worker,

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
+import { kernelRelease } from '../../../src/engine/image/kernel-release.ts'
 import { unusable } from '../emulation.ts'
 import { scratch } from '../project.ts'
 import { apk3, inRoot } from './apk.ts'
@@ -37,6 +38,7 @@ for (const arch of ['x86_64', 'aarch64'] as const) {
     writeFileSync(join(root, 'init'), init, { mode: 0o755 })
     const prepared = await inRoot(root, ['sh', '-c', '/bin/busybox --install -s && depmod 6.18.56-0-virt'])
     assert.equal(prepared.code, 0, prepared.stderr)
+    assert.equal(await kernelRelease(join(root, 'boot/vmlinuz-virt')), '6.18.56-0-virt')
     const kernel = join(folder, 'kernel')
     writeFileSync(kernel, bootable(readFileSync(join(root, 'boot/vmlinuz-virt'))))
     const initrd = join(folder, 'initrd')

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { namesPath } from '../path-pattern.ts'
 import { Ext4Usage } from './ext4-size.ts'
+import { moduleRelease } from './kernel-release.ts'
 import { readTar } from './tar-read.ts'
 import { readZstd } from './zstd.ts'
 
@@ -16,6 +17,8 @@ export interface RootFacts {
   readonly initrd: string | undefined
   /** Files of /boot that were asked for: path below /boot to the host's file. */
   readonly files: ReadonlyMap<string, string>
+  /** Releases of Linux that it has modules for. */
+  readonly modules: ReadonlySet<string>
 }
 
 const kernelFile = /^boot\/(vmlinuz|vmlinux|Image|zImage)(-.+)?$/
@@ -31,10 +34,13 @@ export async function scanRoot(tar: string, patterns: readonly string[], folder:
   const usage = new Ext4Usage()
   const files = new Map<string, string>()
   const links = new Map<string, string>()
+  const modules = new Set<string>()
   for await (const { entry, body } of readTar(readZstd(tar), tar)) {
     usage.add(entry)
     const { path, type } = entry
     if (type === 'symlink') links.set(path, entry.link)
+    const release = type === 'file' ? moduleRelease(path) : undefined
+    if (release !== undefined) modules.add(release)
     if (type !== 'file' || !path.startsWith('boot/')) continue
     const below = path.slice('boot/'.length)
     const asked = patterns.some((pattern) => namesPath(pattern, below))
@@ -49,7 +55,7 @@ export async function scanRoot(tar: string, patterns: readonly string[], folder:
     linked(links, boot, ['vmlinuz', 'boot/vmlinuz']) ?? newest(boot.filter((path) => kernelFile.test(path)))
   const version = kernel === undefined ? undefined : (kernelFile.exec(kernel)?.[2] ?? '')
   const initrd = boot.find((path) => initrdFile.exec(path)?.[2] === (version === '' ? undefined : version))
-  return { usage, kernel, initrd, files }
+  return { usage, kernel, initrd, files, modules }
 }
 
 /** What one of Debian's links to the kernel in use leads to. */

@@ -239,6 +239,7 @@ async function makeDisk(
         machine,
         partitions,
         name: `image "${image.name}"`,
+        at: image.at,
         key,
         tools: input.tools.root,
         worker: input.worker,

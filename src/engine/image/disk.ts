@@ -2,7 +2,7 @@ import { chmod, chown, lstat, mkdir, open, readFile, rename, rm, stat, writeFile
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { defaultLimits, type Mount, type Worker } from '../build/worker.ts'
-import { YoeError } from '../errors.ts'
+import { type Position, YoeError } from '../errors.ts'
 import { type Reporter, step } from '../events.ts'
 import { namesPath } from '../path-pattern.ts'
 import type { Machine, Partition } from '../project/model.ts'
@@ -12,6 +12,7 @@ import { type RootFacts, scanRoot } from './boot-files.ts'
 import { isEsp } from './configuration.ts'
 import { alignment, type GptPartition, gptTables, sectorSize, uuidOf } from './gpt.ts'
 import { coreCommand, coreSector, grubCommands, grubFolder, joinGrub, mostCoreSectors } from './grub.ts'
+import { requireModules } from './kernel-release.ts'
 
 export interface DiskInput {
   /** The root file system, a zstd tar. */
@@ -20,6 +21,8 @@ export interface DiskInput {
   readonly partitions: readonly Partition[]
   /** Names the image in messages. */
   readonly name: string
+  /** Where it is declared. */
+  readonly at: Position
   /** What every UUID is derived from: the key of the disk's inputs. */
   readonly key: string
   /** Unpacked root with mke2fs, and mkfs.vfat, mtools, grub-mkimage where they are wanted. */
@@ -56,7 +59,8 @@ interface Slot {
  * before the first partition of x86_64 machines. Nothing is mounted and nobody is root. It appears in `outdir` whole
  * or not at all. Same input, same bytes.
  *
- * @throws {YoeError} IMAGE_TOO_SMALL, DISK_FULL, TOOL_MISSING, INSTALL_FAILED when a tool fails, CANCELLED
+ * @throws {YoeError} IMAGE_TOO_SMALL, DISK_FULL, TOOL_MISSING, CANCELLED; INSTALL_FAILED when a tool fails, or the kernel's
+ *   modules are another's
  */
 export async function buildDisk(input: DiskInput): Promise<Disk> {
   const { outdir, report } = input
@@ -73,6 +77,9 @@ export async function buildDisk(input: DiskInput): Promise<Disk> {
     const facts = await step(report, 'measure the root file system', () =>
       scanRoot(input.rootfs, patterns, join(temp, 'boot')),
     )
+    const { kernel: path, files, modules } = facts
+    const kernel = files.get(path?.slice('boot/'.length) ?? '')
+    if (path !== undefined && kernel !== undefined) await requireModules({ path, file: kernel }, modules, input)
     const slots = layOut(input, facts)
     const sectors = (slots.at(-1)?.first ?? 0) + (slots.at(-1)?.count ?? 0) + alignment
     await requireSpace(outdir, facts.usage.bytes)
