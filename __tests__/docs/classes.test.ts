@@ -29,6 +29,7 @@ const classes = readdirSync(folder)
 /** The names of a function's parameters, but for those that every class has. */
 function named(parameters: string): readonly string[] {
   return parameters
+    .replaceAll(/\[[^\]]*\]/g, '[]')
     .split(',')
     .map((parameter) => parameter.split('=')[0]?.trim() ?? '')
     .filter((parameter) => parameter !== '' && !parameter.startsWith('**') && parameter !== 'tasks')

@@ -71,6 +71,45 @@ test('extend reaches every unit of the name in its module, and no other', async 
   )
 })
 
+test('what is added for some distros makes units of their own, where the project has such distros', async () => {
+  const feeds = (...distros: readonly string[]): string =>
+    distros
+      .map(
+        (distro) =>
+          `apt_feed(name = "${distro}", distro = "${distro}", url = "https://example.com/${distro}", suite = "s", keyring = "k.gpg")\n`,
+      )
+      .join('')
+  const units = `unit(name = "app", version = "1")
+extend("app", conffiles = ["/etc/app"])
+extend("app", distro = "one", services = ["app-one"])
+extend("app", distros = ["two", "three"], services = ["app"])
+`
+  const seen = async (...distros: readonly string[]): Promise<unknown> => {
+    const { evaluated, errors } = await evaluate({
+      'PROJECT.star': 'project(name = "demo", modules = [module(local = "mm")])\n',
+      'mm/MODULE.star': `module_info(name = "mm")\n${feeds(...distros)}`,
+      'mm/k.gpg': 'x',
+      'units/a.star': units,
+    })
+    assert.deepEqual(errors.map(shown), [])
+    return evaluated?.project.units.map((unit) => [
+      unit.distros,
+      unit.kind === 'package' ? [unit.services, unit.conffiles, unit.extensions.length] : [],
+    ])
+  }
+  assert.deepEqual(await seen('one', 'two', 'three', 'four'), [
+    [['four'], [[], ['/etc/app'], 1]],
+    [['one'], [['app-one'], ['/etc/app'], 2]],
+    [
+      ['three', 'two'],
+      [['app'], ['/etc/app'], 2],
+    ],
+  ])
+  // A project of one distro has the unit as it was declared.
+  assert.deepEqual(await seen('two'), [[undefined, [['app'], ['/etc/app'], 2]]])
+  assert.deepEqual(await seen('four'), [[undefined, [[], ['/etc/app'], 1]]])
+})
+
 test('classes that compose are both on record', async () => {
   const unit = await unitOf({
     'classes/c.star':
@@ -105,6 +144,13 @@ const faults: Readonly<Record<string, readonly [texts: Texts, said: string]>> = 
     { 'images/i.star': 'image(name = "im", artifacts = ["bash"])\nextend("im", services = ["x"])\n' },
     'images/i.star:2: UNIT_NOT_FOUND "im" is no unit that makes a package, so it can\'t be extended | declare unit(name = "im", …) beside it',
   ],
+  'what is for other distros': [
+    {
+      'units/a.star':
+        'unit(name = "app", version = "1", distro = "debian")\nextend("app", distro = "alpine", services = ["x"])\n',
+    },
+    'units/a.star:2: BAD_FIELD unit "app" is for debian; this adds to it for alpine | remove the call, or say distros = […] of the unit',
+  ],
   'a task of a name that is taken': [
     { 'units/a.star': `${base}extend("app", tasks = [task("build", run = "x")])\n` },
     'units/a.star:5: DUPLICATE unit "app": has two tasks called "build" | the first is at units/a.star:1; rename or remove one',
@@ -122,7 +168,7 @@ const faults: Readonly<Record<string, readonly [texts: Texts, said: string]>> = 
   ],
   'a field that can’t be added to': [
     { 'units/a.star': `${base}extend("app", version = "2")\n` },
-    'units/a.star:5: UNKNOWN_FIELD extend() has no field "version" | its fields are: name, deps, runtime_deps, services, conffiles, environment, tasks',
+    'units/a.star:5: UNKNOWN_FIELD extend() has no field "version" | its fields are: name, distro, distros, deps, runtime_deps, services, conffiles, environment, tasks',
   ],
 }
 

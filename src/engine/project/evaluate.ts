@@ -93,10 +93,11 @@ class Evaluation {
     const environment = this.#star.withContext(declared.version, chosen)
     await this.#star.evaluate('units', files(['containers', 'units']), environment)
     const { units, additions, spoilt } = this.#declarations
-    this.#star.names = new DeclaredNames(projectOf(extendUnits(units, additions).units), chosen)
+    const { distros } = new DeclaredNames(projectOf(units), chosen)
+    this.#star.names = new DeclaredNames(projectOf(extendUnits(units, additions, distros).units), chosen)
     this.#declarations.names = this.#star.names
     await this.#star.evaluate('units', files(['images']), environment)
-    const extended = extendUnits(units, additions, spoilt)
+    const extended = extendUnits(units, additions, distros, spoilt)
     this.#declarations.errors.push(...extended.errors)
     this.#star.throwErrors()
     const identified = await identifyFunctions(extended.units, this.#declarations, this.#star.files)

@@ -9,19 +9,24 @@ export interface Addition
   readonly name: string
   /** Only units of this module are extended: another module's belong to it. */
   readonly module: string
+  /** The distros that get it; undefined: all that see the unit. */
+  readonly distros?: readonly string[]
   readonly at: Position
   readonly via: readonly string[]
 }
 
 /**
  * Units with everything that was added to them. Additions may have been declared before their unit; several are applied
- * in the order in which they were declared.
+ * in the order in which they were declared. A unit that gets more in one distro than in another becomes several units of
+ * its name, each for some of the distros.
+ * @param distros all that the project has; what is added for others is left out
  * @param spoilt module and name of units that are not there since their declaration is wrong
  * @returns units in their order; errors for additions to nothing, and for what two say differently
  */
 export function extendUnits(
   units: readonly Unit[],
   additions: readonly Addition[],
+  distros: readonly string[],
   spoilt: ReadonlySet<string> = new Set(),
 ): { readonly units: readonly Unit[]; readonly errors: readonly YoeError[] } {
   const errors: YoeError[] = []
@@ -32,20 +37,66 @@ export function extendUnits(
     if (others === undefined) waiting.set(key, [addition])
     else others.push(addition)
   }
-  const found = new Set<string>()
-  const extended = units.map((unit): Unit => {
+  const found = new Map<string, PackageUnit[]>()
+  const extended = units.flatMap((unit): readonly Unit[] => {
     const key = `${unit.module} ${unit.name}`
-    if (unit.kind !== 'package') return unit
-    found.add(key)
-    return (waiting.get(key) ?? []).reduce(
-      (base, addition, index, all) => extend(base, addition, all.slice(0, index), errors),
-      unit,
+    if (unit.kind !== 'package') return [unit]
+    found.set(key, [...(found.get(key) ?? []), unit])
+    return byAdditions(unit, waiting.get(key) ?? [], distros).map(({ seenBy, added }) =>
+      added.reduce<PackageUnit>(
+        (base, addition, index, all) => extend(base, addition, all.slice(0, index), errors),
+        seenBy === undefined ? unit : { ...unit, distros: seenBy },
+      ),
     )
   })
-  for (const [key, [first]] of waiting) {
-    if (first !== undefined && !found.has(key) && !spoilt.has(key)) errors.push(nothingToExtend(first, units))
+  for (const [key, all] of waiting) {
+    const targets = found.get(key)
+    const [first] = all
+    if (targets === undefined) {
+      if (first !== undefined && !spoilt.has(key)) errors.push(nothingToExtend(first, units))
+      continue
+    }
+    const seenBy = targets.flatMap((unit) => unit.distros ?? ['']) // '': every one
+    for (const addition of all) {
+      if (seenBy.includes('') || addition.distros === undefined) continue
+      if (!addition.distros.some((distro) => seenBy.includes(distro))) errors.push(forOthers(addition, seenBy))
+    }
   }
-  return { units: extended, errors }
+  // Two units of one name can have the same fault.
+  const told = new Map(errors.map((error) => [JSON.stringify([error.at, error.message]), error]))
+  return { units: extended, errors: [...told.values()] }
+}
+
+/** The groups of distros that get the same additions, in the order of `distros`; one group keeps what the unit says. */
+function byAdditions(
+  unit: PackageUnit,
+  additions: readonly Addition[],
+  distros: readonly string[],
+): readonly { readonly seenBy: readonly string[] | undefined; readonly added: readonly Addition[] }[] {
+  const groups = new Map<string, { seenBy: string[]; added: readonly Addition[] }>()
+  for (const distro of unit.distros ?? distros) {
+    // A project that mentions no distro can't tell them apart.
+    const added = additions.filter((addition) => distro === '' || (addition.distros?.includes(distro) ?? true))
+    const key = added.map((addition) => additions.indexOf(addition)).join(' ')
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, { seenBy: [distro], added })
+    else group.seenBy.push(distro)
+  }
+  const all = [...groups.values()]
+  if (all.length > 1) return all
+  return [{ seenBy: unit.distros, added: all[0]?.added ?? [] }]
+}
+
+function forOthers({ name, at, distros = [] }: Addition, seenBy: readonly string[]): YoeError {
+  return new YoeError(
+    'BAD_FIELD',
+    `unit "${name}" is for ${seenBy.join(', ')}; this adds to it for ${distros.join(', ')}`,
+    {
+      at,
+      unit: name,
+      hint: 'remove the call, or say distros = […] of the unit',
+    },
+  )
 }
 
 /** @param earlier what was added to the unit before */

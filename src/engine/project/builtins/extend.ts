@@ -4,7 +4,7 @@ import { list, made, named } from '../readers.ts'
 import type { Builtin } from './builtin.ts'
 import { declaring } from './builtin.ts'
 import { taskKind } from './task.ts'
-import { addableFields } from './unit.ts'
+import { addableFields, distrosOf, identityFields } from './unit.ts'
 
 /**
  * `extend(name, …)`: adds to a unit that is declared in the same module, before or after. For classes that compose: one
@@ -16,14 +16,19 @@ export const extend: Builtin = declaring(
   {
     fields: {
       name: required(named(unitName)),
+      distro: identityFields.distro,
+      distros: identityFields.distros,
       ...addableFields,
       tasks: defaulting(list(made(taskKind)), []),
     },
     positional: ['name'],
   },
-  ({ runtime_deps: runtimeDeps, tasks, ...fields }, { at, file, via }, { declarations }) => {
-    declarations.additions.push({
+  ({ runtime_deps: runtimeDeps, tasks, distro, distros, ...fields }, invocation, context) => {
+    const { at, file, via } = invocation
+    const only = distrosOf({ name: fields.name, distro, distros }, invocation, context)
+    context.declarations.additions.push({
       ...fields,
+      ...(only === undefined ? {} : { distros: only }),
       runtimeDeps,
       tasks: tasks.map(({ remove: _, ...task }) => task),
       module: file.module,
