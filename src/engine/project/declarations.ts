@@ -4,7 +4,7 @@ import { YoeError } from '../errors.ts'
 import type { ModuleReference } from '../modules/reference.ts'
 import type { DeclaredNames } from './declared-names.ts'
 import type { Addition } from './extensions.ts'
-import type { CacheSettings, FeedDeclaration, Machine, ModulePin, Sources, Step, Unit } from './model.ts'
+import type { CacheSettings, FeedDeclaration, Machine, ModulePin, ProjectFeed, Sources, Step, Unit } from './model.ts'
 
 /** What a MODULE.star says of itself. */
 export interface ModuleDeclaration {
@@ -21,6 +21,7 @@ export interface ProjectDeclaration {
   readonly defaults: { readonly machine?: string; readonly image?: string; readonly distro?: string }
   readonly cache: CacheSettings
   readonly sources: Sources
+  readonly feed?: ProjectFeed | undefined
   readonly pins: readonly ModulePin[]
   readonly modules: readonly ModuleReference[]
   readonly at: Position

@@ -359,6 +359,22 @@ export interface CacheSettings {
   readonly signing?: readonly NamedKey[]
 }
 
+/** `feed(…)` of a project: where its devices find its packages, and whose signatures on them they believe. */
+export interface ProjectFeed {
+  /** Of what `yoe publish` writes; without a slash at its end. */
+  readonly url: string
+  readonly keys: readonly PublicKeyFile[]
+  readonly at: Position
+}
+
+/** A file of the project that holds public keys. */
+export interface PublicKeyFile {
+  /** Relative to the project: `keys/gateway.rsa.pub`. */
+  readonly file: string
+  /** Base64. */
+  readonly content: string
+}
+
 /** `sources(…)` of a project: where things are fetched from, never what, so no part of any key. */
 export interface Sources {
   /** Addresses that start with a key are asked for at its value first. */
@@ -383,6 +399,7 @@ export interface Project {
   readonly defaults: { readonly machine?: string; readonly image?: string; readonly distro?: string }
   readonly cache: CacheSettings
   readonly sources: Sources
+  readonly feed?: ProjectFeed | undefined
   readonly pins: readonly ModulePin[]
   readonly modules: readonly ModuleInfo[]
   readonly machines: readonly Machine[]

@@ -129,6 +129,12 @@ export const registryUrl: Grammar = {
   says: 'an http or https address without a user or password',
 }
 
+/** Where devices fetch packages. */
+export const feedUrl: Grammar = {
+  pattern: /^https?:\/\/[^\s"'<>\\`@,|?#\u0000-\u001f\u007f-\uffff]{1,2000}$/,
+  says: 'an http or https address without a user, password or query, such as "https://feed.example.com"',
+}
+
 /** GOPROXY. */
 export const goProxies: Grammar = {
   pattern: new RegExp(`^(${registry}|direct|off)([,|](${registry}|direct|off))*$`),

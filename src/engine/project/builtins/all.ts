@@ -1,6 +1,7 @@
 import type { Builtin } from './builtin.ts'
 import { resolveClosure } from './closure.ts'
 import { container } from './container.ts'
+import { feed } from './device-feed.ts'
 import { extend } from './extend.ts'
 import { image, user } from './image.ts'
 import { kernel, machine, partition, qemuConfig, uboot } from './machine.ts'
@@ -19,6 +20,7 @@ export const builtins: Readonly<Record<string, Builtin>> = {
   defaults,
   dir_cache: dirCache,
   extend,
+  feed,
   files,
   http_cache: httpCache,
   image,

@@ -5,6 +5,7 @@ import type { Reader } from '../readers.ts'
 import { dict, either, handleKind, list, made, named } from '../readers.ts'
 import type { Builtin } from './builtin.ts'
 import { declaring, defined, making } from './builtin.ts'
+import { projectFeedKind } from './device-feed.ts'
 import { moduleKind } from './module.ts'
 import { cacheKind, sourcesKind } from './sources.ts'
 
@@ -42,7 +43,7 @@ const modulePins: Reader<readonly Omit<ModulePin, 'at'>[]> = (value) => {
   )
 }
 
-/** `project(name, version, description, defaults, modules, prefer_modules, cache, sources)`. */
+/** `project(name, version, description, defaults, modules, prefer_modules, cache, sources, feed)`. */
 export const project: Builtin = declaring(
   'project',
   {
@@ -55,6 +56,7 @@ export const project: Builtin = declaring(
       prefer_modules: defaulting(modulePins, []),
       cache: optional(made(cacheKind)),
       sources: optional(made(sourcesKind)),
+      feed: optional(made(projectFeedKind)),
     },
   },
   (fields, { at }, { declarations }) => {

@@ -1,0 +1,58 @@
+import { YoeError } from '../../errors.ts'
+import { required } from '../arguments.ts'
+import type { ProjectFeed, PublicKeyFile } from '../model.ts'
+import { feedUrl } from '../names.ts'
+import { placeLabel } from '../place.ts'
+import { handleKind, named, set, text } from '../readers.ts'
+import type { Builtin, Context, Invocation } from './builtin.ts'
+import { making } from './builtin.ts'
+import { existing } from './task.ts'
+
+export const projectFeedKind = handleKind<ProjectFeed>('feed')
+
+/** A few keys, each with its signatures. */
+const largest = 1 << 16
+const most = 16
+
+/** `feed(url, keys)` of a project: where its devices find its packages. */
+export const feed: Builtin = making(
+  projectFeedKind,
+  { fields: { url: required(named(feedUrl)), keys: required(set(text)) } },
+  ({ url, keys }, invocation, context) => {
+    const { at } = invocation
+    const fail = (message: string, hint?: string): undefined =>
+      context.declarations.fail('BAD_FIELD', `feed(): ${message}`, { at, hint })
+    if (keys.length === 0 || keys.length > most)
+      return fail(`keys must name 1 to ${most} files`, 'yoe key export feed >keys/NAME.asc, keys = ["keys/NAME.asc"]')
+    const files = keys.map((key) => keyFile(key, invocation, context))
+    const read = files.filter((file) => file !== undefined)
+    return read.length < files.length ? undefined : { url: url.replace(/\/+$/, ''), keys: read, at }
+  },
+  ({ url }) => ({ label: JSON.stringify(url) }),
+)
+
+function keyFile(reference: string, invocation: Invocation, context: Context): PublicKeyFile | undefined {
+  const place = existing(reference, invocation.calledFrom, 'file', invocation, context)
+  if (place === undefined) return undefined
+  const label = placeLabel(place)
+  const wrong = (what: string, hint: string): undefined => {
+    const message = `feed(): ${label} ${what}`
+    context.declarations.errors.push(new YoeError('KEY_INVALID', message, { at: invocation.at, hint }))
+    return undefined
+  }
+  const bytes = context.files.read(place)
+  if (place.module !== '') return wrong('belongs to a module', 'copy it into the project: it says whom devices believe')
+  if (isPrivate(bytes))
+    return wrong(
+      'is a private key',
+      `remove it here and from git's history, replace the key (yoe key rotate), and name what yoe key export prints`,
+    )
+  if (bytes.length > largest) return wrong(`is larger than ${largest} bytes`, 'name a file of public keys alone')
+  return { file: label, content: Buffer.from(bytes).toString('base64') }
+}
+
+/** Armored or PEM text; the first packet of an OpenPGP key that is not armored (RFC 9580, 4.2 and 5.5.1.3). */
+function isPrivate(bytes: Uint8Array): boolean {
+  const [first = 0] = bytes
+  return first === 0xc5 || (first & 0xfc) === 0x94 || Buffer.from(bytes).includes('PRIVATE KEY')
+}
