@@ -70,7 +70,8 @@ const engine =
       const place = { source, target: to, project: 'demo', suite, signingKey, date: now, report: silent }
       const options = { ...(url === undefined ? {} : { url }), ...(keep === undefined ? {} : { keep }) }
       const { packages } = await publishDirectory({ ...place, ...options })
-      return { dir: to, url, imported, packages, keyring: 'demo.gpg', keyFingerprint: 'AB', install: 'apt-get update' }
+      const feed = { distro: 'debian', tool: 'apt-get', packages, keyring: 'demo.gpg', keyFingerprint: 'AB' }
+      return { dir: to, url, imported, packages, feeds: [{ ...feed, install: 'apt-get update' }] }
     },
   })
 
@@ -129,7 +130,7 @@ test('the first deployment: apt installs from the site, and people find how', as
   const update = await apt.get('update')
   assert.deepEqual([update.code, update.stderr], [0, ''])
   assert.equal((await apt.get('--yes', '--download-only', 'install', 'app')).code, 0)
-  assert.match(run.summaries.join(''), /1 packages · signed by .*\/widgets\/demo\.gpg/)
+  assert.match(run.summaries.join(''), /1 packages for debian, signed by .*\/widgets\/demo\.gpg/)
   assert.match(run.log(), /The site has 1 MB of 1000 MB, in \d+ files/)
   assert.ok(service.artifacts.every(({ name }) => name !== 'feed'))
 })

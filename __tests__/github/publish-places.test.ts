@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
@@ -12,6 +12,7 @@ import type { PublishRequest } from '#github/engine-port.ts'
 import { session } from '#github/session.ts'
 import { feedTarget } from '#toolkit/feed-target.ts'
 import { debOf, publishInput, readFeed, versionsOf } from '../feeds/debian/feed-making.ts'
+import { errorsOf } from '../feeds/debian/making.ts'
 import { served } from '../support/local-server.ts'
 import { scratch } from '../support/project.ts'
 import { secret, testBucket } from '../support/s3.ts'
@@ -56,15 +57,17 @@ test('a bucket gets what the jobs of each run made, signed with the secret', asy
     engine.publish({ ...request, to, feeds: [], report: (event) => void events.push(event), ...more })
   const first = await publish({ feeds: [await built(folder, 'one'), await built(folder, 'two++')] })
   assert.deepEqual([first.dir, first.url], [undefined, `${bucket.endpoint}/${bucket.bucket}/team/feed`])
-  assert.equal(first.keyFingerprint, key.fingerprint)
-  assert.ok(first.install.includes(`${first.url}/${first.keyring}\n`), first.install)
+  const [feed, ...others] = first.feeds
+  assert.ok(feed !== undefined && others.length === 0)
+  assert.deepEqual([feed.distro, feed.keyFingerprint], ['debian', key.fingerprint])
+  assert.ok(feed.install.includes(`${first.url}/${feed.keyring}\n`), feed.install)
   for (const version of ['2.0', '3.0', '4.0'])
     await publish({ feeds: [await built(folder, 'one', version)], keep: 2, url: 'https://feed.example.com' })
   const root = join(bucket.folder, 'team/feed')
   const offered = versionsOf(await readFeed(join(root, 'debian'), key)).filter((each) => !each.includes('keyring'))
   assert.deepEqual(offered, ['one 3.0-r0', 'one 4.0-r0', 'two++ 1.0-r0'])
   assert.match(readFileSync(join(root, 'index.html'), 'utf8'), /^URIs: https:\/\/feed\.example\.com\/debian$/m)
-  readFileSync(join(root, first.keyring))
+  readFileSync(join(root, feed.keyring))
   assert.ok(!JSON.stringify(events).includes(secret))
 })
 
@@ -77,7 +80,9 @@ test('a live site comes along; what this run has at hand is not fetched', async 
   const asked: string[] = []
   const server = createServer(({ url = '' }, response) => {
     asked.push(url)
-    response.end(readFileSync(join(site, decodeURIComponent(new URL(url, 'http://x').pathname))))
+    const file = join(site, decodeURIComponent(new URL(url, 'http://x').pathname))
+    if (existsSync(file)) response.end(readFileSync(file))
+    else response.writeHead(404).end()
   })
   const live = await served(t, server)
   const next = join(folder, 'next')
@@ -96,13 +101,12 @@ test('a live site comes along; what this run has at hand is not fetched', async 
 
 test('without a key that lasts nothing is published', async (t) => {
   const { folder, env, request } = await project(t)
-  const to = join(folder, 'out')
+  const to = join(folder, 'public')
   const publish = session(env).publish({ ...request, signingKey: undefined, to, feeds: [await built(folder, 'one')] })
-  await assert.rejects(
-    publish,
-    (failure) =>
-      failure instanceof YoeError && failure.code === 'KEY_INVALID' && /signing-key/.test(failure.hint ?? ''),
-  )
+  const [missing, ...others] = await errorsOf(publish)
+  assert.deepEqual([missing?.code, others.length], ['KEY_INVALID', 0])
+  assert.match(missing?.hint ?? '', /`signing-key`, from the secret YOE_SIGNING_KEY/)
+  assert.ok(!existsSync(to))
 })
 
 const places: readonly (readonly [text: string, means: RegExp])[] = [

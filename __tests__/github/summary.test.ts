@@ -154,11 +154,18 @@ test('a read-only run, the plan, and a published feed', () => {
       {
         dir: '/x',
         url: 'https://octo.github.io/widgets',
-        keyring: 'widgets.gpg',
         imported: { packages: 2, fetched: 0 },
-        packages: 3,
-        keyFingerprint: 'ABCD EF',
-        install: 'curl -o /etc/apt/keyrings/x.pgp <url>\napt update',
+        packages: 5,
+        feeds: [
+          {
+            ...{ distro: 'debian', tool: 'apt-get', packages: 3, keyring: 'widgets.gpg', keyFingerprint: 'ABCD EF' },
+            install: 'curl -o /etc/apt/keyrings/x.pgp <url>\napt update',
+          },
+          {
+            ...{ distro: 'alpine', tool: 'apk', packages: 2, keyring: 'widgets.rsa.pub', keyFingerprint: '0123' },
+            install: 'apk update',
+          },
+        ],
       },
       [],
     ),

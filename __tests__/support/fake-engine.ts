@@ -80,7 +80,7 @@ async function runCell(request: CellRequest): Promise<CellReport> {
   }
   for (const unit of units) if (!unit.deps.some((dep) => !reports.some(({ name }) => name === dep))) await one(unit)
   if (failure !== undefined) throw failure
-  const base = { cell, machine, image, distro: 'trixie', arch: 'x86_64', units: reports } as const
+  const base = { cell, machine, image, distro: 'debian', arch: 'x86_64', units: reports } as const
   const out = join(projectDir, 'build')
   await mkdir(join(out, 'feed', 'pool'), { recursive: true })
   for (const unit of units) await writeFile(join(out, 'feed', 'pool', `${unit.name}.deb`), unit.text)
@@ -114,12 +114,12 @@ export async function openEngine(): Promise<Engine> {
       cells.map((cell) => {
         const [machine = '', image = ''] = cell.split('/')
         if (machine === 'none') throw new YoeError('USAGE', `no cell matches "${cell}"`)
-        return { cell, machine, image, distro: 'trixie', arch: 'x86_64' }
+        return { cell, machine, image, distro: 'debian', arch: 'x86_64' }
       }),
     plan: async ({ projectDir }) => {
       const inputs = ['units']
       await unitsOf(projectDir)
-      return { cells: [{ cell: 'box/base', machine: 'box', image: 'base', distro: 'trixie', arch: 'x86_64', inputs }] }
+      return { cells: [{ cell: 'box/base', machine: 'box', image: 'base', distro: 'debian', arch: 'x86_64', inputs }] }
     },
     runCell,
     publish: async ({ feeds, to, signingKey }) => {
@@ -129,10 +129,13 @@ export async function openEngine(): Promise<Engine> {
       if (signingKey === undefined) throw new YoeError('KEY_INVALID', 'no key')
       return {
         dir: to,
-        keyring: 'widgets.gpg',
         packages: packages.length,
-        keyFingerprint: sha256(signingKey).slice(0, 8),
-        install: 'apt update',
+        feeds: [
+          {
+            ...{ distro: 'debian', tool: 'apt-get', packages: packages.length, keyring: 'widgets.gpg' },
+            ...{ keyFingerprint: sha256(signingKey).slice(0, 8), install: 'apt update' },
+          },
+        ],
       }
     },
   }

@@ -112,8 +112,25 @@ export interface PublishRequest extends Omit<Request, 'remote'> {
   readonly keep?: number | undefined
   /** The address of a site that will be replaced by the folder: what it serves now is brought there first. */
   readonly live?: string | undefined
-  /** The project's private key as text; undefined: the project's own way of naming it. Never logged. */
+  /** The project's private keys as text; undefined: the project's own way of naming them. Never logged. */
   readonly signingKey?: string | undefined
+  readonly apkSigningKey?: string | undefined
+  /** What opens that one, where it is protected. */
+  readonly apkPassphrase?: string | undefined
+}
+
+/** The packages of one distro at the place. */
+export interface PublishedFeed {
+  readonly distro: string
+  /** The program that installs them. */
+  readonly tool: string
+  readonly packages: number
+  /** The file beside the feed that devices trust, `<project>.gpg`. */
+  readonly keyring: string
+  /** What a device is told to trust. */
+  readonly keyFingerprint: string
+  /** Lines that add the feed to a device, ready to paste. */
+  readonly install: string
 }
 
 export interface PublishReport {
@@ -121,15 +138,11 @@ export interface PublishReport {
   readonly dir: string | undefined
   /** Where devices find the feed, when known; without a slash at its end. */
   readonly url?: string | undefined
-  /** The file beside the feed that devices trust, `<project>.gpg`. */
-  readonly keyring: string
   /** What a live site served: packages, and the bytes of those that had to be fetched; undefined: nothing. */
   readonly imported?: { readonly packages: number; readonly fetched: number } | undefined
   readonly packages: number
-  /** What a device is told to trust. */
-  readonly keyFingerprint: string
-  /** Lines that add the feed to a device, ready to paste. */
-  readonly install: string
+  /** One for each distro that this run has packages of; at least one. */
+  readonly feeds: readonly PublishedFeed[]
 }
 
 export interface Engine {

@@ -5,7 +5,7 @@ import { YoeError } from '#engine/errors.ts'
 import { type Clock, systemClock } from './actions-cache/bucket.ts'
 import { Artifacts } from './artifacts.ts'
 import { openEngine } from './engine.ts'
-import type { Engine, PublishReport, PublishRequest } from './engine-port.ts'
+import type { Engine, PublishedFeed, PublishReport, PublishRequest } from './engine-port.ts'
 import type { Host } from './host.ts'
 import { flagInput, folderInput, numberInput, placeInput, urlInput } from './inputs.ts'
 import { publishToPages } from './publish-pages.ts'
@@ -37,8 +37,11 @@ export async function publishAction(
   const url = urlInput(host.input)
   const token = host.input('github-token')
   const release = releaseInputs(host.input)
-  const signingKey = host.input('signing-key')
-  if (signingKey !== '') for (const line of signingKey.split('\n')) if (line.length > 8) host.mask(line)
+  const keys = {
+    signingKey: secretInput(host, 'signing-key'),
+    apkSigningKey: secretInput(host, 'apk-signing-key'),
+    apkPassphrase: secretInput(host, 'apk-signing-passphrase'),
+  }
   const reporter = new ActionsReporter({ write: host.write, project, localCommand: 'yoe publish' })
   const temp = env['RUNNER_TEMP'] ?? tmpdir()
   const started = Date.now()
@@ -57,7 +60,7 @@ export async function publishAction(
       to: place === 'directory' ? join(context.workspace, directory) : place,
       keep,
       url,
-      signingKey: signingKey === '' ? undefined : signingKey,
+      ...keys,
       report: reporter.report,
       signal: host.signal,
     }
@@ -82,13 +85,12 @@ export async function publishAction(
       address ??= uploaded.url
     }
     if (address !== undefined) host.output('feed-url', address)
-    host.output(
-      'keyring',
-      report.url === undefined ? join(report.dir ?? '', report.keyring) : `${report.url}/${report.keyring}`,
-    )
-    host.output('install', report.install)
+    const { url: served = report.dir ?? '', feeds: published } = report
+    host.output('keyring', published.map(({ keyring }) => `${served}/${keyring}`).join('\n'))
+    host.output('install', installAnywhere(published))
     const shown = place === 'directory' ? directory : (report.url ?? place)
-    reporter.line(`Published ${report.packages} packages to ${shown}, signed by ${report.keyFingerprint}`)
+    for (const { distro, packages, keyFingerprint } of published)
+      reporter.line(`Published ${packages} packages for ${distro} to ${shown}, signed by ${keyFingerprint}`)
     host.summary(renderPublish(report, artifacts.uploaded))
     await releaseImages(host, release, artifacts, reporter, { project, folder: downloads })
   } catch (failure) {
@@ -100,6 +102,21 @@ export async function publishAction(
   } finally {
     await rm(downloads, { recursive: true, force: true })
   }
+}
+
+/** A key or what opens it, kept out of the log; undefined when the input is empty. */
+function secretInput(host: Pick<Host, 'input' | 'mask'>, name: string): string | undefined {
+  const value = host.input(name)
+  for (const line of value.split('\n')) if (line.trim().length > 3) host.mask(line)
+  return value === '' ? undefined : value
+}
+
+/** Lines that a device of any of the distros can be given: it takes those of its own packages. */
+function installAnywhere(feeds: readonly PublishedFeed[]): string {
+  const [first, ...others] = feeds
+  if (first === undefined || others.length === 0) return first?.install ?? ''
+  const parts = feeds.map(({ install, tool }) => `command -v ${tool} >/dev/null; then\n${install}\n`)
+  return `if ${parts.join('elif ')}fi`
 }
 
 async function publishToPlace(engine: Engine, request: PublishRequest, place: string): Promise<PublishReport> {

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path'
-import { YoeError } from '#engine/errors.ts'
+import { YoeError, YoeErrors } from '#engine/errors.ts'
+import { type KeyUse, keyVariable } from '#feeds/keys/project-keys.ts'
 import { findCell, listCells, planCells, runCell } from '#toolkit/cells.ts'
 import { feedTarget } from '#toolkit/feed-target.ts'
 import { withHeartbeat } from '#toolkit/heartbeat.ts'
-import { makePlan } from '#toolkit/planning.ts'
-import { feedKeyOrThrowaway, installSnippet, republish } from '#toolkit/publishing.ts'
+import { installSnippet } from '#toolkit/publishing.ts'
+import { type MadePackages, packagesMade, type Republishable, republish } from '#toolkit/republishing.ts'
 import type { Workspace } from '#toolkit/workspace.ts'
 import { openWorkspace } from '#toolkit/workspace.ts'
 import type { CellRequest, Engine, PlanRequest, PublishRequest } from './engine-port.ts'
@@ -46,40 +47,60 @@ export function session(env: Environment): Engine {
       const found = await findCell(workspace, cell)
       return runCell(workspace, found, { trusted, through, remote, jobs, deadline, bootTimeout, feed, signs, memory })
     },
-    async publish({ feeds, to, url, keep, live, signingKey, ...request }) {
-      const workspace = open(request, feedKeysIn(signingKey))
-      const plan = await makePlan(workspace, { machine: undefined, distro: undefined, targets: [] })
-      const { key, throwaway } = await feedKeyOrThrowaway(plan)
-      if (throwaway)
-        throw new YoeError(
-          'KEY_INVALID',
-          `this run has no feed key of ${plan.project.name}: devices would trust none`,
-          {
-            hint: 'yoe key generate makes it; hand it to this step as `signing-key`, from a secret',
-          },
-        )
+    async publish({ feeds, to, url, keep, live, signingKey, apkSigningKey, apkPassphrase, ...request }) {
+      const given = {
+        ...(signingKey === undefined ? {} : { YOE_SIGNING_KEY: signingKey }),
+        ...(apkSigningKey === undefined ? {} : { YOE_APK_SIGNING_KEY: apkSigningKey }),
+        ...(apkPassphrase === undefined ? {} : { YOE_APK_SIGNING_PASSPHRASE: apkPassphrase }),
+      }
+      const made = await packagesMade(
+        open(request, given),
+        feeds.map((feed) => resolve(feed)),
+      )
+      const all = withKeys(made)
       const target = feedTarget(to, request.projectDir)
-      const folders = feeds.map((feed) => resolve(feed))
-      const published = await republish(plan, folders, key, { to: target, url, keep, live })
+      const published = await republish(all, { to: target, url, keep, live })
+      const address = published.url ?? 'https://FEED'
       return {
         dir: target.kind === 'directory' ? target.path : undefined,
         url: published.url,
-        keyring: `${plan.project.name}.gpg`,
         imported: published.imported,
         packages: published.packages,
-        keyFingerprint: published.fingerprint,
-        install: await installSnippet(plan, published.url ?? 'https://FEED', key),
+        feeds: await Promise.all(
+          all.map(async ({ publication, publisher, key }, index) => ({
+            distro: publication.distro,
+            tool: publisher.tool,
+            packages: published.offered[index] ?? 0,
+            keyring: await publisher.keyFile(publication.project.name, key),
+            keyFingerprint: key.fingerprint,
+            install: await installSnippet(publication, address, key),
+          })),
+        ),
       }
     },
   }
 }
 
-/** An input holds the keys of feeds, one after the other: OpenPGP for apt, RSA for apk. */
-function feedKeysIn(text: string | undefined): Readonly<Record<string, string>> {
-  if (text === undefined) return {}
-  const isForApk = /-----BEGIN (?!PGP)[A-Z ]*PRIVATE KEY-----/.test(text)
-  return {
-    ...(isForApk && !text.includes('BEGIN PGP') ? {} : { YOE_SIGNING_KEY: text }),
-    ...(isForApk ? { YOE_APK_SIGNING_KEY: text } : {}),
-  }
+/** The input of actions/publish-feed for each key. */
+const keyInputs: Readonly<Record<KeyUse, string>> = {
+  feed: 'signing-key',
+  apk: 'apk-signing-key',
+  cache: 'cache-key',
+}
+
+/** @throws {YoeErrors} KEY_INVALID for each key that is missing: nothing was published by then */
+function withKeys(made: readonly MadePackages[]): readonly Republishable[] {
+  const all = made.flatMap(({ key, ...rest }) => (key === undefined ? [] : [{ ...rest, key }]))
+  if (all.length === made.length) return all
+  throw new YoeErrors(
+    made.flatMap(({ key, keyUse, publication: { project, distro } }) => {
+      if (key !== undefined) return []
+      const message = `this run has packages for ${distro}, and no ${keyUse} key of ${project.name}: devices would trust none`
+      return [
+        new YoeError('KEY_INVALID', message, {
+          hint: `yoe key generate ${keyUse} makes it; hand it to this step as \`${keyInputs[keyUse]}\`, from the secret ${keyVariable(keyUse)}`,
+        }),
+      ]
+    }),
+  )
 }

@@ -1,5 +1,5 @@
 import type { Uploaded } from './artifacts.ts'
-import type { PlannedCell, PublishReport } from './engine-port.ts'
+import type { PlannedCell, PublishedFeed, PublishReport } from './engine-port.ts'
 import type { Matrix } from './matrix.ts'
 import { html, link, literal, table } from './summary.ts'
 
@@ -15,22 +15,26 @@ export function renderPlan({ include }: Matrix, dropped: readonly PlannedCell[])
   return `${parts.join('\n\n')}\n`
 }
 
-/** A published feed on the job's page, with what a device needs to use it. */
+/** What was published on the job's page, with what a device needs to use it. */
 export function renderPublish(report: PublishReport, artifacts: readonly Uploaded[]): string {
   const links = artifacts.map(({ name, url }) => `- ${link(name, url)}`)
+  const { url, feeds } = report
+  const site = url === undefined ? '' : ` · ${link(url, `${url}/`)}`
   const parts = [
     `## ✅ Feed published`,
-    `${report.packages} packages${kept(report)} · signed by <code>${literal(report.keyFingerprint)}</code>${where(report)}`,
+    `${report.packages} packages${kept(report)}${site}`,
     ...(links.length === 0 ? [] : [links.join('\n')]),
-    `On a device:\n\n<pre>${html(report.install)}</pre>`,
+    ...feeds.map((feed) => published(feed, url)),
   ]
   return `${parts.join('\n\n')}\n`
 }
 
-function kept({ imported }: PublishReport): string {
-  return imported === undefined ? '' : ` (${imported.packages} before)`
+function published({ distro, packages, keyring, keyFingerprint, install }: PublishedFeed, url: string | undefined) {
+  const key = url === undefined ? '' : ` · ${link('keyring', `${url}/${keyring}`)}`
+  const facts = `${packages} packages for ${literal(distro)}, signed by <code>${literal(keyFingerprint)}</code>${key}`
+  return `${facts}\n\nOn a device:\n\n<pre>${html(install)}</pre>`
 }
 
-function where({ url, keyring }: PublishReport): string {
-  return url === undefined ? '' : ` · ${link(url, `${url}/`)} · ${link('keyring', `${url}/${keyring}`)}`
+function kept({ imported }: PublishReport): string {
+  return imported === undefined ? '' : ` (${imported.packages} before)`
 }

@@ -220,7 +220,8 @@ export async function runCell(workspace: Workspace, cell: Cell, options: CellOpt
     ...build,
     finish: async (context, results) => {
       if (signing === undefined) return
-      await publishEntries(plan, signing.key, repositoryRoot(plan), await plannedEntries(plan, context, results))
+      const entries = await plannedEntries(plan, context, results)
+      await publishEntries(plan, plan.machine.arch, signing.key, repositoryRoot(plan), entries)
     },
   })
   await memory?.keep()

@@ -6,7 +6,7 @@ import { debianFormat } from '#feeds/debian/format.ts'
 import type { Publisher } from '#feeds/publish/publisher.ts'
 
 /** Every package format, each registered by one line. */
-const formats: readonly PackageFormat[] = [debianFormat, alpineFormat]
+export const formats: readonly PackageFormat[] = [debianFormat, alpineFormat]
 
 /** The format of a distro's packages. @throws {YoeError} PROJECT_INVALID */
 export function formatOf(distro: string): PackageFormat {

@@ -201,7 +201,8 @@ export function targetNames({ project, workspace }: Catalog, asked: readonly str
   })
 }
 
-function suiteOf(project: Project, distro: string): string {
+/** The release that packages of a distro are published under: the upstream feed's. */
+export function suiteOf(project: Project, distro: string): string {
   const feed = project.feeds.find((one) => one.distro === distro)
   return (feed === undefined ? undefined : releaseOf(feed)) ?? 'stable'
 }

@@ -1,28 +1,27 @@
-import { createHash } from 'node:crypto'
-import { createReadStream, globSync } from 'node:fs'
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+import type { Arch } from '#engine/arch.ts'
 import type { BuildContext } from '#engine/build/context.ts'
 import type { Finished } from '#engine/build/finished.ts'
-import { YoeError } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import type { PackageFormat, RepositoryEntry, SigningKey } from '#engine/formats.ts'
 import type { Node } from '#engine/plan/graph.ts'
-import { ensureKey, keyVariable, loadKey } from '#feeds/keys/project-keys.ts'
-import type { Imported, LiveSite } from '#feeds/publish/live-site.ts'
+import { ensureKey, loadKey } from '#feeds/keys/project-keys.ts'
 import type { BuildOptions } from './building.ts'
 import { buildPlan, throwFailures } from './building.ts'
 import { keyOwner } from './cache-trust.ts'
 import { warnOfDev } from './dev/warn.ts'
 import { type FeedTarget, publishTo, targetTitle } from './feed-target.ts'
-import { otherPublishers, publisherOf } from './formats.ts'
+import { publisherOf } from './formats.ts'
 import { imageEntries, unitEntries } from './image-building.ts'
 import type { Plan } from './planning.ts'
 
 /** Seconds since 1970. */
 const now = (): number => Math.floor(Date.now() / 1000)
+
+/** What packages are published as. */
+export type Publication = Pick<Plan, 'workspace' | 'project' | 'distro' | 'suite' | 'format'>
 
 /** The project's feed key, made when there is none yet (which is told). */
 export async function feedKey(plan: Plan): Promise<SigningKey> {
@@ -64,19 +63,21 @@ export async function fillRepository(plan: Plan, key: SigningKey, options: Build
   const outcome = await buildPlan(plan, {
     ...options,
     targets: plan.targets.flatMap((node): readonly Node[] => (node.kind === 'image' ? node.units : [node])),
-    finish: async (context, results) =>
-      publishWithKeyring(plan, key, root, await plannedEntries(plan, context, results)),
+    finish: async (context, results) => {
+      const entries = await plannedEntries(plan, context, results)
+      await publishWithKeyring(plan, key, root, new Map([[plan.machine.arch, entries]]))
+    },
   })
   throwFailures(outcome)
   return root
 }
 
-/** {@link publishEntries}, with the package by which devices follow when the key is replaced. */
-async function publishWithKeyring(
-  plan: Plan,
+/** {@link publishEntries}, with the package by which devices follow when the key is replaced. @param entries by architecture */
+export async function publishWithKeyring(
+  plan: Publication,
   key: SigningKey,
   root: string,
-  entries: readonly RepositoryEntry[],
+  entries: ReadonlyMap<Arch, readonly RepositoryEntry[]>,
 ): Promise<void> {
   const { project, distro, workspace } = plan
   const workdir = await mkdtemp(join(tmpdir(), 'yoe-keyring-'))
@@ -88,27 +89,28 @@ async function publishWithKeyring(
       ...{ project: name, key, distro, maintainer, workdir },
       report: workspace.report,
     })
-    await publishEntries(plan, key, root, [...entries, keyring])
+    for (const [arch, own] of entries) await publishEntries(plan, arch, key, root, [...own, keyring])
   } finally {
     await rm(workdir, { recursive: true, force: true })
   }
 }
 
-/** Adds packages to the project's repository. */
+/** Adds packages of an architecture to the project's repository. */
 export function publishEntries(
-  plan: Plan,
+  plan: Publication,
+  arch: Arch,
   key: SigningKey,
   root: string,
   entries: readonly RepositoryEntry[],
 ): Promise<void> {
-  const { workspace, project, distro, suite, machine, format } = plan
+  const { workspace, project, distro, suite, format } = plan
   return step(workspace.report, `index ${entries.length} packages`, () =>
     format.publish({
       root,
       project: project.name,
       distro,
       suite,
-      arch: machine.arch,
+      arch,
       entries,
       signingKey: key,
       date: now(),
@@ -153,7 +155,7 @@ export interface Published {
 
 /** Brings the project's repository to where devices read it. */
 export async function publishFeed(
-  plan: Plan,
+  plan: Publication,
   source: string,
   key: SigningKey,
   { to, url, keep }: Publishing,
@@ -171,88 +173,8 @@ export async function publishFeed(
   return { ...published, fingerprint: key.fingerprint }
 }
 
-export interface Republishing extends Publishing {
-  /** The address of a site that a publish replaces: what it serves now is brought to the folder first. */
-  readonly live?: string | undefined
-}
-
-export interface Republished extends Published {
-  /** What the live site served; undefined: nothing yet, or there is none. */
-  readonly imported: Imported | undefined
-}
-
-/**
- * Publishes packages that other jobs of the same run made, whose repositories are signed by keys that nobody keeps: only
- * the package files are taken, and signed anew.
- *
- * @param feeds absolute folders
- */
-export async function republish(
-  plan: Plan,
-  feeds: readonly string[],
-  key: SigningKey,
-  publishing: Republishing,
-): Promise<Republished> {
-  const staging = await mkdtemp(join(tmpdir(), 'yoe-publish-'))
-  try {
-    const entries = new Map<string, RepositoryEntry>()
-    const { extension } = await publisherOf(plan.format)
-    for (const feed of feeds) {
-      for (const file of globSync(`**/*${extension}`, { cwd: feed })) {
-        const entry = await fileEntry(plan.format, join(feed, file))
-        entries.set(entry.sha256, entry)
-      }
-    }
-    const source = join(staging, plan.distro)
-    await publishWithKeyring(plan, key, source, [...entries.values()])
-    const { to, live } = publishing
-    const imported =
-      live === undefined || to.kind !== 'directory' ? undefined : await bringLive(plan, key, live, to.path, entries)
-    return { ...(await publishFeed(plan, source, key, publishing)), imported }
-  } finally {
-    await rm(staging, { recursive: true, force: true })
-  }
-}
-
-async function bringLive(
-  plan: Plan,
-  signingKey: SigningKey,
-  url: string,
-  target: string,
-  known: ReadonlyMap<string, RepositoryEntry>,
-): Promise<Imported | undefined> {
-  const { Exchange } = await import('#engine/source/exchange.ts')
-  const site = { url, exchange: new Exchange(), fresh: `${Date.now()}`, target }
-  return step(plan.workspace.report, `bring what ${url} offers`, async () => {
-    await bringOthers(plan, site)
-    return (await publisherOf(plan.format)).importSite({ ...site, signingKey, known })
-  })
-}
-
-/** A site that is replaced as a whole keeps its feeds of other formats, verified by the keys of those. */
-async function bringOthers(plan: Plan, site: LiveSite & { readonly target: string }): Promise<void> {
-  const { feedsOfSite, importPages } = await import('#feeds/publish/live-site.ts')
-  const feeds = (await feedsOfSite(site)) ?? {}
-  for (const publisher of await otherPublishers(plan.format)) {
-    if (feeds[publisher.folder] === undefined) continue
-    const signingKey = await loadKey(keyOwner(plan), publisher.keyUse)
-    if (signingKey === undefined)
-      throw new YoeError('PUBLISH_FAILED', `${site.url} has a feed in ${publisher.folder}/ that would be lost`, {
-        hint: `give this job the key that signs it, too: ${keyVariable(publisher.keyUse)}`,
-      })
-    await publisher.importSite({ ...site, signingKey, known: new Map() })
-    await importPages(site, publisher.folder)
-  }
-}
-
-async function fileEntry(format: PackageFormat, path: string): Promise<RepositoryEntry> {
-  const sum = createHash('sha256')
-  await pipeline(createReadStream(path), sum)
-  return { record: await format.describe(path), path, sha256: sum.digest('hex'), size: (await stat(path)).size }
-}
-
 /** What to type on a device to use a published feed. @param key that signs it, where it is at hand */
-export async function installSnippet(plan: Plan, url: string, key?: SigningKey): Promise<string> {
+export async function installSnippet(plan: Publication, url: string, key?: SigningKey): Promise<string> {
   const publisher = await publisherOf(plan.format)
   return (await publisher.installSnippet({ project: plan.project.name, suite: plan.suite, url, key })).join('\n')
 }

@@ -4,6 +4,7 @@ import type { SigningKey } from '#engine/formats.ts'
 import { rsaKeyName, rsaSigners } from '../keys/rsa.ts'
 import { day, type FeedPage } from '../publish/page.ts'
 import type { FeedPublish } from '../publish/source.ts'
+import { repositoryUrl } from './device-feed.ts'
 import { fileOf, type IndexEntry } from './index-entry.ts'
 import { keyringName } from './keyring-package.ts'
 import { readIndexes } from './repository.ts'
@@ -25,6 +26,12 @@ export async function readSource(input: FeedPublish): Promise<ReadonlyMap<string
   )
 }
 
+/** The file that a device gets first. One key is enough: the package of keys brings the others. */
+export async function trustedFile(project: string, key: SigningKey | undefined): Promise<string> {
+  const [newest] = key === undefined ? [] : await rsaSigners(key)
+  return newest?.name ?? rsaKeyName(project)
+}
+
 /** What to type on a device. @param withKeyring the feed has the package by which devices follow when a key is replaced */
 export async function useCommands(
   project: string,
@@ -32,11 +39,10 @@ export async function useCommands(
   key: SigningKey | undefined,
   withKeyring: boolean,
 ): Promise<readonly string[]> {
-  // One key is enough: the package brings the others.
-  const names = key === undefined ? [rsaKeyName(project)] : (await rsaSigners(key)).slice(0, 1).map(({ name }) => name)
+  const name = await trustedFile(project, key)
   return [
-    ...names.map((name) => `wget -O /etc/apk/keys/${name} ${url}/${name}`),
-    `echo ${url}/alpine >>/etc/apk/repositories`,
+    `wget -O /etc/apk/keys/${name} ${url}/${name}`,
+    `echo ${repositoryUrl(url)} >>/etc/apk/repositories`,
     'apk update',
     ...(withKeyring ? [`apk add ${keyringName(project)}`] : []),
   ]

@@ -4,16 +4,18 @@ import { importSite } from './import-site.ts'
 import { keyringPackage } from './keyring-package.ts'
 import { publishBucket } from './publish-bucket.ts'
 import { publishDirectory } from './publish-directory.ts'
-import { useCommands } from './published.ts'
+import { trustedFile, useCommands } from './published.ts'
 
 export const alpinePublisher: Publisher = {
   keyUse: 'apk',
   folder: 'alpine',
   extension: '.apk',
+  tool: 'apk',
   generateKey: (project) => generateRsaKey(project),
   keyringPackage,
   publishDirectory,
   publishBucket,
   importSite,
+  keyFile: trustedFile,
   installSnippet: ({ project, url, key }) => useCommands(project, url, key, true),
 }

@@ -13,12 +13,16 @@ export interface Publisher {
   readonly folder: FeedFolder
   /** How names of package files end. */
   readonly extension: string
+  /** The program that devices install with. */
+  readonly tool: string
   /** A key that nobody keeps. */
   generateKey(project: string): Promise<SigningKey>
   keyringPackage(input: KeyringInput): Promise<PackedPackage>
   publishDirectory(input: DirectoryPublish): Promise<{ readonly packages: number }>
   publishBucket(input: BucketPublish): Promise<{ readonly packages: number }>
   importSite(site: SiteImport): Promise<Imported | undefined>
+  /** The file at the place's top that devices trust; of several, the one that is enough. */
+  keyFile(project: string, key: SigningKey): Promise<string>
   /** What to type on a device to use a feed. @param url where it is served, without a slash at its end */
   installSnippet(feed: {
     readonly project: string
