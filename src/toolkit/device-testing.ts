@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { shellOf } from '#engine/build/run-tasks.ts'
 import type { UnitLog } from '#engine/build/unit-log.ts'
 import { openUnitLog } from '#engine/build/unit-log.ts'
+import { shellOnDevice } from '#engine/build/unit-shell.ts'
 import type { TestResult, UnitTestReport } from '#engine/build/unit-tests.ts'
 import { defaultLimits } from '#engine/build/worker.ts'
 import { YoeError } from '#engine/errors.ts'
@@ -55,7 +55,7 @@ interface DeviceTest extends Check {
 function testsOf(unit: Unit): readonly DeviceTest[] {
   if (unit.kind === 'image') return unit.checks.map((check) => ({ ...check, shell: ['/bin/sh', '-c'] }))
   if (unit.kind !== 'package') return []
-  const shell = shellOf(unit)
+  const shell = shellOnDevice(unit)
   const suite = `/usr/lib/yoe-tests/${unit.name}/run.sh`
   const install = `[ -x ${suite} ] || DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet ${unit.name}-tests </dev/null`
   const upstream = {

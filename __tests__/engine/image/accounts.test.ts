@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addUsers } from '../../../src/engine/image/accounts.ts'
-import type { ImageUser } from '../../../src/engine/project/model.ts'
+import { addUsers, type WithShell } from '../../../src/engine/image/accounts.ts'
 
 const before = {
   passwd: 'root:x:0:0:root:/root:/bin/bash\nold:x:1000:1000::/home/old:/bin/sh\n',
@@ -9,7 +8,7 @@ const before = {
   group: 'root:x:0:\ndialout:x:20:old\nold:x:1000:\nusers:x:1001:\n',
   gshadow: 'root:*::\ndialout:*::old\nold:!::\n',
 }
-const user = (more: Partial<ImageUser>): ImageUser => ({
+const user = (more: Partial<WithShell>): WithShell => ({
   name: 'dev',
   groups: [],
   shell: '/bin/bash',
@@ -19,7 +18,7 @@ const user = (more: Partial<ImageUser>): ImageUser => ({
   ...more,
 })
 const at = { file: 'images/base.star', line: 3, column: 1 }
-const add = (...users: readonly ImageUser[]) => addUsers(before, { users, name: 'base', at }, 19_000)
+const add = (...users: readonly WithShell[]) => addUsers(before, { users, name: 'base', at }, 19_000)
 
 test('a new user gets the first free uid, a group of its own and supplementary groups', () => {
   const { files, accounts } = add(user({ groups: ['dialout'] }))

@@ -5,7 +5,7 @@ import { userErrors, YoeError } from '../errors.ts'
 import type { PackageNode, ToolchainNode } from '../plan/graph.ts'
 import type { TaskActions } from '../project/actions.ts'
 import { callsFunction } from '../project/calls.ts'
-import type { PackageUnit, Step, Task } from '../project/model.ts'
+import type { Step, Task } from '../project/model.ts'
 import type { TaskFunctions } from '../project/task-functions.ts'
 import { openCacheFolders } from './cache-folders.ts'
 import { Capture } from './capture.ts'
@@ -22,6 +22,7 @@ import { raiseLimit } from './limits.ts'
 import type { Progress } from './resume.ts'
 import { environmentOfRoot } from './roots.ts'
 import type { UnitLog } from './unit-log.ts'
+import { shellIn } from './unit-shell.ts'
 import type { Mount, Run, RunResult } from './worker.ts'
 
 /** What the tasks of a unit find as its source. */
@@ -82,7 +83,8 @@ export async function runTasks(
     await source.progress?.started(index)
     const root = roots.get(task) ?? ''
     const run = { root, mounts, env: inImage(env, await environmentOfRoot(root)) }
-    await new TaskRun({ context, node, task, run, staged, functions, log }).steps()
+    const { command: shell } = await shellIn(root, node.unit)
+    await new TaskRun({ context, node, task, run, shell, staged, functions, log }).steps()
     await source.progress?.finished(index, index === tasks.length - 1)
   }
 }
@@ -94,16 +96,13 @@ function toolchainOf({ unit, toolchain, containers }: PackageNode, { name, conta
   return found
 }
 
-/** What a unit's shell is given before a command. */
-export function shellOf({ shell }: Pick<PackageUnit, 'shell'>): readonly string[] {
-  return shell === 'sh' ? ['/bin/sh', '-e', '-c'] : ['/bin/bash', '-e', '-o', 'pipefail', '-c']
-}
-
 interface TaskRunOptions {
   readonly context: BuildContext
   readonly node: PackageNode
   readonly task: Task
   readonly run: Pick<Run, 'root' | 'mounts' | 'env'>
+  /** What comes before a command. */
+  readonly shell: readonly string[]
   readonly staged: StagedSteps
   /** Undefined when no task of the unit calls a function. */
   readonly functions: TaskFunctions | undefined
@@ -193,11 +192,11 @@ class TaskRun {
   }
 
   async #command(command: string, shown: string, capture?: Capture): Promise<RunResult> {
-    const { context, node, task, run, log } = this.#options
+    const { context, node, task, run, shell, log } = this.#options
     log.line(`+ ${shown}`)
     return context.worker.run({
       ...run,
-      argv: [...shellOf(node.unit), command],
+      argv: [...shell, command],
       // Where from, not what: so it is in no key, and nothing that works offline sees it.
       ...(task.network
         ? { env: { ...context.network.environment, ...run.env }, mounts: [...run.mounts, ...context.network.mounts] }

@@ -11,11 +11,11 @@ import { foldersOf } from './folders.ts'
 import { runProgram } from './host-program.ts'
 import { StagedSteps } from './install-steps.ts'
 import { environmentOfRoot } from './roots.ts'
-import { shellOf } from './run-tasks.ts'
 import { prepareTree, reclaim, visible } from './source-step.ts'
 import { fillSysroot } from './sysroot.ts'
 import { removeTree } from './tree.ts'
 import { openUnitLog } from './unit-log.ts'
+import { shellIn, type UnitShell } from './unit-shell.ts'
 import type { Mount, RunResult } from './worker.ts'
 
 export interface ShellRequest {
@@ -88,7 +88,7 @@ export async function runShell(
     request.starting(dev ? own.source : undefined)
     const result = await worker.run({
       root,
-      argv: argvOf(node, request),
+      argv: argvOf(await shellIn(root, node.unit), request),
       env: { ...env, TERM: request.term, PS1: `${node.unit.name}:\\w\\$ ` },
       cwd: inside.source,
       mounts,
@@ -108,8 +108,7 @@ export async function runShell(
   }
 }
 
-function argvOf({ unit }: PackageNode, { command, terminal }: ShellRequest): readonly string[] {
-  if (command !== undefined) return [...shellOf(unit), command]
-  const shell = unit.shell === 'sh' ? ['/bin/sh'] : ['/bin/bash', '--norc', '--noprofile']
-  return terminal ? [...shell, '-i'] : shell
+function argvOf(shell: UnitShell, { command, terminal }: ShellRequest): readonly string[] {
+  if (command !== undefined) return [...shell.command, command]
+  return terminal ? [...shell.interactive, '-i'] : shell.interactive
 }

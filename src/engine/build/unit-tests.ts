@@ -7,11 +7,11 @@ import { limitsOf } from './context.ts'
 import { inside, taskEnvironment } from './environment.ts'
 import type { Finished } from './finished.ts'
 import { foldersOf } from './folders.ts'
-import { shellOf } from './run-tasks.ts'
 import { fillSysroot, linkPackages } from './sysroot.ts'
 import { removeTree } from './tree.ts'
 import type { UnitLog } from './unit-log.ts'
 import { openUnitLog } from './unit-log.ts'
+import { shellIn } from './unit-shell.ts'
 import type { Mount } from './worker.ts'
 
 export interface TestResult {
@@ -88,7 +88,7 @@ async function runTest(
   const start = performance.now()
   const result = await worker.run({
     ...where,
-    argv: [...shellOf(node.unit), command],
+    argv: [...(await shellIn(where.root, node.unit)).command, command],
     env: taskEnvironment(node, format.searchFolders(node.arch), processors, sourceDateEpoch),
     cwd: inside.home,
     network: false,

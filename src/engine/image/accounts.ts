@@ -20,6 +20,9 @@ export interface Account {
   readonly fresh: boolean
 }
 
+/** A user whose login shell is settled. */
+export type WithShell = ImageUser & { readonly shell: string }
+
 /** Ids that Debian's adduser gives to people. */
 const firstUser = 1000
 const lastUser = 59_999
@@ -34,7 +37,7 @@ const lastUser = 59_999
  */
 export function addUsers(
   files: AccountFiles,
-  image: Pick<ImageUnit, 'users' | 'name' | 'at'>,
+  image: Pick<ImageUnit, 'name' | 'at'> & { readonly users: readonly WithShell[] },
   day: number,
 ): { readonly files: AccountFiles; readonly accounts: readonly Account[] } {
   const [passwd, shadow] = [table(files.passwd), table(files.shadow)]
@@ -49,7 +52,7 @@ export function addUsers(
     return account
   })
 
-  function create(user: ImageUser): Account {
+  function create(user: WithShell): Account {
     const taken = [...passwd.values()].find((fields) => Number(fields[2]) === user.uid)
     if (user.uid !== undefined && taken !== undefined)
       throw wrong(user, `uid ${user.uid} belongs to ${taken[0]}`, 'leave uid out, and a free one is taken')
@@ -64,7 +67,7 @@ export function addUsers(
     return { name: user.name, uid, gid, home: user.home, fresh: true }
   }
 
-  function change(user: ImageUser, fields: string[]): Account {
+  function change(user: WithShell, fields: string[]): Account {
     const [uid, gid] = [Number(fields[2]), Number(fields[3])]
     if (user.uid !== undefined && user.uid !== uid) throw wrong(user, `the packages made it with uid ${uid}`)
     fields[5] = user.home

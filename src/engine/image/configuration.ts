@@ -162,12 +162,14 @@ function users(config: Configuration, root: RootIndex, from: string): readonly A
   }
   if (before.passwd === '')
     throw wrong(image, 'users: the image has no /etc/passwd', { hint: 'add "base" to artifacts' })
-  for (const { shell, name } of image.users)
+  const usual = isThere(root, '/bin/bash') ? '/bin/bash' : '/bin/sh'
+  const wanted = image.users.map((user) => ({ ...user, shell: user.shell ?? usual }))
+  for (const { shell, name } of wanted)
     if (!isThere(root, shell))
       throw wrong(image, `user("${name}"): the image has no ${shell}`, {
         hint: 'shell = "/bin/sh", or add the package that brings it to artifacts',
       })
-  const { files, accounts: made } = addUsers(before, image, Math.floor(sourceDateEpoch / 86_400))
+  const { files, accounts: made } = addUsers(before, { ...image, users: wanted }, Math.floor(sourceDateEpoch / 86_400))
   const latin = (path: string, content: string, mode: number): Addition =>
     file(path, Buffer.from(content, 'latin1'), from, mode)
   return [

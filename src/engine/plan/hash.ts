@@ -168,7 +168,8 @@ function packageDocument(
   }
   return {
     unit: {
-      ...pick(unit, packageFields),
+      // Who asks for bash where it is the default gets what they had, and elsewhere nothing.
+      ...pick({ ...unit, shell: unit.shell ?? 'bash' }, packageFields),
       ...(unit.source === undefined ? {} : { source: sourceIdentity(unit.source, contentOf, dev) }),
       patches: dev === undefined ? unit.patches.map(contentOf) : [],
       tasks: unit.tasks.map((task) => taskIdentity(task, contentOf, rootOf)),
@@ -190,7 +191,7 @@ function imageDocument(node: ImageNode, contentOf: ContentDigests, hashOf: (node
     unit: {
       ...pick(node.unit, imageFields),
       ...(node.unit.partitions === undefined ? {} : partitionDocument(node.unit.partitions)),
-      users: node.unit.users.map((user: ImageUser) => pick(user, userFields)),
+      users: node.unit.users.map((user: ImageUser) => pick({ ...user, shell: user.shell ?? '/bin/bash' }, userFields)),
       overlays: node.unit.overlays.map(contentOf),
     },
     ...machineDocument(node.machine),

@@ -27,7 +27,6 @@ export function bareUnit(name: string, version: string, at: Position): PackageUn
     environment: {},
     container: 'toolchain',
     containerArch: 'target',
-    shell: 'bash',
     cacheDirs: {},
     tasks: [],
     subpackages: [],

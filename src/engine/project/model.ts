@@ -134,8 +134,8 @@ export interface PackageUnit extends UnitBase {
   readonly container: string
   /** The architecture of that root: the one the unit is built for, or the one of the machine that builds (a cross compiler). */
   readonly containerArch: 'target' | 'host'
-  /** What runs the commands of tasks. */
-  readonly shell: 'bash' | 'sh'
+  /** What runs the commands of tasks; absent: what the root of each has, bash rather than sh. */
+  readonly shell?: 'bash' | 'sh'
   /** Absolute folder in the sandbox to the name of a cache that is kept between builds; never part of the result. */
   readonly cacheDirs: Readonly<Record<string, string>>
   /** Bounds of each command of its tasks and tests, where they are not the usual ones. */
@@ -214,7 +214,8 @@ export interface ImageUser {
   readonly name: string
   readonly uid?: number
   readonly groups: readonly string[]
-  readonly shell: string
+  /** Absent: bash where the image has it, else sh. */
+  readonly shell?: string
   readonly home: string
   /** crypt(3) text, '' for no password at all (development images), '!' for locked. */
   readonly password: string

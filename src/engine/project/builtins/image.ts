@@ -30,7 +30,7 @@ export const user: Builtin = making(
       name: required(named(userName)),
       uid: optional(integer(0, 59999)),
       groups: defaulting(set(named(userName)), []),
-      shell: defaulting(named(devicePath), '/bin/bash'),
+      shell: optional(named(devicePath)),
       home: optional(named(devicePath)),
       password: defaulting(passwordHash, '!'),
       authorized_keys: defaulting(list(sshKey), []),
