@@ -95,6 +95,7 @@ async function image(folder: string, tools: string, packages: readonly Repositor
     worker,
     layers: layersIn(join(folder, 'layers')),
     resolve: ({ path }) => path,
+    accounts: [],
     extraFiles: [],
     workdir,
     outdir: join(folder, 'out'),

@@ -5,7 +5,8 @@ import type { Alternatives, Feed, FeedOrigin, PackageRecord, VersionScheme } fro
 import type { Difference } from './compare-tars.ts'
 import type { Position } from './errors.ts'
 import type { Reporter } from './events.ts'
-import type { FeedDeclaration, PackageUnit } from './project/model.ts'
+import type { DeclaredAccount } from './image/declared-accounts.ts'
+import type { FeedDeclaration, PackageUnit, PublicKeyFile } from './project/model.ts'
 import type { LibraryOwner } from './qa/links.ts'
 import type { Surroundings } from './qa/package-parts.ts'
 import type { Fetcher } from './source/fetcher.ts'
@@ -181,6 +182,24 @@ export interface ExtractInput {
   readonly signal?: AbortSignal
 }
 
+/** A project's own feed, as its devices use it. */
+export interface DeviceFeed {
+  readonly project: string
+  /** As it is published: {@link PublishInput.suite}. */
+  readonly suite: string
+  /** Where it is served, without a slash at its end. */
+  readonly url: string
+}
+
+/** A text file of devices. */
+export interface DeviceFile {
+  /** Below the root, without a slash at its beginning. */
+  readonly path: string
+  readonly text: string
+  /** Only where no package brings the file. */
+  readonly isDefault: boolean
+}
+
 /** Where compilers look in a root file system of this format, relative to it. */
 export interface SearchFolders {
   readonly libraries: readonly string[]
@@ -243,10 +262,11 @@ export interface PackageFormat {
   /** @throws {YoeError} PACKAGE_INVALID when one can't be unpacked */
   extract(input: ExtractInput): Promise<void>
   /**
-   * Refuses packages of units that can't be installed together, since they bring the same files.
+   * Refuses packages of units that can't be installed together, since they bring the same files, or accounts of one id.
+   * @returns the accounts that they make with ids of their own
    * @throws {YoeErrors} INSTALL_FAILED for each two, with the line that settles it
    */
-  refuseClashes(entries: readonly RepositoryEntry[]): Promise<void>
+  refuseClashes(entries: readonly RepositoryEntry[]): Promise<readonly DeclaredAccount[]>
   /**
    * The shared libraries that a package file, or the packages installed in a root file system, bring: soname to package
    * and the oldest version that serves ('' for any).
@@ -258,5 +278,9 @@ export interface PackageFormat {
   /** Where an image says what a feed's package is licensed under, for people. */
   licencesIn(name: string): string
   publish(input: PublishInput): Promise<void>
+  /** What tells a device where its project's feed is; undefined: the project names none. The keys are a package. */
+  deviceFiles(feed: DeviceFeed | undefined): readonly DeviceFile[]
+  /** Whether a file seems to have public keys that feeds of this format are signed with: by its beginning, say. */
+  knowsKeys(file: PublicKeyFile): boolean
   installRoot(input: InstallInput): Promise<void>
 }

@@ -34,12 +34,19 @@ export async function buildImageNode(
   log: UnitLog,
 ): Promise<readonly Produced[]> {
   const { installed: packages } = await imageEntries(plan, context, node, results)
-  await context.format.refuseClashes(packages)
+  const accounts = await context.format.refuseClashes(packages)
   const outdir = join(foldersOf(context.buildRoot, node).root, 'image')
   await mkdir(outdir, { recursive: true })
   const input = await installing(context, node, results, layers, log, packages)
   const { workdir } = input
-  const built = await buildImage({ ...input, image: node.unit, resolve: context.absolute, extraFiles: [], outdir })
+  const built = await buildImage({
+    ...input,
+    image: node.unit,
+    accounts,
+    resolve: context.absolute,
+    extraFiles: [],
+    outdir,
+  })
   const contents = join(workdir, imageFiles.contents)
   const sizes = new Map(packages.map((entry) => [entry.sha256, entry.size]))
   await replaceFile(

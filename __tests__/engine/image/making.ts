@@ -98,6 +98,7 @@ export async function make(folder: string, making: Making = {}): Promise<BuiltIm
     worker,
     layers: layersIn(join(folder, 'layers')),
     resolve: ({ path }) => join(folder, path),
+    accounts: [],
     extraFiles: [],
     workdir,
     outdir: join(folder, 'out'),

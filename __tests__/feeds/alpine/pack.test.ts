@@ -94,7 +94,7 @@ describe('an .apk of a unit', () => {
     const text = (name: string): string => head.files.find((file) => file.name === name)?.content.toString() ?? ''
     assert.match(
       text('.pre-install'),
-      /addgroup -S -g 77 plug\n[\s\S]*adduser -S -D -H -u 70 .*-G plug -g 'An app' app\n/,
+      /addgroup -S -g 77 plug \|\|[\s\S]*adduser -S -D -H -u 70 .*-G plug -g 'An app' app \|\|/,
     )
     assert.equal(text('.pre-upgrade'), text('.pre-install'))
     assert.match(text('.post-upgrade'), /rc-service --ifstarted app restart/)

@@ -6,6 +6,7 @@ import { type Reporter, step } from '../events.ts'
 import type { PackageFormat, RepositoryEntry } from '../formats.ts'
 import type { ImageUnit, Json, Machine, Partition, Place } from '../project/model.ts'
 import { configure, heldFiles, wantedFile } from './configuration.ts'
+import type { DeclaredAccount } from './declared-accounts.ts'
 import { buildDisk, type Disk } from './disk.ts'
 import {
   feedLayerKey,
@@ -26,6 +27,8 @@ export interface BuildImageInput {
   /** The whole resolved closure, essentials included, files at hand. */
   readonly packages: readonly RepositoryEntry[]
   readonly format: Pick<PackageFormat, 'installRoot'>
+  /** What {@link PackageFormat.refuseClashes} found: the image's accounts have these ids, or it is none. */
+  readonly accounts: readonly DeclaredAccount[]
   /** The tools root, unpacked, and the hash of the unit that it is. */
   readonly tools: { readonly root: string; readonly hash: string }
   readonly worker: Worker
@@ -106,6 +109,7 @@ export async function buildImage(input: BuildImageInput): Promise<BuiltImage> {
   const config = {
     image,
     hostname: image.hostname ?? machine.name,
+    accounts: input.accounts,
     partitions,
     extraFiles: input.extraFiles,
     overlaid: new Set(overlays.keys()),
@@ -153,7 +157,7 @@ export async function buildImage(input: BuildImageInput): Promise<BuiltImage> {
 }
 
 /** What installing packages takes. */
-export type InstallInput = Omit<BuildImageInput, 'image' | 'resolve' | 'extraFiles' | 'outdir'> & {
+export type InstallInput = Omit<BuildImageInput, 'image' | 'accounts' | 'resolve' | 'extraFiles' | 'outdir'> & {
   readonly image: Pick<ImageUnit, 'name'>
 }
 

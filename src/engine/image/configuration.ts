@@ -1,7 +1,8 @@
 import { type Position, YoeError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { ImageUnit, Partition } from '../project/model.ts'
-import { type Account, addUsers } from './accounts.ts'
+import { type Account, type AccountFiles, addUsers } from './accounts.ts'
+import { checkAccountIds, type DeclaredAccount } from './declared-accounts.ts'
 import { hasOpenrc, openrcBoot, openrcFiles } from './openrc.ts'
 import { type Addition, file, folder, link } from './overlay.ts'
 import type { RootIndex } from './rootfs-edit.ts'
@@ -11,6 +12,8 @@ export interface Configuration {
   readonly image: ImageUnit
   readonly hostname: string
   readonly partitions: readonly Partition[]
+  /** That packages of units make; they have been installed. */
+  readonly accounts: readonly DeclaredAccount[]
   /** Files that the package format wants on the device, such as where the project's feed is. */
   readonly extraFiles: readonly Addition[]
   /** Overlays bring these paths: what is only a default gives way. */
@@ -43,7 +46,7 @@ export const wantedFile = (path: string): boolean => path.startsWith('etc/skel/'
  * What a root file system gets from its image's fields: name, time zone, locale, file systems, users, services,
  * wired network by DHCP where nothing else configures one, and host keys that are made at first boot.
  *
- * @throws {YoeError} BAD_FIELD at the image's declaration
+ * @throws {YoeError} BAD_FIELD at the image's declaration; INSTALL_FAILED, see {@link checkAccountIds}
  */
 export function configure(config: Configuration, root: RootIndex): readonly Addition[] {
   const { image, extraFiles } = config
@@ -52,6 +55,8 @@ export function configure(config: Configuration, root: RootIndex): readonly Addi
     for (const addition of all) additions.set(addition.path, addition)
   }
   const from = `image "${image.name}"`
+  const { passwd, group } = accountTexts(root)
+  checkAccountIds(config.accounts, { passwd, group })
   add(...names(config, from), ...clock(config, root, from), ...language(config, root, from))
   add(...fileSystems(config, root, from), ...users(config, root, from), ...extraFiles)
   add(...(hasOpenrc(root) ? openrcBoot : systemdBoot)(image, root, from))
@@ -150,16 +155,20 @@ function mountPoint({ label, type, root }: Partition): string {
 export const isEsp = ({ label, type }: Pick<Partition, 'label' | 'type'>): boolean =>
   type === 'vfat' && /^(esp|efi)$/i.test(label)
 
-function users(config: Configuration, root: RootIndex, from: string): readonly Addition[] {
-  const { image, sourceDateEpoch } = config
-  if (image.users.length === 0) return []
-  const text = (path: string): string => root.contents.get(path)?.toString('latin1') ?? ''
-  const before = {
+function accountTexts({ contents }: RootIndex): AccountFiles {
+  const text = (path: string): string => contents.get(path)?.toString('latin1') ?? ''
+  return {
     passwd: text(accounts.passwd),
     shadow: text(accounts.shadow),
     group: text(accounts.group),
     gshadow: text(accounts.gshadow),
   }
+}
+
+function users(config: Configuration, root: RootIndex, from: string): readonly Addition[] {
+  const { image, sourceDateEpoch } = config
+  if (image.users.length === 0) return []
+  const before = accountTexts(root)
   if (before.passwd === '')
     throw wrong(image, 'users: the image has no /etc/passwd', { hint: 'add "base" to artifacts' })
   const usual = isThere(root, '/bin/bash') ? '/bin/bash' : '/bin/sh'

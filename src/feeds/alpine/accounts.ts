@@ -77,7 +77,7 @@ const folder = /^\/[A-Za-z0-9._/-]*$/
 /**
  * What a package with sysusers.d files runs before its files are unpacked: Alpine has no systemd-sysusers, its packages
  * call addgroup and adduser, each of which is content when the name is there already. An id that is asked for and another's
- * ends the installation.
+ * ends the installation, and is told.
  *
  * @param texts of sysusers.d files
  * @returns shell commands; lines that mean nothing here are left out
@@ -97,18 +97,30 @@ export function accountCommands(texts: readonly string[]): readonly string[] {
     const group = name.test(own) ? own : who
     // A user brings a group of its name.
     if (group === who) groups.push(groupCommand(who, /^\d+$/.test(own) ? own : uid))
+    const fixed = /^\d+$/.test(uid)
     users.push(
-      `id -u ${who} >/dev/null 2>&1 || adduser -S -D -H ${/^\d+$/.test(uid) ? `-u ${uid} ` : ''}-h ${folder.test(home) ? home : '/dev/null'} -s ${
+      `id -u ${who} >/dev/null 2>&1 || adduser -S -D -H ${fixed ? `-u ${uid} ` : ''}-h ${folder.test(home) ? home : '/dev/null'} -s ${
         folder.test(shell) ? shell : '/sbin/nologin'
-      } -G ${group} -g ${quoted(comment === '-' ? who : comment)} ${who}`,
+      } -G ${group} -g ${quoted(comment === '-' ? who : comment)} ${who}${fixed ? orSay('uid', uid, who) : ''}`,
     )
   }
   return [...new Set([...groups, ...users, ...members])]
 }
 
 function groupCommand(who: string, id: string): string {
-  const wanted = /^\d+$/.test(id) ? `-g ${id} ` : ''
-  return `grep -q '^${who}:' /etc/group || addgroup -S ${wanted}${who}`
+  const fixed = /^\d+$/.test(id)
+  const wanted = fixed ? `-g ${id} ` : ''
+  return `grep -q '^${who}:' /etc/group || addgroup -S ${wanted}${who}${fixed ? orSay('gid', id, who) : ''}`
+}
+
+/** What an installation that ends there says. */
+const orSay = (kind: 'uid' | 'gid', id: string, who: string): string =>
+  ` || { echo "${kind} ${id} of ${who} belongs to $(awk -F: '$3 == ${id} { print $1 }' /etc/${kind === 'uid' ? 'passwd' : 'group'})" >&2; exit 1; }`
+
+/** See {@link accountCommands}: whose id it is, from what a failed script printed. */
+export function takenId(text: string): { readonly kind: 'user' | 'group'; readonly why: string } | undefined {
+  const [why, kind] = /^(uid|gid) \d+ of \S+ belongs to \S+$/m.exec(text) ?? []
+  return why === undefined ? undefined : { kind: kind === 'uid' ? 'user' : 'group', why }
 }
 
 /** Words apart by blanks; quotes hold some together. */

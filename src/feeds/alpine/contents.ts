@@ -2,6 +2,7 @@ import type { Difference } from '#engine/compare-tars.ts'
 import { readTar } from '#engine/image/tar-read.ts'
 import { unpackedByNode } from '#engine/source/decompress.ts'
 import { comparePackages, type TarReader } from '../shared/compare.ts'
+import type { PackageItem } from '../shared/file-clashes.ts'
 import { readApkHead } from './apk-read.ts'
 import { tarEnd } from './tar.ts'
 
@@ -29,6 +30,12 @@ export function compareApks(first: string, second: string): Promise<readonly Dif
  * @throws {YoeError} ARCHIVE_UNSAFE for names that leave the root, that come twice, and whatever else readers disagree about
  */
 export async function* filesIn(path: string): AsyncGenerator<string> {
+  for await (const { place } of itemsIn(path)) yield place
+}
+
+/** The same, with what is in the files. @throws {YoeError} ARCHIVE_UNSAFE */
+export async function* itemsIn(path: string): AsyncGenerator<PackageItem> {
   const { data } = await tarsOf(path)
-  for await (const { entry } of readTar(data(), path, 'any')) if (entry.type !== 'directory') yield `/${entry.path}`
+  for await (const { entry, body } of readTar(data(), path, 'any'))
+    if (entry.type !== 'directory') yield { place: `/${entry.path}`, body }
 }

@@ -1,8 +1,9 @@
 import type { PackageRecord } from '#engine/catalog/package.ts'
 import type { RepositoryEntry } from '#engine/formats.ts'
+import type { DeclaredAccount } from '#engine/image/declared-accounts.ts'
 import { refuseClashesOf } from '../shared/file-clashes.ts'
 import { readApkHead } from './apk-read.ts'
-import { filesIn } from './contents.ts'
+import { itemsIn } from './contents.ts'
 import { parseRelation } from './relations.ts'
 import { matchesVersion } from './version.ts'
 
@@ -12,11 +13,11 @@ import { matchesVersion } from './version.ts'
  * @throws {YoeErrors} INSTALL_FAILED
  * @see apk-package(5), "replaces"
  */
-export function refuseClashes(entries: readonly RepositoryEntry[]): Promise<void> {
+export function refuseClashes(entries: readonly RepositoryEntry[]): Promise<readonly DeclaredAccount[]> {
   const reader = {
     replacedBy: async ({ path }: RepositoryEntry) => (await readApkHead(path)).info.replaces,
     replaces: (said: readonly string[], other: PackageRecord) => said.some((text) => isAbout(text, other)),
-    filesOf: filesIn,
+    filesOf: itemsIn,
   }
   return refuseClashesOf(reader, entries)
 }

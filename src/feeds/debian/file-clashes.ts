@@ -1,8 +1,9 @@
 import { satisfies } from '#engine/catalog/candidates.ts'
 import type { RepositoryEntry } from '#engine/formats.ts'
+import type { DeclaredAccount } from '#engine/image/declared-accounts.ts'
 import { readTar } from '#engine/image/tar-read.ts'
 import { canonical } from '#engine/qa/dangling.ts'
-import { refuseClashesOf } from '../shared/file-clashes.ts'
+import { type PackageItem, refuseClashesOf } from '../shared/file-clashes.ts'
 import { tarsOf } from './compare.ts'
 import { readControlFile } from './deb-control.ts'
 import { parseParagraphs } from './deb822.ts'
@@ -15,7 +16,7 @@ import { debianVersions } from './version.ts'
  * @throws {YoeErrors} INSTALL_FAILED
  * @see deb-control(5), "Replaces"
  */
-export function refuseClashes(entries: readonly RepositoryEntry[]): Promise<void> {
+export function refuseClashes(entries: readonly RepositoryEntry[]): Promise<readonly DeclaredAccount[]> {
   const reader = {
     replacedBy: ({ path, record }: RepositoryEntry) => replacedBy(path, record.arch),
     replaces: (said: Replaced, other: RepositoryEntry['record']) =>
@@ -32,9 +33,9 @@ async function replacedBy(deb: string, arch: string): Promise<Replaced> {
   return parseRelations(fields?.get('replaces')?.replaceAll('\n', ' ') ?? '', arch).flat()
 }
 
-async function* filesOf(deb: string): AsyncGenerator<string> {
+async function* filesOf(deb: string): AsyncGenerator<PackageItem> {
   const { data } = await tarsOf(deb)
-  for await (const { entry } of readTar(data(), deb, 'any')) {
-    if (entry.type !== 'directory') yield canonical(`/${entry.path}`)
+  for await (const { entry, body } of readTar(data(), deb, 'any')) {
+    if (entry.type !== 'directory') yield { place: canonical(`/${entry.path}`), body }
   }
 }

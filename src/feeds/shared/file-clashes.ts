@@ -1,6 +1,14 @@
 import type { PackageRecord } from '#engine/catalog/package.ts'
 import { YoeError, type YoeErrorOptions, YoeErrors } from '#engine/errors.ts'
 import type { RepositoryEntry } from '#engine/formats.ts'
+import {
+  type DeclaredAccount,
+  declaredAccounts,
+  isAccountFile,
+  longestAccountFile,
+  refuseAccountClashes,
+} from '#engine/image/declared-accounts.ts'
+import type { TarItem } from '#engine/image/tar-read.ts'
 import { shown } from '#engine/shown.ts'
 
 /** What one format's packages say, for {@link refuseClashesOf}. */
@@ -9,21 +17,32 @@ export interface ClashReader<R> {
   replacedBy(entry: RepositoryEntry): Promise<R>
   /** Whether that is among it. */
   replaces(said: R, other: PackageRecord): boolean
-  /** Absolute paths of all but folders, one character for each byte; two that mean one file are spelled alike. */
-  filesOf(path: string): AsyncIterable<string>
+  /** All of a package but folders: absolute paths, one character for each byte; two that mean one file are spelled alike. */
+  filesOf(path: string): AsyncIterable<PackageItem>
+}
+
+/** A file of a package. */
+export interface PackageItem {
+  readonly place: string
+  /** As that of {@link TarItem}. */
+  readonly body: TarItem['body']
 }
 
 /**
  * Refuses packages of units that bring one file, where neither says that it replaces the other's: installers would, when they
- * have installed all that comes before. Folders are shared.
+ * have installed all that comes before. Folders are shared. Likewise accounts of one id.
  *
+ * @returns the accounts that packages of units make with ids of their own
  * @throws {YoeErrors} INSTALL_FAILED for each two packages, with the line that says whose it is
  */
-export async function refuseClashesOf<R>(reader: ClashReader<R>, entries: readonly RepositoryEntry[]): Promise<void> {
+export async function refuseClashesOf<R>(
+  reader: ClashReader<R>,
+  entries: readonly RepositoryEntry[],
+): Promise<readonly DeclaredAccount[]> {
   const ours = entries
     .filter(({ record }) => record.origin.kind === 'unit')
     .toSorted((a, b) => (a.record.name < b.record.name ? -1 : 1))
-  if (ours.length < 2) return
+  const accounts: DeclaredAccount[] = []
   const owners = new Map<string, PackageRecord>()
   const clashes = new Map<string, { comes: string; there: string; paths: string[] }>()
   const said = new Map<PackageRecord, R>()
@@ -34,7 +53,8 @@ export async function refuseClashesOf<R>(reader: ClashReader<R>, entries: readon
   for (const entry of ours) {
     const { record, path } = entry
     said.set(record, await reader.replacedBy(entry))
-    for await (const place of reader.filesOf(path)) {
+    for await (const { place, body } of reader.filesOf(path)) {
+      if (isAccountFile(place)) accounts.push(...(await accountsIn(body, record)))
       const owner = owners.get(place)
       if (owner !== undefined && replaces(owner, record)) continue
       owners.set(place, record)
@@ -45,8 +65,20 @@ export async function refuseClashesOf<R>(reader: ClashReader<R>, entries: readon
       clashes.set(key, clash)
     }
   }
-  if (clashes.size === 0) return
-  throw new YoeErrors([...clashes.values()].map((clash) => fileClash(clash, ours)))
+  if (clashes.size > 0) throw new YoeErrors([...clashes.values()].map((clash) => fileClash(clash, ours)))
+  refuseAccountClashes(accounts)
+  return accounts
+}
+
+async function accountsIn(body: TarItem['body'], { origin }: PackageRecord): Promise<readonly DeclaredAccount[]> {
+  if (origin.kind !== 'unit') return []
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body()) {
+    if (size < longestAccountFile) chunks.push(chunk)
+    size += chunk.length
+  }
+  return declaredAccounts(Buffer.concat(chunks).toString('utf8', 0, longestAccountFile), origin)
 }
 
 /**
