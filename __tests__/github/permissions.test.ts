@@ -120,13 +120,21 @@ test('whoever calls a workflow grants what its jobs ask for, or GitHub does not 
 test('a key reaches the job that signs with it, from the environment of that job or from the repository', () => {
   const called = workflows.get('.github/workflows/images.yml') ?? ''
   const short = workflows.get('short images.yml') ?? ''
+  const publishing = jobsOf(called).get('publish')?.text ?? ''
+  const secrets = { YOE_SIGNING_KEY: 'signing-key', YOE_APK_SIGNING_KEY: 'apk-signing-key' }
   // GitHub puts an environment's secret in the place of what a caller hands on only where it has the same name.
-  assert.match(called, /^ {6}YOE_SIGNING_KEY: \{ required: false/m)
-  assert.match(short, /secrets: \{ YOE_SIGNING_KEY: "\$\{\{ secrets\.YOE_SIGNING_KEY \}\}" \}/)
-  assert.match(jobsOf(called).get('publish')?.text ?? '', /signing-key: \$\{\{ secrets\.YOE_SIGNING_KEY \}\}/)
+  for (const [secret, input] of Object.entries({ ...secrets, YOE_APK_SIGNING_PASSPHRASE: 'apk-signing-passphrase' })) {
+    assert.match(called, new RegExp(`^ {6}${secret}: \\{ required: false`, 'm'))
+    assert.match(publishing, new RegExp(`^ {10}${input}: \\$\\{\\{ secrets\\.${secret} \\}\\}$`, 'm'))
+  }
+  for (const [secret, input] of Object.entries(secrets)) {
+    assert.ok(short.includes(`${secret}: "\${{ secrets.${secret} }}"`))
+    const long = jobsOf(workflows.get('long images.yml') ?? '').get('publish')?.text ?? ''
+    assert.ok(long.includes(` ${input}: "\${{ secrets.${secret} }}"`))
+  }
   for (const [name, text] of workflows)
-    for (const [line] of text.matchAll(/^.*secrets\..*$/gm))
-      assert.match(line, /((signing|cache)-key|YOE_SIGNING_KEY): /, name)
+    for (const [what] of text.matchAll(/[\w-]+: "?\$\{\{[^}]*secrets\..*?\}\}/g))
+      assert.match(what, /^((apk-)?signing-key|apk-signing-passphrase|cache-key|YOE_(APK_)?SIGNING_KEY): /, name)
 })
 
 test('a scheduled run uploads what the release and the feed are made of', () => {

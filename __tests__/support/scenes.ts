@@ -38,7 +38,7 @@ export function attesting(workflow: string): string {
   const [step = ''] = shownIn('add-to-your-repository.md', 'yaml').filter((yaml) => yaml.includes('actions/attest'))
   return workflow
     .replace('id-token: write }', 'id-token: write, attestations: write }')
-    .replace(/(signing-key: "\$\{\{ secrets\.YOE_SIGNING_KEY \}\}" \}\n)/, `$1${step}`)
+    .replace(/( signing-key: "\$\{\{ secrets\.YOE_SIGNING_KEY \}\}".*\n)/, `$1${step}`)
 }
 
 /** All that runs of a scene have in common. */

@@ -40,6 +40,11 @@ const notWell = "contains(needs.*.result, 'failure') || contains(needs.*.result,
 const matrix = `\${{ fromJSON(needs.plan.outputs.matrix) }}`
 /** Only what is published needs every package at hand, and a report of each image. */
 const upload = `upload: "\${{ github.event_name == 'schedule' && 'image, feed, report' || 'image' }}"`
+/** Of both kinds of packages: one that a repository has no secret for is empty, and needs to be there for such packages alone. */
+const signingKeys = [
+  `signing-key: "\${{ secrets.YOE_SIGNING_KEY }}"`,
+  `apk-signing-key: "\${{ secrets.YOE_APK_SIGNING_KEY }}"`,
+]
 /** GitHub gives a pull request from a fork `read` instead. */
 const mayComment = 'permissions: { contents: read, pull-requests: write }'
 
@@ -77,7 +82,7 @@ jobs:
     steps:
       ${checkout}
       - id: publish
-        uses: ${uses('publish-feed')}${given('to: pages', 'release: nightly', `signing-key: "\${{ secrets.YOE_SIGNING_KEY }}"`)}
+        uses: ${uses('publish-feed')}${given('to: pages', 'release: nightly', ...signingKeys)}
   ok: # the one check to mark as required
     { needs: [plan, build], if: always(), runs-on: ubuntu-24.04, steps: [{ run: exit 1, if: "${notWell}" }] }
 `
@@ -98,7 +103,8 @@ jobs:
     permissions: # what its jobs ask for, each for itself
       { contents: write, pull-requests: write, pages: write, id-token: write, attestations: write }
     uses: ${workflow}${given(`publish: "\${{ github.event_name == 'schedule' }}"`).replace('\n        ', '\n    ')}
-    secrets: { YOE_SIGNING_KEY: "\${{ secrets.YOE_SIGNING_KEY }}" }
+    secrets: # for its publish job alone
+      { YOE_SIGNING_KEY: "\${{ secrets.YOE_SIGNING_KEY }}", YOE_APK_SIGNING_KEY: "\${{ secrets.YOE_APK_SIGNING_KEY }}" }
 `
 }
 
