@@ -39,7 +39,7 @@ const go: Wheel = {
   },
 }
 
-interface Made {
+export interface Made {
   readonly name: string
   /** Debian's package that its version is of, or the version. */
   readonly version: string
@@ -103,7 +103,7 @@ export function compilers(arch: ApkArch): Promise<string> {
   const run = async (folder: string): Promise<void> => {
     const work = `${folder}.work`
     try {
-      const versions = await debianPackages(arch, work)
+      const versions = await debianPackages(arch, work, from(arch))
       await makeTrees(arch, work)
       await mkdir(join(folder, arch))
       const key = await testKey('sha256')
@@ -127,8 +127,12 @@ export function compilers(arch: ApkArch): Promise<string> {
   return inputs().then((all) => kept(`compilers-${arch}`, all, run))
 }
 
-/** Downloads and unpacks what {@link from} names into `WORK/debian`. @returns their versions without epochs */
-async function debianPackages(arch: ApkArch, work: string): Promise<ReadonlyMap<string, string>> {
+/** Downloads packages of Debian and unpacks them into `WORK/debian`. @returns their versions without epochs */
+export async function debianPackages(
+  arch: ApkArch,
+  work: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
   const archives = join(work, 'archives')
   const unpacked = join(work, 'debian')
   await mkdir(archives, { recursive: true })
@@ -136,7 +140,7 @@ async function debianPackages(arch: ApkArch, work: string): Promise<ReadonlyMap<
   const site = hostsOwn.near?.[0]?.to ?? 'http://ftp.debian.org/debian'
   const source = { site, suite: 'trixie', components: ['main'] }
   const { env } = makeAptRoot(join(work, 'apt'), [source], keyring, debian[arch].arch)
-  await run('apt-get', ['--quiet', '--quiet', 'download', ...from(arch)], { cwd: archives, env })
+  await run('apt-get', ['--quiet', '--quiet', 'download', ...names], { cwd: archives, env })
   const versions = new Map<string, string>()
   for (const file of await readdir(archives)) {
     await run('dpkg-deb', ['--extract', join(archives, file), unpacked])
@@ -186,9 +190,10 @@ async function makeTrees(arch: ApkArch, work: string): Promise<void> {
 }
 
 /** Of everything in them, so that the same files are the same packages. */
-const mtime = 1_700_000_000
+export const mtime = 1_700_000_000
 
-function contents(
+/** A package of the files below `tree`. */
+export function contents(
   { name, about, license, depends }: Made,
   version: string,
   arch: ApkArch,

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import type { TestContext } from 'node:test'
 import { served } from '../local-server.ts'
 import { compilers } from './compilers.ts'
+import { extras } from './extras.ts'
 import { kept } from './kept.ts'
 import { genuineRepository, indexes } from './material.ts'
 import { replica, testKeyFolder } from './replica.ts'
@@ -40,6 +41,7 @@ const makers = {
   'v3.20/community/aarch64': () => compilers('aarch64'),
   'v3.23/community/x86_64': () => compilers('x86_64'),
   'v3.23/community/aarch64': () => compilers('aarch64'),
+  'v3.23/extras/aarch64': extras,
 } as const
 
 /**

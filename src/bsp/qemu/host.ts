@@ -1,7 +1,9 @@
-import { access, constants, open } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
+import { firstBytes, zbootOf } from '#engine/image/zboot.ts'
 import type { Machine } from '#engine/project/model.ts'
+import { shown } from '#engine/shown.ts'
 import type { ImageFiles } from './command.ts'
 import { firmwareFiles, qemuArchs } from './tables.ts'
 
@@ -29,18 +31,26 @@ export function requireQemu(arch: Machine['arch']): Promise<string> {
 
 /**
  * The firmware file that a boot of these files needs; undefined when QEMU's own will do. A kernel that is nothing but
- * an EFI program (arm64 zboot) needs firmware even though it is handed over directly.
+ * an EFI program needs firmware even though it is handed over directly: arm64's that unpack themselves, where the image's
+ * build did not know how.
  *
  * @throws {YoeError} TOOL_MISSING
  */
 export async function findFirmware(machine: Machine, files: ImageFiles): Promise<string | undefined> {
-  const wanted =
-    machine.qemu?.firmware ??
-    (machine.arch === 'arm64' && files.kernel !== undefined && (await needsEfi(files.kernel)) ? 'aavmf' : 'seabios')
+  const declared = machine.qemu?.firmware
+  const { kernel } = files
+  const head =
+    declared === undefined && machine.arch === 'arm64' && kernel !== undefined ? await firstBytes(kernel) : undefined
+  const wanted = declared ?? (head !== undefined && needsEfi(head) ? 'aavmf' : 'seabios')
   if (wanted === 'seabios') return undefined
   const { package: debianPackage, paths } = firmwareFiles[wanted]
   for (const path of paths) if (await may(path, constants.R_OK)) return path
-  throw new YoeError('TOOL_MISSING', `machine ${machine.name} boots through UEFI, and its firmware is not installed`, {
+  const kind = head === undefined ? undefined : zbootOf(head)?.kind
+  const why =
+    declared === undefined
+      ? `${kernel} is started by UEFI firmware alone${kind === undefined ? '' : ` (packed by ${shown(kind)})`}`
+      : `machine ${machine.name} boots through UEFI`
+  throw new YoeError('TOOL_MISSING', `${why}, which is not installed`, {
     at: machine.at,
     hint: `sudo apt-get install ${debianPackage}`,
   })
@@ -63,15 +73,8 @@ export async function requireFiles({ disk, kernel, initrd }: ImageFiles, write: 
 }
 
 /** A bare arm64 kernel has `ARMd` at byte 56 (Documentation/arch/arm64/booting.rst); an EFI program begins with `MZ`. */
-async function needsEfi(kernel: string): Promise<boolean> {
-  const file = await open(kernel)
-  try {
-    const { buffer } = await file.read(Buffer.alloc(64), 0, 64, 0)
-    return buffer.toString('latin1', 0, 2) === 'MZ' && buffer.toString('latin1', 56, 60) !== 'ARMd'
-  } finally {
-    await file.close()
-  }
-}
+const needsEfi = (head: Buffer): boolean =>
+  head.toString('latin1', 0, 2) === 'MZ' && head.toString('latin1', 56, 60) !== 'ARMd'
 
 function may(path: string, mode: number): Promise<boolean> {
   return access(path, mode).then(

@@ -13,6 +13,7 @@ import { isEsp } from './configuration.ts'
 import { alignment, type GptPartition, gptTables, sectorSize, uuidOf } from './gpt.ts'
 import { coreCommand, coreSector, grubCommands, grubFolder, joinGrub, mostCoreSectors } from './grub.ts'
 import { requireModules } from './kernel-release.ts'
+import { bareKernel } from './zboot.ts'
 
 export interface DiskInput {
   /** The root file system, a zstd tar. */
@@ -38,7 +39,7 @@ export interface DiskInput {
 
 export interface Disk {
   readonly disk: string
-  /** Beside the disk, for booting without a boot loader. */
+  /** Beside the disk, for booting without a boot loader; one that unpacks itself under UEFI is unpacked already. */
   readonly kernel: string | undefined
   readonly initrd: string | undefined
   /** Bytes of the disk, most of them holes. */
@@ -261,14 +262,16 @@ async function keep(input: DiskInput, temp: string, facts: RootFacts, slots: rea
     return join(outdir, name)
   }
   await mkdir(join(outdir, 'boot'), { recursive: true })
-  const bootFile = async (path: string | undefined, name: string): Promise<string | undefined> => {
-    const from = path === undefined ? undefined : facts.files.get(path.slice('boot/'.length))
+  const fileOf = (path: string | undefined): string | undefined => facts.files.get(path?.slice('boot/'.length) ?? '')
+  const bootFile = async (from: string | undefined, name: string): Promise<string | undefined> => {
     if (from !== undefined) return move(from, `boot/${name}`)
     await rm(join(outdir, 'boot', name), { force: true })
     return undefined
   }
-  const kernel = await bootFile(facts.kernel, 'vmlinuz')
-  const initrd = await bootFile(facts.initrd, 'initrd.img')
+  const packed = fileOf(facts.kernel)
+  const bare = packed === undefined ? undefined : await bareKernel(packed, join(temp, 'kernel'), input)
+  const kernel = await bootFile(bare, 'vmlinuz')
+  const initrd = await bootFile(fileOf(facts.initrd), 'initrd.img')
   const disk = await move(join(temp, 'out', 'disk.img'), 'disk.img')
   const partitions = slots.map(({ partition: { label }, first, count }) => ({
     label,

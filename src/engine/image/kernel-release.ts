@@ -1,11 +1,10 @@
 import { open, readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import { gunzip, zstdDecompress } from 'node:zlib'
+import { gunzip } from 'node:zlib'
 import { type Position, YoeError } from '../errors.ts'
 import { shown } from '../shown.ts'
+import { largestKernel, unpackZboot, zbootOf } from './zboot.ts'
 
-/** Most bytes of a kernel, unpacked. */
-const largest = 512 << 20
 /** What of a file says where the rest is. */
 const headSize = 1 << 17
 const banner = 'Linux version '
@@ -16,7 +15,7 @@ const banner = 'Linux version '
  *
  * @param path of its file
  * @returns undefined where it does not say
- * @see the kernel's Documentation/arch/x86/boot.rst, "kernel_version"; drivers/firmware/efi/libstub/zboot-header.S
+ * @see the kernel's Documentation/arch/x86/boot.rst, "kernel_version"
  */
 export async function kernelRelease(path: string): Promise<string | undefined> {
   const head = await headOf(path)
@@ -43,16 +42,9 @@ async function headOf(path: string): Promise<Buffer> {
 const releaseIn = (text: string): string | undefined => /^\d[!-~]*(?= )/.exec(text)?.[0]
 
 async function unpacked(file: Buffer): Promise<Buffer | undefined> {
-  const limit = { maxOutputLength: largest }
   try {
-    if (file.readUInt16BE(0) === 0x1f8b) return await promisify(gunzip)(file, limit)
-    if (file.toString('latin1', 0, 2) !== 'MZ' || file.toString('latin1', 4, 8) !== 'zimg') return file
-    const [start, size] = [file.readUInt32LE(8), file.readUInt32LE(12)]
-    const packed = file.subarray(start, start + size)
-    const kind = file.toString('latin1', 24, 32)
-    if (kind.startsWith('gzip')) return await promisify(gunzip)(packed, limit)
-    if (kind.startsWith('zstd')) return await promisify(zstdDecompress)(packed, limit)
-    return undefined
+    if (file.readUInt16BE(0) === 0x1f8b) return await promisify(gunzip)(file, { maxOutputLength: largestKernel })
+    return zbootOf(file) === undefined ? file : await unpackZboot(file)
   } catch {
     // Whatever it is, it says no release.
     return undefined
