@@ -1,5 +1,4 @@
 import {
-  type BigIntStats,
   closeSync,
   constants,
   type Dirent,
@@ -9,6 +8,7 @@ import {
   readdirSync,
   readlinkSync,
   readSync,
+  type Stats,
 } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import type { Permission } from '../project/model.ts'
@@ -61,6 +61,8 @@ export interface ScannedTree {
  * content is in memory since a task has just written it.
  */
 export interface TreeFile extends Disposable {
+  /** All of it, where that is in memory anyway. It is for all who ask: nobody writes to it. */
+  readonly content?: Buffer
   /** Fills `buffer` from `position` on; fewer bytes only at the end of the file. */
   read(buffer: Buffer, position: number): number
 }
@@ -95,24 +97,29 @@ export async function scanDestdir(
 
   const declared = new Map(Object.entries(permissions))
   /** What is the same of files and folders; a folder inherits setgid from where the build happens to run. */
-  const factsOf = (
-    path: Buffer,
-    stat: BigIntStats,
-    folder: boolean,
-  ): Pick<DestEntry, 'mode' | 'permission' | 'foreign'> => {
-    const name = `/${path.toString('utf8')}`
-    const permission = declared.get(name)
-    declared.delete(name)
-    const left = (Number(stat.mode) & (folder ? 0o5777 : 0o7777)) | (folder ? 0o700 : 0o400)
+  const entryOf = (kind: 'file' | 'directory', path: Buffer, stat: Stats): DestEntry => {
+    const folder = kind === 'directory'
+    const mode = (stat.mode & (folder ? 0o5777 : 0o7777)) | (folder ? 0o700 : 0o400)
+    const entry: DestEntry = { kind, path, mode, size: folder ? 0 : stat.size }
+    const permission = declared.size === 0 ? undefined : takeDeclared(path)
     const foreign = stat.uid !== owner.uid || stat.gid !== owner.gid
+    if (permission === undefined && !foreign) return entry
     return {
-      mode: permission?.mode ?? left,
+      ...entry,
+      mode: permission?.mode ?? mode,
       ...(permission === undefined ? {} : { permission }),
       ...(foreign ? { foreign } : {}),
     }
   }
 
-  const opened = (path: Buffer, real: Buffer, flag: number): number | undefined => {
+  const takeDeclared = (path: Buffer): Permission | undefined => {
+    const name = `/${path.toString('utf8')}`
+    const permission = declared.get(name)
+    declared.delete(name)
+    return permission
+  }
+
+  const opened = (path: Buffer, real: Path, flag: number): number | undefined => {
     try {
       return openSync(real, noFollow | flag)
     } catch (failure) {
@@ -123,7 +130,7 @@ export async function scanDestdir(
   }
 
   /** @returns the folder to enter, opened, when it is one */
-  const visit = (parent: number, path: Buffer, listed: Dirent<Buffer>, depth: number): number | undefined => {
+  const visit = (parent: string, path: Buffer, listed: Dirent, depth: number): number | undefined => {
     if (entries.length > limits.entries) return undefined
     if (hasControls(listed.name)) {
       refuse(path, 'has control characters in its name', 'rename it in the task that installs it')
@@ -139,27 +146,30 @@ export async function scanDestdir(
     }
   }
 
-  const look = (path: Buffer, real: Buffer, file: number | undefined, depth: number): number | undefined => {
-    const stat = file === undefined ? lstatSync(real, { bigint: true }) : fstatSync(file, { bigint: true })
+  const look = (path: Buffer, real: Path, file: number | undefined, depth: number): number | undefined => {
+    const stat = file === undefined ? lstatSync(real) : fstatSync(file)
     if (stat.isDirectory()) {
-      entries.push({ kind: 'directory', path, ...factsOf(path, stat, true), size: 0 })
+      entries.push(entryOf('directory', path, stat))
       if (depth < limits.depth) return opened(path, real, constants.O_DIRECTORY)
       refuse(path, `is more than ${limits.depth} folders deep`, 'install less deeply')
     } else if (stat.isSymbolicLink()) {
       const target = readlinkSync(real, { encoding: 'buffer' })
-      if (hasControls(target)) refuse(path, 'points to a name with control characters', 'link to another name')
+      if (hasControls(target.toString('latin1')))
+        refuse(path, 'points to a name with control characters', 'link to another name')
       entries.push({ kind: 'symlink', path, mode: 0o777, size: 0, target })
     } else if (stat.isFile()) {
-      const linked = stat.nlink > 1n ? identityOf(stat) : undefined
+      const identity = (): string =>
+        identityOf(file === undefined ? lstatSync(real, { bigint: true }) : fstatSync(file, { bigint: true }))
+      const linked = stat.nlink > 1 ? identity() : undefined
       const first = linked === undefined ? undefined : firstOfInode.get(linked)
       if (first !== undefined) {
-        declared.delete(`/${path.toString('utf8')}`)
+        takeDeclared(path)
         entries.push({ kind: 'hardlink', path, mode: first.mode, size: 0, target: first.path })
         return undefined
       }
-      const entry: DestEntry = { kind: 'file', path, ...factsOf(path, stat, false), size: Number(stat.size) }
+      const entry = entryOf('file', path, stat)
       entries.push(entry)
-      if (file === undefined || !small.keep(entry, file, entry.size)) identities.set(entry, identityOf(stat))
+      if (file === undefined || !small.keep(entry, file, entry.size)) identities.set(entry, linked ?? identity())
       if (linked !== undefined) firstOfInode.set(linked, entry)
     } else {
       const what = stat.isFIFO() ? 'a named pipe' : stat.isSocket() ? 'a socket' : 'a device node'
@@ -171,11 +181,13 @@ export async function scanDestdir(
   let seen = 0
   const enter = async (folder: number, path: Buffer, depth: number): Promise<void> => {
     try {
-      const all = readdirSync(`/proc/self/fd/${folder}`, { encoding: 'buffer', withFileTypes: true })
-      for (const listed of all.sort((one, other) => Buffer.compare(one.name, other.name))) {
-        const { name } = listed
-        const whole = path.length === 0 ? name : Buffer.concat([path, Buffer.from('/'), name])
-        const inside = visit(folder, whole, listed, depth + 1)
+      const here = `/proc/self/fd/${folder}`
+      const before = path.length === 0 ? '' : `${path.toString('latin1')}/`
+      // A letter of these names is a byte.
+      const all = readdirSync(here, { encoding: 'latin1', withFileTypes: true })
+      for (const listed of all.sort((one, other) => (one.name < other.name ? -1 : 1))) {
+        const whole = Buffer.from(before + listed.name, 'latin1')
+        const inside = visit(here, whole, listed, depth + 1)
         if (inside !== undefined) await enter(inside, whole, depth + 1)
         if (++seen % breath === 0) await setImmediate()
       }
@@ -198,9 +210,9 @@ export async function scanDestdir(
     }
     return { entries, problems: [problem], open: nothing, close: () => {} }
   }
-  let owner: BigIntStats
+  let owner: Stats
   try {
-    owner = fstatSync(top, { bigint: true })
+    owner = fstatSync(top)
     entries.push({ kind: 'directory', path: Buffer.alloc(0), mode: 0o755, size: 0 })
     await enter(openSync(`/proc/self/fd/${top}`, constants.O_RDONLY | constants.O_DIRECTORY), Buffer.alloc(0), 0)
   } catch (failure) {
@@ -226,7 +238,7 @@ export async function scanDestdir(
     open: (entry) => {
       const kept = small.open(entry)
       if (kept !== undefined) return kept
-      const file = openSync(child(top, entry.path), noFollow)
+      const file = openSync(child(`/proc/self/fd/${top}`, entry.path.toString('latin1')), noFollow)
       if (identityOf(fstatSync(file, { bigint: true })) === identities.get(entry)) return treeFile(file)
       closeSync(file)
       throw new Error(`/${shown(entry.path)} changed while it was being packed`)
@@ -286,10 +298,16 @@ export function readerOf(file: TreeFile, size: number): ReadAt {
   }
 }
 
-const hasControls = (name: Uint8Array): boolean => name.some((byte) => byte < 0x20 || byte === 0x7f)
+type Path = string | Buffer
 
-/** What openat(2) would say: a name inside an open folder. */
-const child = (folder: number, name: Buffer): Buffer => Buffer.concat([Buffer.from(`/proc/self/fd/${folder}/`), name])
+const controls = /[^ -~\x80-\xff]/
+const others = /[^ -~]/
+
+const hasControls = (name: string): boolean => controls.test(name)
+
+/** What openat(2) would say: a name, of a byte each letter, inside an open folder. */
+const child = (folder: string, name: string): Path =>
+  others.test(name) ? Buffer.from(`${folder}/${name}`, 'latin1') : `${folder}/${name}`
 
 const identityOf = (stat: { dev: bigint; ino: bigint; size: bigint; ctimeNs: bigint }): string =>
   `${stat.dev}:${stat.ino}:${stat.size}:${stat.ctimeNs}`

@@ -8,14 +8,14 @@ const most = 64 << 20
 const slabSize = 1 << 20
 
 class InMemory implements TreeFile {
-  readonly #content: Buffer
+  readonly content: Buffer
 
   constructor(content: Buffer) {
-    this.#content = content
+    this.content = content
   }
 
   read(buffer: Buffer, position: number): number {
-    return this.#content.copy(buffer, 0, position)
+    return this.content.copy(buffer, 0, position)
   }
 
   [Symbol.dispose](): void {}

@@ -68,9 +68,12 @@ export function splitPackage<E extends SplitEntry>(
 ): Split<E> {
   const problems: { message: string; hint: string }[] = []
   const findings: Finding[] = []
+  const extra = Object.entries(unit.extraSubpackages).sort(([a], [b]) => (a < b ? -1 : 1))
+  const byRule = suffixesOf({ ...unit, extraSubpackages: {} }).filter(isByRule)
+  // A unit with one package: all is in it.
+  if (byRule.length + extra.length === 0) return { parts: [{ suffix: '', entries }], problems, findings }
   const leaves = entries.filter((entry, index) => index > 0 && !isParent(entry, entries[index + 1]))
   const owners = new Map<E, string>()
-  const extra = Object.entries(unit.extraSubpackages).sort(([a], [b]) => (a < b ? -1 : 1))
   for (const [suffix, patterns] of extra) {
     if (patterns.length === 0)
       problems.push({ message: `extra_subpackages["${suffix}"] names no file`, hint: 'files("/usr/bin/app", …)' })
@@ -83,7 +86,6 @@ export function splitPackage<E extends SplitEntry>(
     }
   }
   const rules = rulesOf(unit)
-  const byRule = suffixesOf({ ...unit, extraSubpackages: {} }).filter(isByRule)
   for (const entry of leaves) {
     if (owners.has(entry)) continue
     const rule = byRule.find((suffix) => rules[suffix](entry))
@@ -97,8 +99,6 @@ export function splitPackage<E extends SplitEntry>(
         hint: emptyHints[suffix],
       })
   }
-  // A unit with one package: all is in it.
-  if (byRule.length + extra.length === 0) return { parts: [{ suffix: '', entries }], problems, findings }
   const suffixes = ['', ...[...byRule, ...extra.map(([suffix]) => suffix)].sort()]
   return {
     parts: suffixes.map((suffix) => ({ suffix, entries: select(entries, leaves, owners, suffix) })),

@@ -71,6 +71,11 @@ export function checkContent(
 
 /** Overlapping pieces of a file, in one buffer. */
 function* piecesOf(file: TreeFile, size: number): Generator<Piece> {
+  const { content } = file
+  if (content !== undefined) {
+    yield { bytes: content, from: 0, until: content.length }
+    return
+  }
   let kept = 0
   for (let at = 0; at < size; ) {
     const count = file.read(buffer.subarray(kept, kept + size - at), at)

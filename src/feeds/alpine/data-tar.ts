@@ -31,11 +31,15 @@ export function* dataTar(tree: ScannedTree, mtime: number): Generator<Buffer, vo
       continue
     }
     using file = openedFile(tree, entry)
-    const sha1 = digestOf(file, entry, buffer)
-    const head = permission === undefined ? plain.next(path, mode, size, sha1) : undefined
-    yield* chunks.add(head ?? headOf(entry, sha1, mtime))
-    if (size <= atOnce) yield* chunks.add(buffer.subarray(0, size))
-    else {
+    const { content } = file
+    const sha1 = content === undefined ? digestOf(file, entry, buffer) : hash('sha1', content)
+    const head =
+      (permission === undefined ? plain.next(path, mode, size, sha1) : undefined) ?? headOf(entry, sha1, mtime)
+    if (!chunks.put(head)) yield* chunks.add(head)
+    if (size <= atOnce) {
+      const bytes = content ?? buffer.subarray(0, size)
+      if (!chunks.put(bytes)) yield* chunks.add(bytes)
+    } else {
       const sum = createHash('sha1')
       for (let at = 0; at < size; ) {
         const room = chunks.room(size - at)

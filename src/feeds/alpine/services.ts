@@ -81,6 +81,7 @@ export function runlevelLinks(services: readonly string[]): readonly DestEntry[]
 
 /** The tree with these entries as well, in the same order as others; what is there already stays what it is. */
 export function withEntries(tree: ScannedTree, added: readonly DestEntry[]): ScannedTree {
+  if (added.length === 0) return tree
   const key = ({ path }: DestEntry): string => path.toString('latin1')
   const present = new Set(tree.entries.map(key))
   const missing = added.filter((entry) => !present.has(key(entry)))

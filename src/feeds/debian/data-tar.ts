@@ -22,20 +22,27 @@ export function* dataTar(
   const chunks = new Chunks(chunkSize)
   for (const entry of tree.entries) {
     const owner = entry.permission === undefined ? undefined : fixedOwner(entry.permission)
-    yield* chunks.add(tarHeader(owner === undefined ? entry : { ...entry, owner }, mtime))
+    const head = tarHeader(owner === undefined ? entry : { ...entry, owner }, mtime)
+    if (!chunks.put(head)) yield* chunks.add(head)
     if (entry.kind !== 'file') continue
     using file = openedFile(tree, entry)
-    const sum = new Md5(entry.size)
-    for (let at = 0; at < entry.size; ) {
-      const room = chunks.room(entry.size - at)
-      const got = file.read(room, at)
-      if (got === 0) throw changedFile(entry, undefined)
-      sum.add(room.subarray(0, got))
-      at += got
-      const full = chunks.advance(got)
-      if (full !== undefined) yield full
+    const { content } = file
+    if (content !== undefined) {
+      sums.set(entry, hash('md5', content))
+      if (!chunks.put(content)) yield* chunks.add(content)
+    } else {
+      const sum = new Md5(entry.size)
+      for (let at = 0; at < entry.size; ) {
+        const room = chunks.room(entry.size - at)
+        const got = file.read(room, at)
+        if (got === 0) throw changedFile(entry, undefined)
+        sum.add(room.subarray(0, got))
+        at += got
+        const full = chunks.advance(got)
+        if (full !== undefined) yield full
+      }
+      sums.set(entry, sum.digest())
     }
-    sums.set(entry, sum.digest())
     const full = chunks.align()
     if (full !== undefined) yield full
   }

@@ -40,6 +40,15 @@ export class Chunks {
     return this.advance(missing)
   }
 
+  /** @returns whether there was room; otherwise they are to be added */
+  put(bytes: Buffer): boolean {
+    const end = this.#used + bytes.length
+    if (end >= this.#size) return false
+    this.#buffer.set(bytes, this.#used)
+    this.#used = end
+    return true
+  }
+
   *add(bytes: Buffer): Generator<Buffer, void, undefined> {
     for (let at = 0; at < bytes.length; ) {
       const count = bytes.copy(this.#buffer, this.#used, at)
