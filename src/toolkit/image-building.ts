@@ -16,10 +16,12 @@ import type { InstallInput } from '#engine/image/build-image.ts'
 import { buildFeedLayer, buildImage } from '#engine/image/build-image.ts'
 import type { LayerStore } from '#engine/image/layers.ts'
 import { feedLayerKey, partClosure } from '#engine/image/layers.ts'
+import { file } from '#engine/image/overlay.ts'
 import type { ImageNode, PackageNode } from '#engine/plan/graph.ts'
 import { resolveBuiltImage } from '#engine/plan/resolve.ts'
 import { objectDigest } from '#engine/store/object-path.ts'
 import { replaceFile } from '#engine/store/replace-file.ts'
+import { keyringEntry } from './device-feed.ts'
 import { sourceDateEpoch } from './epoch.ts'
 import { imageFiles } from './image-files.ts'
 import type { Plan } from './planning.ts'
@@ -33,20 +35,26 @@ export async function buildImageNode(
   layers: LayerStore,
   log: UnitLog,
 ): Promise<readonly Produced[]> {
-  const { installed: packages } = await imageEntries(plan, context, node, results)
+  const { installed } = await imageEntries(plan, context, node, results)
+  const input = await installing(context, node, results, layers, log, installed)
+  const { workdir } = input
+  const packages = [...installed, ...(await keyrings(plan, join(workdir, 'keyring')))]
   const accounts = await context.format.refuseClashes(packages)
   const outdir = join(foldersOf(context.buildRoot, node).root, 'image')
   await mkdir(outdir, { recursive: true })
-  const input = await installing(context, node, results, layers, log, packages)
-  const { workdir } = input
   const built = await buildImage({
     ...input,
     image: node.unit,
+    packages,
     accounts,
     resolve: context.absolute,
-    extraFiles: [],
+    extraFiles: plan.devices.files.map(({ path, text, isDefault }) => ({
+      ...file(path, text, `the feed of ${plan.project.name}`),
+      isDefault,
+    })),
     outdir,
   })
+  await rm(join(workdir, 'keyring'), { recursive: true, force: true })
   const contents = join(workdir, imageFiles.contents)
   const sizes = new Map(packages.map((entry) => [entry.sha256, entry.size]))
   await replaceFile(
@@ -63,6 +71,14 @@ export async function buildImageNode(
     ...(built.initrd === undefined ? [] : [{ name: imageFiles.initrd, path: built.initrd }]),
     { name: imageFiles.contents, path: contents },
   ]
+}
+
+/** The package of the project's own keys, for images of a project that names its feed. */
+async function keyrings(plan: Plan, workdir: string): Promise<readonly RepositoryEntry[]> {
+  const { devices, workspace } = plan
+  if (devices.keys.length === 0) return []
+  await mkdir(workdir, { recursive: true })
+  return [await keyringEntry(plan, devices.keys, workdir, workspace.report)]
 }
 
 /** The layer of an image's feed packages, brought or made where it is not here; its key. */

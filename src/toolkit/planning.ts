@@ -14,6 +14,7 @@ import { openCatalog, withProject } from './catalog-view.ts'
 import { distroChoice, imageChoice } from './choices.ts'
 import { readContents } from './contents.ts'
 import { devSources } from './dev/sources.ts'
+import { type DeviceSide, deviceSideDigest, deviceSideOf } from './device-feed.ts'
 import { releaseOf } from './feed-locks.ts'
 import { pinImagesNow, unpinnedImages } from './image-pins.ts'
 import { knownClosures } from './known-closures.ts'
@@ -41,6 +42,8 @@ export interface Plan {
   readonly universe: Universe
   /** The release that packages are published under: the upstream feed's. */
   readonly suite: string
+  /** What images get for the project's own feed. */
+  readonly devices: DeviceSide
   readonly targets: readonly Node[]
   readonly keys: ReadonlyMap<Node, NodeKey>
   readonly absolute: ReturnType<typeof placeResolver>
@@ -110,7 +113,10 @@ export async function planCatalog(catalog: Catalog, names: readonly string[]): P
   }
   const absolute = placeResolver(catalog.evaluated)
   const contents = readContents(placesOf(targets), absolute, workspace.cacheRoot)
-  const keys = hashNodes(targets, contents, project, await devSources(workspace, targets))
+  const suite = suiteOf(project, distro)
+  const devices = deviceSideOf({ project, format, suite })
+  const identity = { ...project, devices: deviceSideDigest(devices) }
+  const keys = hashNodes(targets, contents, identity, await devSources(workspace, targets))
   return {
     workspace,
     project,
@@ -118,7 +124,8 @@ export async function planCatalog(catalog: Catalog, names: readonly string[]): P
     distro,
     format,
     universe,
-    suite: suiteOf(project, distro),
+    suite,
+    devices,
     targets,
     keys,
     absolute,

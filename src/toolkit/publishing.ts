@@ -12,6 +12,7 @@ import type { BuildOptions } from './building.ts'
 import { buildPlan, throwFailures } from './building.ts'
 import { keyOwner } from './cache-trust.ts'
 import { warnOfDev } from './dev/warn.ts'
+import { keyringEntry, publishedKeys } from './device-feed.ts'
 import { type FeedTarget, publishTo, targetTitle } from './feed-target.ts'
 import { publisherOf } from './formats.ts'
 import { imageEntries, unitEntries } from './image-building.ts'
@@ -79,16 +80,10 @@ export async function publishWithKeyring(
   root: string,
   entries: ReadonlyMap<Arch, readonly RepositoryEntry[]>,
 ): Promise<void> {
-  const { project, distro, workspace } = plan
+  const { report } = plan.workspace
   const workdir = await mkdtemp(join(tmpdir(), 'yoe-keyring-'))
   try {
-    const { name } = project
-    const maintainer = `${name} <${name}@localhost>`
-    const publisher = await publisherOf(plan.format)
-    const keyring = await publisher.keyringPackage({
-      ...{ project: name, key, distro, maintainer, workdir },
-      report: workspace.report,
-    })
+    const keyring = await keyringEntry(plan, await publishedKeys(plan, key, report), workdir, report)
     for (const [arch, own] of entries) await publishEntries(plan, arch, key, root, [...own, keyring])
   } finally {
     await rm(workdir, { recursive: true, force: true })
@@ -140,7 +135,7 @@ export async function plannedEntries(
 /** How a feed is published. */
 export interface Publishing {
   readonly to: FeedTarget
-  /** The address that it is served at, for the page and for devices. */
+  /** The address that it is served at, for the page and for devices; the project's own when none is given. */
   readonly url?: string | undefined
   /** Versions of each package that stay on offer; 3 unless given. */
   readonly keep?: number | undefined
@@ -158,10 +153,11 @@ export async function publishFeed(
   plan: Publication,
   source: string,
   key: SigningKey,
-  { to, url, keep }: Publishing,
+  { to, url: asked, keep }: Publishing,
 ): Promise<Published> {
   const { project, suite, workspace } = plan
   const { report } = workspace
+  const url = asked ?? project.feed?.url
   const feed = {
     ...{ source, project: project.name, suite, signingKey: key, date: now(), report },
     ...(url === undefined ? {} : { url }),

@@ -8,14 +8,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import { file } from '#engine/image/overlay.ts'
 import { removeTree } from '../../../src/engine/build/tree.ts'
 import { defaultLimits } from '../../../src/engine/build/worker.ts'
 import { YoeError } from '../../../src/engine/errors.ts'
 import type { RepositoryEntry } from '../../../src/engine/formats.ts'
 import type { BuiltImage } from '../../../src/engine/image/build-image.ts'
 import type { Partition } from '../../../src/engine/project/model.ts'
-import { deviceFeedFiles } from '../../../src/feeds/debian/device-feed.ts'
-import { generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
+import { deviceFiles } from '../../../src/feeds/debian/device-feed.ts'
 import { makeDeb, run, smallRoots, toolsRoot, trixie, worker } from '../../feeds/debian/trixie.ts'
 import { at, layersIn, type Making, make, projectPackages, rootfs } from './making.ts'
 
@@ -86,13 +86,9 @@ test('an image: accounts, services, overlays and feed are in a clean ext4, and t
     contents: ['vmlinuz*', '*.dtb', 'overlays'],
     at,
   }
-  const key = await generateOpenPgpKey('demo')
-  const extraFiles = await deviceFeedFiles({
-    project: 'demo',
-    url: 'https://feed.example/demo/debian',
-    suite: 'trixie',
-    key,
-  })
+  const feed = deviceFiles({ project: 'demo', url: 'https://feed.example/demo', suite: 'trixie' })
+  const given = [...feed, { path: 'usr/bin/true', text: 'another', isDefault: true }]
+  const extraFiles = given.map(({ path, text, isDefault }) => ({ ...file(path, text, 'the feed of demo'), isDefault }))
   const user = {
     name: 'dev',
     groups: ['dialout'],

@@ -185,7 +185,8 @@ test('C7: devices that trust the old key follow a rotation without being visited
   const publish = async (signingKey: SigningKey, packages: readonly PackedPackage[]): Promise<void> => {
     const workdir = await scratch(t)
     const common = { project: 'demo', report: silent }
-    const input = { ...common, key: signingKey, distro: 'debian', maintainer: 'x <x@example.org>', workdir }
+    const keys = [{ file: 'demo.asc', content: Buffer.from(signingKey.publicKey).toString('base64') }]
+    const input = { ...common, keys, distro: 'debian', workdir }
     await publishRepository(publishInput(source, signingKey, [...packages, await keyringPackage(input)]))
     await publishDirectory({ ...common, source, target, suite, signingKey, date: now })
   }

@@ -4,7 +4,14 @@ import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
-import { generateRsaKey, readRsaKey, rsaChangedAt, rsaKeysOf, rsaSigners } from '../../../src/feeds/keys/rsa.ts'
+import {
+  generateRsaKey,
+  readRsaKey,
+  rsaChangedAt,
+  rsaKeysOf,
+  rsaPublicKeysOf,
+  rsaSigners,
+} from '../../../src/feeds/keys/rsa.ts'
 import { revokedRsaKey, rotatedRsaKey, rsaKeyFacts } from '../../../src/feeds/keys/rsa-rotation.ts'
 import { errorsOf, run, scratch } from '../debian/making.ts'
 
@@ -109,7 +116,15 @@ test('C7: both sign until the last day of the old one, then it is left out', asy
   )
   const over = soon.text.replace('until 2099-12-31', 'until 2020-01-31')
   assert.equal((await rsaSigners(await readRsaKey(over, 'x', 'demo'))).length, 1)
-  assert.ok((await rsaChangedAt(both)) > new Date(0))
+  // What devices get says when a key was taken out, and only what a key's owner knows.
+  const given = await rsaPublicKeysOf(both.publicKey, 'x', 'x.pub')
+  assert.equal(given.keys.length, 2)
+  const later = await rsaPublicKeysOf((await readRsaKey(over, 'x', 'demo')).publicKey, 'x', 'x.pub')
+  assert.equal(later.keys.length, 1)
+  assert.equal(later.revoked, Date.UTC(2020, 1, 1))
+  assert.equal(rsaChangedAt({ ...later, revoked: Date.UTC(2099, 0, 1) }).getTime(), Date.UTC(2099, 0, 1))
+  assert.equal(rsaChangedAt(given).getTime(), given.keys[0]?.made)
+  await assert.rejects(rsaPublicKeysOf(both.privateKey, 'x', 'x.pub'), /x is a private key/)
   const again = await rotatedRsaKey(over, 'x', 'demo', '2099-12-31')
   assert.equal(again.old.length, 1)
   const gone = await revokedRsaKey(soon.text, 'x', 'demo', fingerprint.slice(-12))

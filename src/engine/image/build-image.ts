@@ -5,7 +5,7 @@ import { YoeError } from '../errors.ts'
 import { type Reporter, step } from '../events.ts'
 import type { PackageFormat, RepositoryEntry } from '../formats.ts'
 import type { ImageUnit, Json, Machine, Partition, Place } from '../project/model.ts'
-import { configure, heldFiles, wantedFile } from './configuration.ts'
+import { configure, type ExtraFile, heldFiles, wantedFile } from './configuration.ts'
 import type { DeclaredAccount } from './declared-accounts.ts'
 import { buildDisk, type Disk } from './disk.ts'
 import {
@@ -17,7 +17,7 @@ import {
   packageInputs,
   partClosure,
 } from './layers.ts'
-import { type Addition, overlayDigest, readOverlays } from './overlay.ts'
+import { overlayDigest, readOverlays } from './overlay.ts'
 import { editRoot } from './rootfs-edit.ts'
 
 export interface BuildImageInput {
@@ -36,7 +36,7 @@ export interface BuildImageInput {
   /** Absolute folder of a place in the project or a module. */
   readonly resolve: (place: Place) => string
   /** Files that the package format wants on the device, such as where the project's feed is. */
-  readonly extraFiles: readonly Addition[]
+  readonly extraFiles: readonly ExtraFile[]
   /** Absolute folder for intermediate files; what this call makes there, it removes. */
   readonly workdir: string
   /** Absolute folder for `disk.img`, `boot/` and `image.json`. */

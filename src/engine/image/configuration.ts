@@ -15,11 +15,16 @@ export interface Configuration {
   /** That packages of units make; they have been installed. */
   readonly accounts: readonly DeclaredAccount[]
   /** Files that the package format wants on the device, such as where the project's feed is. */
-  readonly extraFiles: readonly Addition[]
+  readonly extraFiles: readonly ExtraFile[]
   /** Overlays bring these paths: what is only a default gives way. */
   readonly overlaid: ReadonlySet<string>
   readonly sourceDateEpoch: number
   readonly report: Reporter
+}
+
+export interface ExtraFile extends Addition {
+  /** Only where no package brings the file. */
+  readonly isDefault: boolean
 }
 
 const accounts = { passwd: 'etc/passwd', shadow: 'etc/shadow', group: 'etc/group', gshadow: 'etc/gshadow' } as const
@@ -58,7 +63,8 @@ export function configure(config: Configuration, root: RootIndex): readonly Addi
   const { passwd, group } = accountTexts(root)
   checkAccountIds(config.accounts, { passwd, group })
   add(...names(config, from), ...clock(config, root, from), ...language(config, root, from))
-  add(...fileSystems(config, root, from), ...users(config, root, from), ...extraFiles)
+  add(...fileSystems(config, root, from), ...users(config, root, from))
+  add(...extraFiles.filter(({ path, isDefault }) => !isDefault || !root.entries.has(path)))
   add(...(hasOpenrc(root) ? openrcBoot : systemdBoot)(image, root, from))
   // Where an overlay says something, it was said on purpose; accounts are the exception: both are wanted.
   const merged = new Set<string>(Object.values(accounts))

@@ -99,12 +99,15 @@ export function hashOfInputs(inputs: Json): string {
 
 type Document = { readonly [key: string]: Json }
 
-type ProjectIdentity = Pick<Project, 'name' | 'version'>
+type ProjectIdentity = Pick<Project, 'name' | 'version'> & {
+  /** What images get for the project's own feed. */
+  readonly devices?: Json | undefined
+}
 
 function documentOf(
   node: Node,
   contentOf: ContentDigests,
-  { name, version }: ProjectIdentity,
+  { name, version, devices }: ProjectIdentity,
   hashOf: (node: Node) => string,
   dev: DevSource | undefined,
 ): Document {
@@ -118,7 +121,7 @@ function documentOf(
         ...packageDocument(node, contentOf, hashOf, dev),
       }
     case 'image':
-      return imageDocument(node, contentOf, hashOf)
+      return { ...imageDocument(node, contentOf, hashOf), ...(devices === undefined ? {} : { devices }) }
     default:
       return node satisfies never
   }

@@ -1,4 +1,5 @@
 import type { PackageFormat } from '#engine/formats.ts'
+import { deviceFiles, knowsKeys } from './device-feed.ts'
 import { apkArch, apkVersion } from './names.ts'
 import { packageObject } from './package-object.ts'
 import { alpineVersions } from './version.ts'
@@ -21,6 +22,8 @@ export const apkPackages: Pick<
   | 'purlType'
   | 'licencesIn'
   | 'publish'
+  | 'deviceFiles'
+  | 'knowsKeys'
 > = {
   name: 'apk',
   distros: ['alpine'],
@@ -37,6 +40,8 @@ export const apkPackages: Pick<
   purlType: 'apk',
   licencesIn: (name) => `apk info --license ${name}`,
   publish: async (input) => (await import('./repository.ts')).publishRepository(input),
+  deviceFiles,
+  knowsKeys,
 }
 
 /** Feeds of Alpine. */

@@ -1,7 +1,7 @@
 import { generateRsaKey } from '../keys/rsa.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { importSite } from './import-site.ts'
-import { keyringPackage } from './keyring-package.ts'
+import { keyringPackage, signingKeys, trustedKeys } from './keyring-package.ts'
 import { publishBucket } from './publish-bucket.ts'
 import { publishDirectory } from './publish-directory.ts'
 import { trustedFile, useCommands } from './published.ts'
@@ -13,6 +13,8 @@ export const alpinePublisher: Publisher = {
   tool: 'apk',
   generateKey: (project) => generateRsaKey(project),
   keyringPackage,
+  trustedKeys,
+  signingKeys,
   publishDirectory,
   publishBucket,
   importSite,

@@ -1,5 +1,6 @@
 import type { Arch } from '#engine/arch.ts'
 import type { ExtractInput, PackageFormat } from '#engine/formats.ts'
+import { deviceFiles, knowsKeys } from './device-feed.ts'
 import { debianArch, debianVersion } from './names.ts'
 import { debianVersions } from './version.ts'
 
@@ -36,5 +37,7 @@ export const debianFormat: PackageFormat = {
   purlType: 'deb',
   licencesIn: (name) => `/usr/share/doc/${name}/copyright`,
   publish: async (input) => (await import('./repository.ts')).publishRepository(input),
+  deviceFiles,
+  knowsKeys,
   installRoot: async (input) => (await import('./install.ts')).installRoot(input),
 }

@@ -4,7 +4,7 @@ import { publishDirectory } from '../publish/directory.ts'
 import { importSite } from '../publish/live-site.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import { keyringPath, sourceLines, sourcePath } from './device-feed.ts'
-import { keyringName, keyringPackage } from './keyring-package.ts'
+import { keyringName, keyringPackage, signingKeys, trustedKeys } from './keyring-package.ts'
 
 export const debianPublisher: Publisher = {
   keyUse: 'feed',
@@ -13,6 +13,8 @@ export const debianPublisher: Publisher = {
   tool: 'apt-get',
   generateKey: (project) => generateOpenPgpKey(project),
   keyringPackage,
+  trustedKeys,
+  signingKeys,
   publishDirectory,
   publishBucket,
   importSite,

@@ -1,4 +1,4 @@
-import type { PrivateKey } from 'openpgp'
+import type { Key, PrivateKey } from 'openpgp'
 import { YoeError } from '#engine/errors.ts'
 import { generateOpenPgpKey, privateKeysOf } from './openpgp.ts'
 
@@ -24,10 +24,8 @@ async function factsOf(key: PrivateKey): Promise<KeyFacts> {
   return { fingerprint, standing: ends !== undefined && ends <= Date.now() ? 'retired' : 'signs', ends }
 }
 
-/** When the keys of an armored text became what they are: the newest one made, or the last one revoked. */
-export async function changedAt(publicKeys: string): Promise<Date> {
-  const { readKeys } = await import('openpgp')
-  const keys = await readKeys({ armoredKeys: publicKeys })
+/** When the keys became what they are: the newest one made, or the last one revoked. */
+export function changedAt(keys: readonly Key[]): Date {
   const times = keys.flatMap((key) => [
     key.getCreationTime().getTime(),
     ...key.revocationSignatures.map(({ created }) => created?.getTime() ?? 0),

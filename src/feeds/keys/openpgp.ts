@@ -1,4 +1,4 @@
-import type { PrivateKey } from 'openpgp'
+import type { Key, PrivateKey } from 'openpgp'
 import { YoeError } from '#engine/errors.ts'
 import type { SigningKey } from '#engine/formats.ts'
 
@@ -88,6 +88,34 @@ async function armoredPublic(keys: readonly PrivateKey[]): Promise<string> {
   if (only !== undefined && others.length === 0) return only.toPublic().armor()
   const { armor, enums } = await import('openpgp')
   return armor(enums.armor.publicKey, Buffer.concat(keys.map((key) => key.toPublic().write())))
+}
+
+/**
+ * The public keys of a file: binary, or armored blocks one after the other.
+ *
+ * @throws {YoeError} KEY_INVALID when it holds none, or a private one
+ */
+export async function publicKeysOf(bytes: Buffer, where: string): Promise<readonly Key[]> {
+  const { readKeys } = await import('openpgp')
+  const exported = 'yoe key export feed prints it'
+  const blocks =
+    bytes.toString('latin1').match(/-----BEGIN PGP PUBLIC KEY BLOCK-----[\s\S]*?-----END PGP PUBLIC KEY BLOCK-----/g) ??
+    []
+  const keys: Key[] = []
+  try {
+    if (blocks.length === 0) keys.push(...(await readKeys({ binaryKeys: bytes })))
+    for (const block of blocks) keys.push(...(await readKeys({ armoredKeys: block })))
+  } catch (failure) {
+    throw invalid(where, 'is no OpenPGP public key', exported, failure)
+  }
+  if (keys.some((key) => key.isPrivate())) throw invalid(where, 'is a private key', exported)
+  return keys
+}
+
+/** Of the keys that sign now. */
+export async function usableFingerprints({ privateKey }: SigningKey): Promise<readonly string[]> {
+  const keys = await usableKeys(await privateKeysOf(privateKey, 'use'), 'use')
+  return keys.map((key) => key.getFingerprint().toUpperCase())
 }
 
 /** The public key as apt wants it in /etc/apt/keyrings/<project>.gpg: binary, so that every apt reads it. */

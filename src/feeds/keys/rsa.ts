@@ -70,6 +70,29 @@ export async function freshRsaKey(name: string | undefined, now: Date): Promise<
  * @throws {YoeError} KEY_INVALID: no such text, a passphrase that is missing or wrong, no RSA, too weak
  */
 export async function rsaKeysOf(text: string, where: string, name: string, passphrase?: string): Promise<RsaKeys> {
+  return keysIn(text, where, name, 'private', (pem) => privateKeyOf(pem, where, passphrase))
+}
+
+/** The public keys of a text, as `signingKeyOf` or openssl writes it. @throws {YoeError} KEY_INVALID as {@link rsaKeysOf} */
+export async function rsaPublicKeysOf(text: string, where: string, name: string): Promise<RsaKeys> {
+  return keysIn(text, where, name, 'public', async (pem) => {
+    if (pem.includes('PRIVATE')) throw invalid(where, 'is a private key', 'yoe key export apk prints the public one')
+    try {
+      return strongRsa(createPublicKey(pem), where)
+    } catch (failure) {
+      if (failure instanceof YoeError) throw failure
+      throw invalid(where, 'is no RSA public key in PEM', 'yoe key export apk prints it', failure)
+    }
+  })
+}
+
+async function keysIn(
+  text: string,
+  where: string,
+  name: string,
+  half: 'private' | 'public',
+  read: (pem: string) => Promise<KeyObject>,
+): Promise<RsaKeys> {
   const keys: RsaKey[] = []
   let from = 0
   for (const found of text.replaceAll('\r\n', '\n').matchAll(block)) {
@@ -77,7 +100,7 @@ export async function rsaKeysOf(text: string, where: string, name: string, passp
     from = found.index + found[0].length
     const [, given = name, made = '', until, sha1] = [...before.matchAll(said)].at(-1) ?? []
     if (!keyName.test(given)) throw invalid(where, `names a key "${given}"`, 'such names are NAME.rsa.pub')
-    const key = await privateKeyOf(found[0], where, passphrase)
+    const key = await read(found[0])
     keys.push({
       name: given,
       key,
@@ -87,7 +110,7 @@ export async function rsaKeysOf(text: string, where: string, name: string, passp
       sha1: sha1 !== undefined,
     })
   }
-  if (keys.length === 0) throw invalid(where, 'is no RSA private key in PEM', 'make one: yoe key generate apk')
+  if (keys.length === 0) throw invalid(where, `is no RSA ${half} key in PEM`, 'make one: yoe key generate apk')
   if (new Set(keys.map((key) => key.name)).size < keys.length)
     throw invalid(where, 'names two keys alike', 'each has a name of its own: # key NAME.rsa.pub made DATE')
   const revoked = Math.max(0, ...[...text.matchAll(revokedAt)].map(([, date = '']) => Date.parse(date) || 0))
@@ -95,7 +118,10 @@ export async function rsaKeysOf(text: string, where: string, name: string, passp
 }
 
 async function privateKeyOf(pem: string, where: string, passphrase: string | undefined): Promise<KeyObject> {
-  const key = await decrypted(pem, where, passphrase)
+  return strongRsa(await decrypted(pem, where, passphrase), where)
+}
+
+function strongRsa(key: KeyObject, where: string): KeyObject {
   if (key.asymmetricKeyType !== 'rsa')
     throw invalid(where, `is a key of type ${key.asymmetricKeyType}`, 'apk knows RSA: yoe key generate apk')
   const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
@@ -129,8 +155,11 @@ const fingerprintOf = (key: KeyObject): string =>
 const publicKeyOf = (key: KeyObject): KeyObject => (key.type === 'public' ? key : createPublicKey(key))
 
 /** Whether a key still signs. */
-export const signsAt = ({ until }: RsaKey, now: number): boolean =>
-  until === undefined || now < Date.parse(`${until}T00:00:00Z`) + 86_400_000
+export const signsAt = (key: RsaKey, now: number): boolean => now < endOf(key)
+
+/** When a key's last day is over: milliseconds since 1970. */
+const endOf = ({ until }: RsaKey): number =>
+  until === undefined ? Number.POSITIVE_INFINITY : Date.parse(`${until}T00:00:00Z`) + 86_400_000
 
 /** @throws {YoeError} KEY_INVALID as {@link rsaKeysOf}, or when none of them signs any more */
 export async function readRsaKey(
@@ -145,19 +174,29 @@ export async function readRsaKey(
   return signingKeyOf(all)
 }
 
-/** The keys as one text, private and public; no passphrase protects them any more. */
+/**
+ * The keys as one text, private and public; no passphrase protects them any more. The public one has those that sign now,
+ * and says when the last one that is not there was taken out.
+ */
 export function signingKeyOf({ keys, revoked }: RsaKeys): SigningKey {
   const [newest] = keys
   if (newest === undefined) throw new TypeError('a text without keys was taken for one')
-  const render = (pem: (key: KeyObject) => string | Buffer): string =>
-    keys.map((key) => `${headOf(key)}${pem(key.key)}`).join('') +
-    (revoked === 0 ? '' : `# revoked ${new Date(revoked).toISOString()}\n`)
+  const now = Date.now()
+  const taken = Math.max(revoked, ...keys.filter((key) => !signsAt(key, now)).map(endOf))
   return {
-    privateKey: render((key) => key.export({ type: 'pkcs8', format: 'pem' })),
-    publicKey: render((key) => publicPem(key)),
+    privateKey: textOf(keys, revoked, (key) => key.export({ type: 'pkcs8', format: 'pem' })),
+    publicKey: textOf(
+      keys.filter((key) => signsAt(key, now)),
+      taken,
+      publicPem,
+    ),
     fingerprint: newest.fingerprint,
   }
 }
+
+const textOf = (keys: readonly RsaKey[], revoked: number, pem: (key: KeyObject) => string | Buffer): string =>
+  keys.map((key) => `${headOf(key)}${pem(key.key)}`).join('') +
+  (revoked === 0 ? '' : `# revoked ${new Date(revoked).toISOString()}\n`)
 
 export const publicPem = (key: KeyObject): string => String(publicKeyOf(key).export({ type: 'spki', format: 'pem' }))
 
@@ -172,13 +211,9 @@ export async function rsaSigners(key: SigningKey): Promise<readonly RsaKey[]> {
   return (await everyKey(key)).keys.filter((each) => signsAt(each, Date.now()))
 }
 
-/** When the keys became what they are: the newest one made, one that had its last day, the last one revoked. */
-export async function rsaChangedAt(key: SigningKey): Promise<Date> {
-  const { keys, revoked } = await everyKey(key)
-  const ends = keys.flatMap((each) =>
-    each.until === undefined || signsAt(each, Date.now()) ? [] : [Date.parse(`${each.until}T00:00:00Z`) + 86_400_000],
-  )
-  return new Date(Math.max(revoked, ...ends, ...keys.map(({ made }) => made)))
+/** When the keys became what they are: the newest one made, the last one taken out. */
+export function rsaChangedAt({ keys, revoked }: RsaKeys): Date {
+  return new Date(Math.max(revoked, ...keys.map(({ made }) => made)))
 }
 
 function everyKey(key: SigningKey): Promise<RsaKeys> {

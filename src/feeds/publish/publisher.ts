@@ -1,4 +1,5 @@
 import type { PackedPackage, SigningKey } from '#engine/formats.ts'
+import type { PublicKeyFile } from '#engine/project/model.ts'
 import type { KeyUse } from '../keys/project-keys.ts'
 import type { KeyringInput } from '../shared/keyring-package.ts'
 import type { BucketPublish } from './bucket.ts'
@@ -17,7 +18,12 @@ export interface Publisher {
   readonly tool: string
   /** A key that nobody keeps. */
   generateKey(project: string): Promise<SigningKey>
+  /** Made of those files that have keys of this format. @throws {YoeError} KEY_INVALID when one can't be read */
   keyringPackage(input: KeyringInput): Promise<PackedPackage>
+  /** What stands for each key that is in a keyring package of these files. */
+  trustedKeys(files: readonly PublicKeyFile[]): Promise<readonly string[]>
+  /** What stands for each key that signs now, likewise. */
+  signingKeys(key: SigningKey): Promise<readonly string[]>
   publishDirectory(input: DirectoryPublish): Promise<{ readonly packages: number }>
   publishBucket(input: BucketPublish): Promise<{ readonly packages: number }>
   importSite(site: SiteImport): Promise<Imported | undefined>

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
 import type { SigningKey } from '#engine/formats.ts'
+import { keyringPath, sourceLines, sourcePath } from '../debian/device-feed.ts'
 import { type Generation, readGeneration } from '../debian/generation.ts'
 import { keyringName } from '../debian/keyring-package.ts'
 import type { Addition } from '../debian/repository.ts'
@@ -50,7 +51,6 @@ export function pageOf(
   // A package for every architecture stands in each index.
   const entries = new Map([...indexes.values()].flat().map((entry) => [entry.filename, entry]))
   const base = input.url?.replace(/\/+$/, '') ?? 'https://ADDRESS-OF-THIS-PAGE'
-  const keyring = `/etc/apt/keyrings/${project}.gpg`
   const architectures = [...indexes.keys()].sort()
   const hasKeyring = [...entries.values()].some(({ name }) => name === keyringName(project))
   const validUntil = date + (input.validDays ?? 30) * 86_400
@@ -59,14 +59,9 @@ export function pageOf(
     folder: 'debian',
     what: `Debian packages for ${suite} (${architectures.join(', ')}), published ${day(date)}, valid until ${day(validUntil)}.`,
     use: [
-      `curl -fsSL -o ${keyring} ${base}/${project}.gpg`,
-      `cat >/etc/apt/sources.list.d/${project}.sources <<'END'`,
-      'Types: deb',
-      `URIs: ${base}/debian`,
-      `Suites: ${suite}`,
-      'Components: main',
-      `Architectures: ${architectures.join(' ')}`,
-      `Signed-By: ${keyring}`,
+      `curl -fsSL -o /${keyringPath(project)} ${base}/${project}.gpg`,
+      `cat >/${sourcePath(project)} <<'END'`,
+      ...sourceLines({ project, suite, url: base }, architectures),
       'END',
       'apt-get update',
       ...(hasKeyring ? [`apt-get install ${keyringName(project)}`] : []),

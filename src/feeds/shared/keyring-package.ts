@@ -1,16 +1,17 @@
 import { chmod, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Reporter } from '#engine/events.ts'
-import type { PackedPackage, PackInput, SigningKey } from '#engine/formats.ts'
+import type { PackedPackage, PackInput } from '#engine/formats.ts'
 import { bareUnit } from '#engine/project/bare-unit.ts'
+import type { PublicKeyFile } from '#engine/project/model.ts'
 import { nowhere } from '#engine/qa/package-parts.ts'
 import { makeFolder } from '../publish/atomic.ts'
 
 export interface KeyringInput {
   readonly project: string
-  readonly key: SigningKey
+  /** With all keys that devices shall believe. */
+  readonly keys: readonly PublicKeyFile[]
   readonly distro: string
-  readonly maintainer: string
   /** Absolute and empty; the package stays in there. */
   readonly workdir: string
   readonly report: Reporter
@@ -28,12 +29,13 @@ export interface Keyring {
 
 /**
  * The package that brings the keys of a project's feed to devices which have it installed: when a key is replaced, they
- * get the new one by an ordinary upgrade. The same keys give the same bytes; a rotation or revocation raises its version.
+ * get the new one by an ordinary upgrade. The same keys give the same bytes, whenever and by whom it is made; a rotation or
+ * revocation raises its version, which is a time: `20300102030405678`.
  *
  * @throws {YoeError} BAD_NAME, DISK_FULL
  */
 export async function packKeyring(input: KeyringInput, keyring: Keyring): Promise<PackedPackage> {
-  const { project, distro, maintainer, workdir, report } = input
+  const { project, distro, workdir, report } = input
   const { name, files, changed, pack } = keyring
   const destdir = join(workdir, 'destdir')
   const outdir = join(workdir, 'out')
@@ -45,10 +47,9 @@ export async function packKeyring(input: KeyringInput, keyring: Keyring): Promis
     await writeFile(place, content)
     await chmod(place, 0o644)
   }
-  const version = changed.toISOString().replace(/[-T]/g, '.').replaceAll(':', '').slice(0, 17)
   const at = { file: 'PROJECT.star', line: 1, column: 1 }
   const unit = {
-    ...bareUnit(name, version, at),
+    ...bareUnit(name, changed.toISOString().replaceAll(/\D/g, ''), at),
     description: `Keys of the package feed of ${project}`,
     license: 'CC0-1.0',
     scope: 'noarch' as const,
@@ -63,7 +64,7 @@ export async function packKeyring(input: KeyringInput, keyring: Keyring): Promis
     libraries: new Map(),
     around: nowhere,
     report,
-    maintainer,
+    maintainer: `${project} <${project}@localhost>`,
     sourceDateEpoch: Math.floor(changed.getTime() / 1000),
   })
   if (packed === undefined) throw new TypeError('a unit without files was packed')

@@ -20,10 +20,13 @@ export const feed: Builtin = making(
   { fields: { url: required(named(feedUrl)), keys: required(set(text)) } },
   ({ url, keys }, invocation, context) => {
     const { at } = invocation
-    const fail = (message: string, hint?: string): undefined =>
-      context.declarations.fail('BAD_FIELD', `feed(): ${message}`, { at, hint })
-    if (keys.length === 0 || keys.length > most)
-      return fail(`keys must name 1 to ${most} files`, 'yoe key export feed >keys/NAME.asc, keys = ["keys/NAME.asc"]')
+    if (keys.length === 0 || keys.length > most) {
+      context.declarations.fail('BAD_FIELD', `feed(): keys must name 1 to ${most} files`, {
+        at,
+        hint: 'yoe key export feed >keys/NAME.asc, then keys = ["keys/NAME.asc"]',
+      })
+      return undefined
+    }
     const files = keys.map((key) => keyFile(key, invocation, context))
     const read = files.filter((file) => file !== undefined)
     return read.length < files.length ? undefined : { url: url.replace(/\/+$/, ''), keys: read, at }
