@@ -8,7 +8,7 @@ const feedFiles = [
   // The packages, the keys that devices trust, and the page for people.
   /^(?:[\w.+~-]+\/)*[\w.+~%-]+\.(?:deb|apk)$/,
   /^[\w.+-]+\.(?:gpg|asc|pub)$/,
-  /^index\.html$/,
+  /^(?:(?:debian|alpine)\/)?index\.html$/,
   // The indices of apt and apk.
   /^(?:[\w.+-]+\/)*(?:InRelease|Release|Release\.gpg|(?:Packages|Contents-\w+|Translation-\w+)(?:\.gz|\.xz|\.zst)?)$/,
   /^(?:[\w.+-]+\/)*by-hash\/SHA(?:256|512)\/[0-9a-f]{64,128}$/,
