@@ -1,6 +1,7 @@
 # compile.sh [DEVICE_TREE…]
 set -e
 unset CFLAGS CXXFLAGS CPPFLAGS LDFLAGS # meant for programs
+. "$HOME/native.sh"
 targets=$KERNEL_IMAGE
 if grep -q '^CONFIG_MODULES=y' .config; then targets="$targets modules"; fi
 arch=$(echo "$KERNEL_MAKE" | sed 's/.* ARCH=\([a-z0-9_]*\).*/\1/')

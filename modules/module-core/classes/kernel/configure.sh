@@ -1,6 +1,7 @@
 # configure.sh DEFCONFIG: the configuration, then $HOME/fragments/* and $HOME/lines over it. What of them had no effect is told.
 set -e
 unset CFLAGS CXXFLAGS CPPFLAGS LDFLAGS # meant for programs
+. "$HOME/native.sh"
 $KERNEL_MAKE "$1"
 mkdir -p "$HOME/fragments"
 : >"$HOME/wanted"

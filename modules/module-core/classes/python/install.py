@@ -7,6 +7,7 @@ usage: install.py CACHE strip|keep-symbols FOLDER    into a virtual environment 
 import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 from importlib.metadata import PathDistribution
@@ -74,8 +75,9 @@ def venv_scheme(folder):
 
 
 def distro_scheme():
-    """Where Debian's Python looks for packages of the distro."""
-    packages = "/usr/lib/python3/dist-packages"
+    """Where the distro's Python looks for packages of the distro: Debian's has a place of its own for them."""
+    own = "deb_system" if "deb_system" in sysconfig.get_scheme_names() else "posix_prefix"
+    packages = sysconfig.get_path("purelib", own)
     headers = f"/usr/include/python{VERSION}"
     scheme = {"purelib": packages, "platlib": packages, "headers": headers, "scripts": "/usr/bin", "data": "/usr"}
     return scheme, "/usr/bin/python3"
