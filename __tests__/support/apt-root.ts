@@ -70,7 +70,7 @@ export async function downloadAsDevice(
   const { env } = makeAptRoot(folder, [], '', architecture)
   mkdirSync(join(folder, 'keyrings'))
   const said = install
-    .replace(/\napt-get install .*$/, '')
+    .replace(/\napt-get install .*/, '')
     .replaceAll('/etc/apt/keyrings', join(folder, 'keyrings'))
     .replaceAll('/etc/apt/sources.list.d', join(folder, 'sources'))
   await promisify(execFile)('sh', ['-euc', `${said}\napt-get download -qq ${name}`], { cwd: folder, env })
