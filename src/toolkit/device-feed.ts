@@ -28,9 +28,10 @@ export function deviceSideOf({ project, format, suite }: Devices): DeviceSide {
   const keys = feed.keys.filter((file) => format.knowsKeys(file))
   const wrong = feed.keys
     .filter((file) => !formats.some((each) => each.knowsKeys(file)))
-    .map(({ file }) => {
-      const hint = 'it is what yoe key export feed (Debian) or yoe key export apk (Alpine) prints'
-      return new YoeError('KEY_INVALID', `feed(): ${file} holds no public key of a package feed`, { at, hint })
+    .map(({ file, content }) => {
+      const hint = `yoe key export feed (Debian) or apk (Alpine) prints one: yoe key export apk >${file}`
+      const what = content === '' ? `there is no file ${file}` : `${file} holds no public key of a package feed`
+      return new YoeError('KEY_INVALID', `feed(): ${what}`, { at, hint })
     })
   if (wrong.length === 0 && keys.length === 0)
     wrong.push(

@@ -372,7 +372,7 @@ export interface ProjectFeed {
 export interface PublicKeyFile {
   /** Relative to the project: `keys/gateway.rsa.pub`. */
   readonly file: string
-  /** Base64. */
+  /** Base64; '' as long as it is missing. */
   readonly content: string
 }
 

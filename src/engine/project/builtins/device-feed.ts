@@ -2,7 +2,7 @@ import { YoeError } from '../../errors.ts'
 import { required } from '../arguments.ts'
 import type { ProjectFeed, PublicKeyFile } from '../model.ts'
 import { feedUrl } from '../names.ts'
-import { placeLabel } from '../place.ts'
+import { follow, placeLabel } from '../place.ts'
 import { handleKind, named, set, text } from '../readers.ts'
 import type { Builtin, Context, Invocation } from './builtin.ts'
 import { making } from './builtin.ts'
@@ -35,6 +35,9 @@ export const feed: Builtin = making(
 )
 
 function keyFile(reference: string, invocation: Invocation, context: Context): PublicKeyFile | undefined {
+  const asked = follow(reference, invocation.calledFrom)
+  // Until it is there: whoever wants to make the key has a project all the same.
+  if (asked !== undefined && context.files.kindOf(asked) === 'missing') return { file: placeLabel(asked), content: '' }
   const place = existing(reference, invocation.calledFrom, 'file', invocation, context)
   if (place === undefined) return undefined
   const label = placeLabel(place)
