@@ -137,9 +137,11 @@ test('where a tag is now is asked before a release, and told when it is somewher
 })
 
 test('every example is built by our own workflows', () => {
-  const text = read('.github/workflows/examples.yml')
-  for (const project of globSync('examples/*/PROJECT.star', { cwd: root }))
-    assert.ok(text.includes(`project: ${dirname(project)}\n`), project)
+  for (const workflow of ['ci', 'board', 'nightly']) {
+    const text = read(`.github/workflows/${workflow}.yml`)
+    for (const project of globSync('examples/*/PROJECT.star', { cwd: root }))
+      assert.match(text, new RegExp(`project: [^}\n]*\\b${dirname(project)}\\b`), workflow)
+  }
 })
 
 test('the record of a release: read when it is whole, refused when it is not, absent in a clone', (t) => {

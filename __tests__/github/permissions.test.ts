@@ -56,6 +56,7 @@ const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   '.github/workflows/ci.yml examples': comments,
   '.github/workflows/board.yml examples': comments,
   '.github/workflows/nightly.yml examples': comments,
+  '.github/workflows/nightly.yml station': comments,
   '.github/workflows/nightly.yml publish': attests,
 }
 
