@@ -30,13 +30,28 @@ export function universe(
     const feed = pinned(name)
     return feed === undefined || (origin.kind === 'feed' && origin.feed === feed)
   }
+  // Tens of thousands of names are looked up in one go.
+  const collect = (found: PackageRecord[], records: readonly PackageRecord[] | undefined): void => {
+    if (records !== undefined) for (const record of records) if (visible(record)) found.push(record)
+  }
   return {
-    lookup: (name) => own.get(name) ?? feeds.flatMap((feed) => feed.lookup(name)).filter(visible),
-    providers: (name) => [
-      ...(provided.get(name) ?? []),
-      ...feeds.flatMap((feed) => feed.providers(name)).filter(visible),
-    ],
-    joining: (name) => feeds.flatMap((feed) => feed.joining?.(name) ?? []).filter(visible),
+    lookup: (name) => {
+      const units = own.get(name)
+      if (units !== undefined) return units
+      const found: PackageRecord[] = []
+      for (const feed of feeds) collect(found, feed.lookup(name))
+      return found
+    },
+    providers: (name) => {
+      const found: PackageRecord[] = [...(provided.get(name) ?? [])]
+      for (const feed of feeds) collect(found, feed.providers(name))
+      return found
+    },
+    joining: (name) => {
+      const found: PackageRecord[] = []
+      for (const feed of feeds) collect(found, feed.joining?.(name))
+      return found
+    },
     *names() {
       yield* own.keys()
       yield* provided.keys()

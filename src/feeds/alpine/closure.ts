@@ -63,7 +63,7 @@ function order(solver: Solver, world: readonly Need[]): readonly Candidate[] {
     candidate.isListed = true
     candidate.name.isListed = true
     for (const provided of candidate.provides) provided.name.isListed = true
-    stack.push({ candidate, need: 0, joining: undefined })
+    stack.push({ candidate, need: 0, joining: undefined, joined: 0 })
   }
   const check = (asker: Candidate | undefined, need: Need): void => {
     if (isProvided(need, need.name.chosen)) return
@@ -87,9 +87,9 @@ function order(solver: Solver, world: readonly Need[]): readonly Candidate[] {
       }
       if (top.joining === undefined) {
         listed.push(candidate)
-        top.joining = candidate.answersTo.flatMap((name) => [...name.joinedBy])
+        top.joining = candidate.answersTo.flatMap((name) => name.joinedBy)
       }
-      const joining = top.joining.shift()
+      const joining = top.joining[top.joined++]
       if (joining === undefined) stack.pop()
       else if (isComplete(joining)) open(joining)
     }
@@ -100,7 +100,8 @@ function order(solver: Solver, world: readonly Need[]): readonly Candidate[] {
 interface Listing {
   readonly candidate: Candidate
   need: number
-  joining: Name[] | undefined
+  joining: readonly Name[] | undefined
+  joined: number
 }
 
 function isComplete({ isSeen, isListed, chosen }: Name): boolean {
@@ -113,8 +114,10 @@ function askers({ roots }: ClosureInput, packages: readonly Candidate[]): Readon
   const why = new Map<string, Asker>()
   const byName = new Map<string, Candidate>()
   const queue: Candidate[] = []
-  for (const one of packages)
-    for (const text of [...one.record.provides.map(({ name }) => name), one.record.name]) byName.set(text, one)
+  for (const one of packages) {
+    for (const { name } of one.record.provides) byName.set(name, one)
+    byName.set(one.record.name, one)
+  }
   const see = (candidate: Candidate | undefined, asker: Asker): void => {
     if (candidate === undefined || why.has(candidate.record.name)) return
     why.set(candidate.record.name, asker)

@@ -12,21 +12,22 @@ export interface RecordsInput {
   readonly report: Reporter
 }
 
+const none: readonly PackageRecord[] = []
+
 /** A feed over an index; records are made when their name is asked for, and once. */
 export function feedRecords(input: RecordsInput): Feed {
   const { id, digest, report } = input
   let { index } = input
-  const made = new Map<number, PackageRecord | undefined>()
+  /** By its number; null: it is left out. */
+  const made = new Array<PackageRecord | null | undefined>(index.records)
 
-  const make = (record: number): PackageRecord | undefined => {
+  const make = (record: number): PackageRecord | null => {
     const name = index.nameOf(record)
     const [version = '', arch = '', size = '', checksum = '', priority = '', ...relations] = index.fieldsOf(record)
     const [needs = '', provides = '', joins = ''] = relations
     try {
       const { depends, conflicts } = parseNeeds(needs)
-      const joined = parseNeeds(joins)
-      const installIf = joined.depends.flat()
-      return {
+      const plain: PackageRecord = {
         name,
         version,
         arch,
@@ -35,45 +36,48 @@ export function feedRecords(input: RecordsInput): Feed {
         conflicts,
         essential: false,
         priority: '',
+        origin: { kind: 'feed', feed: id, path: `${name}-${version}.apk`, checksum, size: Number(size) },
+      }
+      if (priority === '' && joins === '') return plain
+      const joined = parseNeeds(joins)
+      const installIf = joined.depends.flat()
+      return {
+        ...plain,
         ...(priority === '' ? {} : { providerPriority: Number(priority) }),
         ...(installIf.length === 0 ? {} : { installIf }),
         ...(joined.conflicts.length === 0 ? {} : { installUnless: joined.conflicts }),
-        origin: { kind: 'feed', feed: id, path: `${name}-${version}.apk`, checksum, size: Number(size) },
       }
     } catch (failure) {
       if (!(failure instanceof RelationError)) throw failure
       report({ type: 'warning', message: `feed ${id}: ${name} ${version} is left out: ${failure.message}` })
-      return undefined
+      return null
     }
   }
 
   const records = (ids: Uint32Array): readonly PackageRecord[] => {
-    const found = new Set<PackageRecord>()
+    if (ids.length === 0) return none
+    const found: PackageRecord[] = []
     for (const record of ids) {
-      if (!made.has(record)) made.set(record, make(record))
-      const one = made.get(record)
-      if (one !== undefined) found.add(one)
+      const one = made[record] ?? make(record)
+      made[record] = one
+      // What one package says twice is said in a row.
+      if (one !== null && one !== found.at(-1)) found.push(one)
     }
-    return [...found]
+    return found
   }
 
-  const through = (find: (index: BinaryIndex, name: string) => Uint32Array) => {
-    const known = new Map<string, readonly PackageRecord[]>()
-    return (name: string): readonly PackageRecord[] => {
-      let found = known.get(name)
-      if (found !== undefined) return found
+  const through =
+    (find: (index: BinaryIndex, name: string) => Uint32Array) =>
+    (name: string): readonly PackageRecord[] => {
       try {
-        found = records(find(index, name))
+        return records(find(index, name))
       } catch (failure) {
         if (!(failure instanceof IndexDamaged)) throw failure
         // The same text gives the same numbers, so what is made already stays right.
         index = input.rebuild()
-        found = records(find(index, name))
+        return records(find(index, name))
       }
-      known.set(name, found)
-      return found
     }
-  }
 
   return {
     id,

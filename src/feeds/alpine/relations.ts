@@ -61,36 +61,63 @@ export class RelationError extends Error {
 /** What could reach a path or a terminal: stricter than apk, which takes any bytes. */
 const plain = /^[!-~]{1,512}$/
 
-// Almost all relations of an index repeat; one object for each keeps a closure small and quick.
-const seen = new Map<string, ParsedRelation>()
+interface Word extends ParsedRelation {
+  readonly alternatives: Alternatives
+}
 
-function wordOf(text: string): ParsedRelation {
+// Almost all relations of an index repeat; one object for each keeps a closure small and quick.
+const seen = new Map<string, Word>()
+
+function wordOf(text: string): Word {
   const known = seen.get(text)
   if (known !== undefined) return known
   const found = plain.test(text) ? parseRelation(text) : undefined
   if (found === undefined) throw new RelationError(`"${shown(text.slice(0, 80))}" is no dependency`)
-  seen.set(text, found)
-  return found
+  const word = { ...found, alternatives: [found.dependency] }
+  seen.set(text, word)
+  return word
 }
 
-const words = (text: string): readonly ParsedRelation[] =>
-  text.split(' ').flatMap((word) => (word === '' ? [] : [wordOf(word)]))
+const nothing: readonly never[] = []
+const needsNothing: Needs = { depends: nothing, conflicts: nothing }
 
 /** Reads `D:` and `i:`. @throws {RelationError} */
 export function parseNeeds(text: string): Needs {
+  if (text === '') return needsNothing
   const depends: Alternatives[] = []
   const conflicts: Dependency[] = []
-  for (const { dependency, isConflict } of words(text)) {
+  for (const each of text.split(' ')) {
+    if (each === '') continue
+    const { dependency, isConflict, alternatives } = wordOf(each)
     if (isConflict) conflicts.push(dependency)
-    else depends.push([dependency])
+    else depends.push(alternatives)
   }
   return { depends, conflicts }
 }
 
 /** Reads `p:`: what has another relation than `=` is left out. @throws {RelationError} */
 export function parseProvides(text: string): readonly Provided[] {
-  return words(text).flatMap(({ dependency: { name, version }, isConflict }) => {
-    if (isConflict || (version !== undefined && version.relation !== '=')) return []
-    return [version === undefined ? { name } : { name, version: version.version }]
-  })
+  if (text === '') return nothing
+  const provides: Provided[] = []
+  for (const each of text.split(' ')) {
+    if (each === '') continue
+    const found = providedOf(each)
+    if (found !== undefined) provides.push(found)
+  }
+  return provides
+}
+
+const plainName = /^[^\s!<>=~@]+$/
+
+/** Hardly any of these repeats. @throws {RelationError} */
+function providedOf(text: string): Provided | undefined {
+  const sign = text.indexOf('=')
+  const name = sign < 0 ? text : text.slice(0, sign)
+  const version = sign < 0 ? undefined : text.slice(sign + 1)
+  if (plain.test(text) && plainName.test(name) && (version === undefined || /^[^<>=~]/.test(version)))
+    return version === undefined ? { name } : { name, version }
+  const word = wordOf(text)
+  const { relation, version: wanted } = word.dependency.version ?? {}
+  if (word.isConflict || (relation !== undefined && relation !== '=')) return undefined
+  return wanted === undefined ? { name: word.dependency.name } : { name: word.dependency.name, version: wanted }
 }

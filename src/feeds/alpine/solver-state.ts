@@ -19,7 +19,7 @@ export interface Need {
 export class Candidate {
   readonly record: PackageRecord
   readonly name: Name
-  readonly #nameOf: (text: string) => Name
+  readonly #names: NameLoader
   #needs: readonly Need[] | undefined
   #provides: readonly Provided[] | undefined
   #joins: readonly Need[] | undefined
@@ -41,24 +41,31 @@ export class Candidate {
   /** Why it can't be had; the first reason stays. */
   obstacle: Obstacle | undefined
 
-  constructor(record: PackageRecord, nameOf: (text: string) => Name) {
+  constructor(record: PackageRecord, names: NameLoader) {
     this.record = record
-    this.#nameOf = nameOf
-    this.name = nameOf(record.name)
+    this.#names = names
+    this.name = names.name(record.name)
     this.joinsNever = (record.installIf ?? []).length === 0
   }
 
   get needs(): readonly Need[] {
-    const { depends, conflicts } = this.record
-    this.#needs ??= [
-      ...depends.flatMap((group) => firstOf(group, this.#nameOf) ?? []),
-      ...conflicts.map((dependency) => this.#need(dependency, true)),
-    ]
+    this.#needs ??= this.#makeNeeds()
     return this.#needs
   }
 
+  #makeNeeds(): readonly Need[] {
+    const { depends, conflicts } = this.record
+    const needs: Need[] = []
+    for (const group of depends) {
+      const need = firstOf(group, this.#names)
+      if (need !== undefined) needs.push(need)
+    }
+    for (const dependency of conflicts) needs.push(this.#names.conflict(dependency))
+    return needs
+  }
+
   get provides(): readonly Provided[] {
-    this.#provides ??= this.record.provides.map(({ name, version }) => ({ name: this.#nameOf(name), version }))
+    this.#provides ??= this.record.provides.map(({ name, version }) => ({ name: this.#names.name(name), version }))
     return this.#provides
   }
 
@@ -70,14 +77,10 @@ export class Candidate {
 
   get joins(): readonly Need[] {
     this.#joins ??= [
-      ...(this.record.installIf ?? []).map((dependency) => this.#need(dependency, false)),
-      ...(this.record.installUnless ?? []).map((dependency) => this.#need(dependency, true)),
+      ...(this.record.installIf ?? []).map((dependency) => this.#names.need(dependency)),
+      ...(this.record.installUnless ?? []).map((dependency) => this.#names.conflict(dependency)),
     ]
     return this.#joins
-  }
-
-  #need(dependency: Dependency, isConflict: boolean): Need {
-    return { name: this.#nameOf(dependency.name), dependency, isConflict }
   }
 }
 
@@ -86,21 +89,27 @@ interface Provided {
   readonly version: string | undefined
 }
 
-/** What a name is looked up by, when the search comes to it. */
+/** What names and packages are looked up by, when the search comes to them. */
 export interface NameLoader {
+  name(text: string): Name
+  /** The one need for a dependency that must be met. */
+  need(dependency: Dependency): Need
+  /** The one need for a dependency that must not be met. */
+  conflict(dependency: Dependency): Need
   providersOf(text: string): readonly Provider[]
-  joining(text: string): ReadonlySet<Name>
+  joining(text: string): readonly Name[]
 }
+
+const nobody: readonly Name[] = []
 
 /** One name that packages have or provide, and what was decided about it. */
 export class Name {
   readonly text: string
   readonly #load: NameLoader
   #providers: readonly Provider[] | undefined
-  #joinedBy: ReadonlySet<Name> | undefined
+  #joinedBy: readonly Name[] | undefined
   #kind: number | undefined
-  /** Names whose providers need this one, of those that were looked at. */
-  readonly neededBy: Name[] = []
+  #neededBy: Name[] | undefined
   depth = 0
   isSeen = false
   requirers = 0
@@ -131,8 +140,19 @@ export class Name {
     return this.#providers
   }
 
+  /** Names whose providers need this one, of those that were looked at. */
+  get neededBy(): readonly Name[] {
+    return this.#neededBy ?? nobody
+  }
+
+  /** Something that provides `asker` needs this one. All that it needs is told in a row, once. */
+  mark(asker: Name): void {
+    if (this.#neededBy === undefined) this.#neededBy = [asker]
+    else if (this.#neededBy.at(-1) !== asker) this.#neededBy.push(asker)
+  }
+
   /** Names whose providers join this one. */
-  get joinedBy(): ReadonlySet<Name> {
+  get joinedBy(): readonly Name[] {
     this.#joinedBy ??= this.#load.joining(this.text)
     return this.#joinedBy
   }
@@ -178,9 +198,8 @@ export function isBetter(a: Provider, b: Provider | undefined): boolean {
 }
 
 /** Of alternatives, which apk does not know, the first that something provides. */
-export function firstOf(group: Alternatives, nameOf: (text: string) => Name): Need | undefined {
-  if (group.length === 1 && group[0] !== undefined)
-    return { name: nameOf(group[0].name), dependency: group[0], isConflict: false }
-  const needs = group.map((dependency): Need => ({ name: nameOf(dependency.name), dependency, isConflict: false }))
+export function firstOf(group: Alternatives, names: NameLoader): Need | undefined {
+  if (group.length === 1 && group[0] !== undefined) return names.need(group[0])
+  const needs = group.map((dependency) => names.need(dependency))
   return needs.find((need) => need.name.providers.some((one) => isProvided(need, one))) ?? needs[0]
 }

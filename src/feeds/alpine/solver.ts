@@ -1,12 +1,9 @@
-import { TooTangled, type Universe } from '#engine/catalog/candidates.ts'
-import type { Dependency, PackageRecord } from '#engine/catalog/package.ts'
+import type { Universe } from '#engine/catalog/candidates.ts'
+import type { Dependency } from '#engine/catalog/package.ts'
 import type { Obstacle, Root } from '#engine/catalog/solver.ts'
-import { Candidate, firstOf, isBetter, isProvided, Name, type Need, type Provider } from './solver-state.ts'
-
-const nobody: ReadonlySet<Name> = new Set()
-
-/** About two seconds of looking. */
-const lookLimit = 20_000_000
+import { discover } from './solver-discovery.ts'
+import { Names } from './solver-names.ts'
+import { type Candidate, firstOf, isBetter, isProvided, type Name, type Need, type Provider } from './solver-state.ts'
 
 /**
  * Chooses packages as `apk add` does on an empty system. Everything that could matter is discovered first, then what is certain
@@ -21,32 +18,25 @@ const lookLimit = 20_000_000
  * @see apk-tools src/solver.c; apk-world(5); Alpine wiki, "Apk spec"
  */
 export class Solver {
-  readonly #universe: Universe
-  readonly #arches: ReadonlySet<string>
-  readonly #excluded: ReadonlySet<string>
-  readonly #names = new Map<string, Name>()
-  readonly #candidates = new Map<PackageRecord, Candidate>()
+  readonly #names: Names
   readonly #dirty: Name[] = []
   /** The last one is the first to be looked at. */
   readonly #unresolved: Name[] = []
-  #looks = 0
   errors = 0
 
   constructor(universe: Universe, arch: string, excluded: ReadonlySet<string>) {
-    this.#universe = universe
-    this.#arches = new Set([arch, 'noarch'])
-    this.#excluded = excluded
+    this.#names = new Names(universe, arch, excluded)
   }
 
   /** What roots ask for, ordered by name: apk keeps its world so. */
   world(roots: readonly Root[]): readonly Need[] {
-    const needs = roots.flatMap(({ dependency }) => firstOf(dependency, (text) => this.name(text)) ?? [])
+    const needs = roots.flatMap(({ dependency }) => firstOf(dependency, this.#names) ?? [])
     return needs.sort((a, b) => (a.name.text < b.name.text ? -1 : a.name.text > b.name.text ? 1 : 0))
   }
 
   /** @throws {TooTangled} */
   solve(world: readonly Need[]): void {
-    for (const { name } of world) this.#discover(name)
+    for (const { name } of world) discover(name, (looks) => this.#names.spend(looks))
     for (const need of world) this.#apply(undefined, need)
     for (;;) {
       for (let name = this.#dirty.shift(); name !== undefined; name = this.#dirty.shift()) {
@@ -60,76 +50,24 @@ export class Solver {
   }
 
   isInstalled(dependency: Dependency): boolean {
-    const name = this.#names.get(dependency.name)
+    const name = this.#names.known(dependency.name)
     return name?.chosen !== undefined && isProvided({ name, dependency, isConflict: false }, name.chosen)
   }
 
   /** By package name, why it can't be had. */
   get obstacles(): ReadonlyMap<string, Obstacle> {
     const found = new Map<string, Obstacle>()
-    for (const { name, obstacle } of this.#candidates.values())
+    for (const { name, obstacle } of this.#names.candidates)
       if (obstacle !== undefined && !found.has(name.text)) found.set(name.text, obstacle)
     return found
   }
 
   name(text: string): Name {
-    const known = this.#names.get(text)
-    if (known !== undefined) return known
-    const name = new Name(text, this)
-    this.#names.set(text, name)
-    return name
-  }
-
-  providersOf(text: string): readonly Provider[] {
-    const offered = ({ arch, name }: PackageRecord): boolean => this.#arches.has(arch) && !this.#excluded.has(name)
-    const own = this.#universe.lookup(text).filter(offered)
-    const others = this.#universe.providers(text).filter((record) => record.name !== text && offered(record))
-    this.#spend(own.length + others.length + 1)
-    return [
-      ...own.map((record): Provider => ({ candidate: this.#candidate(record), version: record.version })),
-      ...others.flatMap((record) =>
-        record.provides.flatMap(({ name, version }): readonly Provider[] =>
-          name === text ? [{ candidate: this.#candidate(record), version }] : [],
-        ),
-      ),
-    ]
-  }
-
-  joining(text: string): ReadonlySet<Name> {
-    const records = this.#universe.joining?.(text) ?? []
-    if (records.length === 0) return nobody
-    const found = new Set<Name>()
-    for (const record of records) {
-      this.#spend(record.provides.length + 1)
-      found.add(this.name(record.name))
-      for (const { name } of record.provides) found.add(this.name(name))
-    }
-    return found
-  }
-
-  #candidate(record: PackageRecord): Candidate {
-    const known = this.#candidates.get(record)
-    if (known !== undefined) return known
-    const candidate = new Candidate(record, (text) => this.name(text))
-    this.#candidates.set(record, candidate)
-    return candidate
+    return this.#names.name(text)
   }
 
   #spend(looks: number): void {
-    this.#looks += looks
-    if (this.#looks > lookLimit) throw new TooTangled()
-  }
-
-  /** Looks at everything that a name can lead to, depth first, on a stack of our own: chains may be longer than the language's. */
-  #discover(root: Name): void {
-    if (root.isSeen) return
-    const stack: Visit[] = [new Visit(root)]
-    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const next = top.next()
-      if (next === undefined) stack.pop()
-      else if (!next.isSeen) stack.push(new Visit(next))
-      this.#spend(1)
-    }
+    this.#names.spend(looks)
   }
 
   #apply(asker: Candidate | undefined, need: Need): void {
@@ -181,7 +119,7 @@ export class Solver {
       joining.mustCheckJoins = true
       this.#queueDirty(joining)
     }
-    this.#spend(name.joinedBy.size)
+    this.#spend(name.joinedBy.length)
   }
 
   #queueDirty(name: Name): void {
@@ -215,7 +153,7 @@ export class Solver {
     const merged: Candidate[] = []
     let hasJoining = false
     let joinsNever = true
-    for (const { candidate } of name.providers) {
+    for (const { candidate, version } of name.providers) {
       this.#spend(candidate.needs.length + 1)
       candidate.isMerged = false
       if (mustCheckNeeds && candidate.isSelectable) {
@@ -228,7 +166,7 @@ export class Solver {
       joinsNever &&= candidate.joinsNever
       if (name.requirers === 0) continue
       candidate.isMerged = true
-      this.#merge(candidate, name, merged.length)
+      this.#merge(candidate, version, merged.length)
       merged.push(candidate)
     }
     name.hasOptions = merged.length > 1
@@ -240,8 +178,11 @@ export class Solver {
     name.areAskersDone = name.neededBy.every((asker) => asker.isLocked)
   }
 
-  /** Counts what this candidate has in common with all before it. @param before how many those are */
-  #merge(candidate: Candidate, name: Name, before: number): void {
+  /**
+   * Counts what this candidate has in common with all before it.
+   * @param own the version in which it has the name @param before how many those are
+   */
+  #merge(candidate: Candidate, own: string | undefined, before: number): void {
     for (const need of candidate.needs) {
       if (!need.isConflict && need.name.needsMerged === before) need.name.needsMerged = before + 1
     }
@@ -250,8 +191,7 @@ export class Solver {
       one.providesMerged = before + 1
       one.providedUnversioned ||= version === undefined
     }
-    const own = name.providers.find((provider) => provider.candidate === candidate)
-    count(candidate.name, own?.version)
+    count(candidate.name, own)
     for (const { name: one, version } of candidate.provides) count(one, version)
   }
 
@@ -388,46 +328,4 @@ function checkJoins(candidate: Candidate): void {
 /** Which of two names is decided first: a required one, one that means less, one on which a longer chain hangs. */
 function isSurer(a: Name, b: Name): boolean {
   return (Number(b.requirers > 0) - Number(a.requirers > 0) || a.kind - b.kind || b.depth - a.depth) < 0
-}
-
-/** A name whose providers are being looked at: their needs, then what joins it. */
-class Visit {
-  readonly #name: Name
-  #provider = 0
-  #need = -1
-  #joining: readonly Name[] | undefined
-  #join = 0
-
-  constructor(name: Name) {
-    this.#name = name
-    name.isSeen = true
-    for (const { candidate } of name.providers) {
-      // Each name is looked at once, so its own last mark tells.
-      for (const { name: needed } of candidate.needs) if (needed.neededBy.at(-1) !== name) needed.neededBy.push(name)
-    }
-  }
-
-  /** The name to look at before going on; undefined at the end. */
-  next(): Name | undefined {
-    const name = this.#name
-    for (let one = name.providers[this.#provider]; one !== undefined; one = name.providers[this.#provider]) {
-      const { candidate } = one
-      if (this.#need === -1 && candidate.isSeen) this.#need = candidate.needs.length
-      candidate.isSeen = true
-      if (this.#need === -1) this.#need = 0
-      for (let need = candidate.needs[this.#need]; need !== undefined; need = candidate.needs[this.#need]) {
-        if (!need.name.isSeen) return need.name
-        candidate.depth = Math.max(candidate.depth, need.name.depth + 1)
-        this.#need++
-      }
-      name.joinsNever &&= candidate.joinsNever
-      name.depth = Math.max(name.depth, candidate.depth)
-      this.#provider++
-      this.#need = -1
-    }
-    this.#joining ??= [...new Set([name, ...name.providers.flatMap(({ candidate }) => candidate.answersTo)])].flatMap(
-      (one) => [...one.joinedBy],
-    )
-    return this.#joining[this.#join++]
-  }
 }

@@ -1,50 +1,8 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
-
-/**
- * A parsed index as one file: a header, flat tables of 32-bit little-endian numbers, the names, the records' texts.
- * Header, tables and names are read at once and covered by a checksum; records stay in the file, each with a checksum
- * of its own, until they are asked for. So a command that touches 400 of 69,000 packages pays for 400.
- */
-const HEADER_WORDS = 16
-/** Header words behind the magic (words 0 and 1) and the checksum (word 2). */
-const counts = [
-  'names',
-  'records',
-  'table',
-  'provides',
-  'joins',
-  'essential',
-  'required',
-  'nameBytes',
-  'recordBytes',
-  'refused',
-] as const
-type Counts = Record<(typeof counts)[number], number>
-
-/** The tables in file order, each with its length in words. */
-const tables = (c: Counts) =>
-  ({
-    nameStart: c.names + 1,
-    /** `ownStart[n]` to `ownStart[n + 1]` in `own`: records called n, in index order. */
-    ownStart: c.names + 1,
-    own: c.records,
-    /** Likewise: records that provide n, preferred first. */
-    providerStart: c.names + 1,
-    provider: c.provides,
-    /** Likewise: records that join others which include n, in index order. */
-    joinStart: c.names + 1,
-    join: c.joins,
-    recordStart: c.records + 1,
-    recordName: c.records,
-    recordSum: c.records,
-    /** Open addressing by the names' FNV-1a; name id + 1, or 0. */
-    table: c.table,
-    essential: c.essential,
-    required: c.required,
-  }) as const
-type TableName = keyof ReturnType<typeof tables>
+import { type Counts, counts, HEADER_WORDS, locate, type TableName } from './index-layout.ts'
+import { fill, Pages } from './pages.ts'
 
 /** What one pass over an index's text finds. Offsets and ids are indices into the other arrays. */
 export interface IndexScan {
@@ -260,16 +218,6 @@ export function readIndex(path: string, kind: IndexKind): BinaryIndex | undefine
   return index
 }
 
-/** Fills `target` from `position`; false when the file ends before. */
-function fill(fd: number, target: Uint8Array, position: number): boolean {
-  for (let at = 0; at < target.length; ) {
-    const got = readSync(fd, target, at, target.length - at, position + at)
-    if (got === 0) return false
-    at += got
-  }
-  return true
-}
-
 function decode(fd: number, { magic }: IndexKind): BinaryIndex | undefined {
   const start = Buffer.from(new ArrayBuffer(HEADER_WORDS * 4))
   if (!fill(fd, start, 0) || start.toString('latin1', 0, magic.length) !== magic) return undefined
@@ -320,7 +268,20 @@ function decode(fd: number, { magic }: IndexKind): BinaryIndex | undefined {
     return true
   }
 
+  const pages = new Pages(fd, layout.head, count.recordBytes)
+
+  /** Callers ask several things about a name in a row. */
+  let lastName: string | undefined
+  let lastId = -1
   const find = (name: string): number => {
+    if (name !== lastName) {
+      lastId = search(name)
+      lastName = name
+    }
+    return lastId
+  }
+
+  const search = (name: string): number => {
     let hash = 0x811c9dc5
     for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193)
     const mask = hashTable.length - 1
@@ -349,8 +310,8 @@ function decode(fd: number, { magic }: IndexKind): BinaryIndex | undefined {
     nameOf: (record) => nameText(recordName[record] ?? 0),
     fieldsOf(record) {
       const from = recordStart[record] ?? 0
-      const text = Buffer.allocUnsafe((recordStart[record + 1] ?? 0) - from)
-      if (!fill(fd, text, layout.head + from) || crc32(text) !== recordSum[record]) throw new IndexDamaged()
+      const text = pages.read(from, recordStart[record + 1] ?? 0)
+      if (text === undefined || crc32(text) !== recordSum[record]) throw new IndexDamaged()
       return text.toString('latin1').split('\n')
     },
     essential: table('essential'),
@@ -362,37 +323,3 @@ function decode(fd: number, { magic }: IndexKind): BinaryIndex | undefined {
 }
 
 const spread = (hash: number): number => hash ^ (hash >>> 15)
-
-function locate(count: Counts): {
-  readonly tables: Readonly<Record<TableName, { readonly from: number; readonly length: number }>>
-  /** Where the names begin, in bytes. */
-  readonly bytes: number
-  /** Where the names end and the records begin. */
-  readonly head: number
-  readonly size: number
-} {
-  const lengths = tables(count)
-  let at = HEADER_WORDS
-  const place = (length: number): { from: number; length: number } => {
-    const from = at
-    at += length
-    return { from, length }
-  }
-  const located = {
-    nameStart: place(lengths.nameStart),
-    ownStart: place(lengths.ownStart),
-    own: place(lengths.own),
-    providerStart: place(lengths.providerStart),
-    provider: place(lengths.provider),
-    joinStart: place(lengths.joinStart),
-    join: place(lengths.join),
-    recordStart: place(lengths.recordStart),
-    recordName: place(lengths.recordName),
-    recordSum: place(lengths.recordSum),
-    table: place(lengths.table),
-    essential: place(lengths.essential),
-    required: place(lengths.required),
-  }
-  const head = at * 4 + count.nameBytes
-  return { tables: located, bytes: at * 4, head, size: head + count.recordBytes }
-}
