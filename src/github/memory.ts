@@ -13,8 +13,13 @@ const unpack = promisify(zstdDecompress)
  * What the default branch's last build of a cell was made of: a runner has no past of its own, and its page is to say why
  * something was built. That it can't be had, or kept, is nobody's failure.
  */
-export function memoryOf(cache: PackedCache, { trust, sha }: RunContext, cell: string): CellRequest['memory'] {
-  const series = `memory/${cell}/`
+export function memoryOf(
+  cache: Pick<PackedCache, 'newest' | 'append'>,
+  { trust, sha }: Pick<RunContext, 'trust' | 'sha'>,
+  cell: string,
+): CellRequest['memory'] {
+  // No cell's begins with all of another's: `box/base`, `box/base/alpine`.
+  const series = `memory/${cell}:`
   return {
     async recall() {
       const read = async (path: string): Promise<string> =>

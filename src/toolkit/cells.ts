@@ -98,7 +98,8 @@ export interface UnitReport {
 
 /**
  * The cells of a project: the machines that it declares itself, and its default one, with the images that it declares
- * itself, and its default one. Patterns choose among all machines and images, those of modules included.
+ * itself, and its default one; an image for several distros once for each. Patterns choose among all machines and images,
+ * those of modules included.
  *
  * @param patterns of cells, where `*` matches within a part; empty: as above
  * @throws {YoeError} USAGE when a pattern matches nothing
@@ -114,24 +115,25 @@ export async function listCells(workspace: Workspace, patterns: readonly string[
         ...(usual === undefined ? [] : [usual]),
       ])
     const [ourMachines, ourImages] = [ours(machines, defaults.machine), ours(units, defaults.image)]
-    return all.filter(({ machine, image }) => ourMachines.has(machine) && ourImages.has(image))
+    return all
+      .filter(({ isUsual, cell: { machine, image } }) => isUsual && ourMachines.has(machine) && ourImages.has(image))
+      .map(({ cell }) => cell)
   }
   const chosen = new Set<Cell>()
   for (const pattern of patterns) {
-    const matching = all.filter(
-      ({ cell, distro }) => matchesGlob(cell, pattern) || matchesGlob(`${cell}/${distro}`, pattern),
-    )
+    const matching = all.filter(({ cell: { machine, image, distro }, isUsual }) => {
+      const name = `${machine}/${image}`
+      const full = `${name}/${distro}`
+      return isUsual ? matchesGlob(name, pattern) || matchesGlob(full, pattern) : full === pattern
+    })
     if (matching.length === 0) {
       throwInert(project, pattern)
+      const names = all.flatMap(({ cell: { cell }, isUsual }) => (isUsual ? [cell] : []))
       throw new YoeError('USAGE', `no cell matches "${pattern}"`, {
-        hint:
-          didYouMean(
-            pattern,
-            all.map(({ cell }) => cell),
-          ) ?? `cells are MACHINE/IMAGE, such as ${all[0]?.cell ?? 'qemu-x86_64/my-image'}`,
+        hint: didYouMean(pattern, names) ?? `cells are MACHINE/IMAGE, such as ${names[0] ?? 'qemu-x86_64/my-image'}`,
       })
     }
-    for (const cell of matching) chosen.add(cell)
+    for (const { cell } of matching) chosen.add(cell)
   }
   return [...chosen]
 }
@@ -148,15 +150,38 @@ function throwInert(project: Project, pattern: string): void {
   if (errors.length > 0) throw new YoeErrors(errors)
 }
 
-/** An image that this machine can't serve is no cell. */
-function cellsOf(project: Project, machine: Machine): readonly Cell[] {
-  return project.units.flatMap((image): readonly Cell[] => {
-    if (image.kind !== 'image') return []
-    const distro = servedDistro(project, machine, image)
-    if (distro === undefined) return []
-    const { name, arch } = machine
-    return [{ cell: `${name}/${image.name}`, machine: name, image: image.name, distro, arch }]
-  })
+interface Served {
+  readonly cell: Cell
+  /** Whether it is what its image is built for where nobody says for which distro: otherwise it is a cell by its full name only. */
+  readonly isUsual: boolean
+}
+
+/** An image that this machine can't serve is no cell. Those that are built for several distros are called by them. */
+function cellsOf(project: Project, on: Machine): readonly Served[] {
+  const { name: machine, arch } = on
+  const known = [...new Set(project.feeds.map(({ distro }) => distro))]
+  const usual = new Map<string, Set<string>>()
+  const others = new Map<string, Set<string>>()
+  const add = (to: typeof usual, image: string, distro: string): void => {
+    to.set(image, (to.get(image) ?? new Set()).add(distro))
+  }
+  for (const image of project.units) {
+    if (image.kind !== 'image') continue
+    const first = servedDistro(project, on, image)
+    if (first === undefined) continue
+    for (const distro of image.distros ?? known) {
+      const only = { ...image, distros: [distro] }
+      if (inertReason(project, on, only) !== undefined) continue
+      add(image.distros !== undefined || distro === first ? usual : others, image.name, distro)
+    }
+  }
+  return [...usual].flatMap(([image, distros]) =>
+    [...new Set([...distros, ...(others.get(image) ?? [])])].map((distro) => {
+      const isUsual = distros.has(distro)
+      const cell = isUsual && distros.size === 1 ? `${machine}/${image}` : `${machine}/${image}/${distro}`
+      return { cell: { cell, machine, image, distro, arch }, isUsual }
+    }),
+  )
 }
 
 /** Cells with what each depends on, resolved and checked. @throws {YoeErrors} */
@@ -187,9 +212,11 @@ function planOf(workspace: Workspace, cell: Cell): Promise<Plan> {
 /** A cell by its name. @throws {YoeError} USAGE */
 export async function findCell(workspace: Workspace, name: string): Promise<Cell> {
   const [cell, ...others] = await listCells(workspace, [name])
-  if (cell === undefined || others.length > 0)
-    throw new YoeError('USAGE', `"${name}" is not one cell`, { hint: 'write MACHINE/IMAGE' })
-  return cell
+  if (cell !== undefined && others.length === 0) return cell
+  const names = [cell, ...others].flatMap((each) => each?.cell ?? [])
+  throw new YoeError('USAGE', `"${name}" is not one cell, but ${names.length}`, {
+    hint: `name one: ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`,
+  })
 }
 
 /**
