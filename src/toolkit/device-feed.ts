@@ -3,6 +3,7 @@ import { YoeError, YoeErrors } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
 import type { DeviceFile, PackageFormat, RepositoryEntry, SigningKey } from '#engine/formats.ts'
 import type { Json, Project, PublicKeyFile } from '#engine/project/model.ts'
+import type { KeyUse } from '#feeds/keys/project-keys.ts'
 import { formats, publisherOf } from './formats.ts'
 
 /** What images of a distro get for the project's own feed. */
@@ -42,6 +43,13 @@ export function deviceSideOf({ project, format, suite }: Devices): DeviceSide {
     )
   if (wrong.length > 0) throw new YoeErrors(wrong)
   return { files: format.deviceFiles({ project: name, suite, url }), keys }
+}
+
+/** The files of the project that have public keys of a kind. */
+export async function keyFilesOf({ feed }: Pick<Project, 'feed'>, use: KeyUse): Promise<readonly string[]> {
+  const ofUse = await Promise.all(formats.map(async (format) => (await publisherOf(format)).keyUse === use))
+  const readers = formats.filter((_, index) => ofUse[index])
+  return (feed?.keys ?? []).filter((key) => readers.some((format) => format.knowsKeys(key))).map(({ file }) => file)
 }
 
 /** As part of images' keys; undefined where they get nothing. */

@@ -144,6 +144,7 @@ test('an image: accounts, services, overlays and feed are in a clean ext4, and t
   assert.match(await content('/etc/passwd'), /^dev:x:1000:1000::\/home\/dev:\/bin\/sh$/m)
   assert.match(await content('/etc/fstab'), /^LABEL=BOOT\t\/boot\/firmware\tvfat/m)
   assert.match(await content('/etc/apt/sources.list.d/demo.sources'), /Signed-By: \/etc\/apt\/keyrings\/demo\.gpg/)
+  assert.match(await content('/usr/bin/true'), /^.ELF/, 'what a package brings outranks a default')
 
   await copyPartition(built, 'boot', join(folder, 'boot.img'))
   assert.match(await inspect(folder, ['mdir', '-b', '-i', '/img/boot.img', '::']), /board\.dtb[\s\S]*vmlinuz-6\.1/)
@@ -192,6 +193,10 @@ test('layers: what is unchanged is reused, a change costs its layer and those ab
     ),
     '==**',
   )
+  const extraFiles = deviceFiles({ project: 'demo', url: 'https://elsewhere.example', suite: 'trixie' }).map(
+    ({ path, text, isDefault }) => ({ ...file(path, text, 'the feed of demo'), isDefault }),
+  )
+  assert.equal(shown(await make(folder, { packages: changed, image: { hostname: 'other' }, extraFiles })), '==**')
   const disk = join(folder, 'out/disk.img')
   await utimes(disk, 1, 1) // as a guest that wrote to it would leave it
   const last: Making = {

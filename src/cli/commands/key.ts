@@ -163,7 +163,7 @@ async function rotate(
   const { rotateFeedKey } = await import('#toolkit/keys/feed-rotation.ts')
   const { lastDay } = await import('#toolkit/keys/listing.ts')
   const { fresh, old, path } = await rotateFeedKey(owner, use, until)
-  const next = [secret(path), 'yoe publish --to DIR']
+  const next = [...(await namedAnew(project, use)), secret(path), 'yoe publish --to DIR']
   const replaces = old.filter(({ standing }) => standing === 'signs')
   if (output.json)
     output.printJson({ use, fingerprint: fresh, replaces: replaces.map((each) => each.fingerprint), until, path, next })
@@ -200,13 +200,23 @@ async function revoke(
   }
   const { revokeFeedKey } = await import('#toolkit/keys/feed-rotation.ts')
   const { fingerprint, path } = await revokeFeedKey(owner, use, which)
-  const next = [`gh secret set ${keyVariable(use)} <${path}`, 'yoe publish --to DIR']
+  const secret = `gh secret set ${keyVariable(use)} <${path}`
+  const next = [...(await namedAnew(project, use)), secret, 'yoe publish --to DIR']
   if (output.json) output.printJson({ use, revoked: fingerprint, next })
   else {
     output.print(`${fingerprint} is revoked (${path}): devices refuse it once they have the new keyring`)
     sayNext(output, next)
   }
   return 0
+}
+
+/** What brings the present keys of a feed into the file that names them to devices. */
+async function namedAnew(project: Project, use: KeyUse): Promise<readonly string[]> {
+  const { keyFilesOf } = await import('#toolkit/device-feed.ts')
+  const [file] = await keyFilesOf(project, use)
+  return file === undefined
+    ? []
+    : [`yoe key export ${use} >${file}`, `git commit -m "Another key of the feed" -- ${file}`]
 }
 
 function sayNext(output: Output, commands: readonly string[]): void {

@@ -178,7 +178,13 @@ function users(config: Configuration, root: RootIndex, from: string): readonly A
   if (before.passwd === '')
     throw wrong(image, 'users: the image has no /etc/passwd', { hint: 'add "base" to artifacts' })
   const usual = isThere(root, '/bin/bash') ? '/bin/bash' : '/bin/sh'
-  const wanted = image.users.map((user) => ({ ...user, shell: user.shell ?? usual }))
+  // Without PAM, sshd takes "!" for an account that nobody may use, by a key neither. No password is "*" either.
+  const hasPam = root.entries.has('etc/pam.d')
+  const wanted = image.users.map((user) => ({
+    ...user,
+    shell: user.shell ?? usual,
+    password: user.password === '!' && !hasPam ? '*' : user.password,
+  }))
   for (const { shell, name } of wanted)
     if (!isThere(root, shell))
       throw wrong(image, `user("${name}"): the image has no ${shell}`, {

@@ -3,7 +3,7 @@ import { required } from '../arguments.ts'
 import type { ProjectFeed, PublicKeyFile } from '../model.ts'
 import { feedUrl } from '../names.ts'
 import { follow, placeLabel } from '../place.ts'
-import { handleKind, named, set, text } from '../readers.ts'
+import { handleKind, Mismatch, type Reader, set, text } from '../readers.ts'
 import type { Builtin, Context, Invocation } from './builtin.ts'
 import { making } from './builtin.ts'
 import { existing } from './task.ts'
@@ -14,10 +14,17 @@ export const projectFeedKind = handleKind<ProjectFeed>('feed')
 const largest = 1 << 16
 const most = 16
 
+/** What is wrong with it is not repeated: it may hold a password. */
+const address: Reader<string> = (value) => {
+  const found = text(value)
+  if (!feedUrl.pattern.test(found)) throw new Mismatch(`must be ${feedUrl.says}`)
+  return found
+}
+
 /** `feed(url, keys)` of a project: where its devices find its packages. */
 export const feed: Builtin = making(
   projectFeedKind,
-  { fields: { url: required(named(feedUrl)), keys: required(set(text)) } },
+  { fields: { url: required(address), keys: required(set(text)) } },
   ({ url, keys }, invocation, context) => {
     const { at } = invocation
     if (keys.length === 0 || keys.length > most) {
