@@ -173,8 +173,16 @@ function accountTexts({ contents }: RootIndex): AccountFiles {
 
 function users(config: Configuration, root: RootIndex, from: string): readonly Addition[] {
   const { image, sourceDateEpoch } = config
-  if (image.users.length === 0) return []
-  const before = accountTexts(root)
+  const packaged = accountTexts(root)
+  // Distros' own root is open to everybody on a console, until somebody installs the system by hand.
+  const before = {
+    ...packaged,
+    shadow: config.overlaid.has(accounts.shadow) ? packaged.shadow : closed(packaged.shadow),
+  }
+  const latin = (path: string, content: string, mode: number): Addition =>
+    file(path, Buffer.from(content, 'latin1'), from, mode)
+  if (image.users.length === 0)
+    return before.shadow === packaged.shadow ? [] : [latin(accounts.shadow, before.shadow, 0o640)]
   if (before.passwd === '')
     throw wrong(image, 'users: the image has no /etc/passwd', { hint: 'add "base" to artifacts' })
   const usual = isThere(root, '/bin/bash') ? '/bin/bash' : '/bin/sh'
@@ -191,8 +199,6 @@ function users(config: Configuration, root: RootIndex, from: string): readonly A
         hint: 'shell = "/bin/sh", or add the package that brings it to artifacts',
       })
   const { files, accounts: made } = addUsers(before, { ...image, users: wanted }, Math.floor(sourceDateEpoch / 86_400))
-  const latin = (path: string, content: string, mode: number): Addition =>
-    file(path, Buffer.from(content, 'latin1'), from, mode)
   return [
     latin(accounts.passwd, files.passwd, 0o644),
     latin(accounts.group, files.group, 0o644),
@@ -202,6 +208,9 @@ function users(config: Configuration, root: RootIndex, from: string): readonly A
     ...made.flatMap((account, index) => home(account, image.users[index]?.authorizedKeys ?? [], root, from)),
   ]
 }
+
+/** shadow(5) in which no account is without a password: none fits those. Keys do, which "!" would keep some servers from. */
+const closed = (shadow: string): string => shadow.replace(/^([^:\n]+)::/gm, '$1:*:')
 
 function home(account: Account, keys: readonly string[], root: RootIndex, from: string): readonly Addition[] {
   const { uid, gid, fresh } = account
