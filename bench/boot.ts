@@ -78,7 +78,7 @@ async function bareBoot(machine: Machine, files: ImageFiles, acceleration: 'kvm'
     disk: 'discard',
     console: { kind: 'output' },
     ports: [{ host: port, guest: 22 }],
-    cpus: guestCpus(),
+    cpus: guestCpus(machine.arch, acceleration),
     display: false,
     network: 'restricted',
     credentials: keyCredential(key.publicKey),

@@ -70,7 +70,7 @@ export async function bootTest(options: BootTestOptions): Promise<BootOutcome> {
           machine,
           files,
           disk: 'discard',
-          cpus: guestCpus(),
+          cpus: guestCpus(machine.arch, acceleration.kind),
           display: false,
           network: options.network ?? 'restricted',
           credentials: keyCredential(key.publicKey),

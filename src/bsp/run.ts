@@ -141,7 +141,7 @@ async function prepare(options: RunOptions): Promise<Prepared> {
       ports,
       console,
       acceleration: how.kind,
-      cpus: guestCpus(),
+      cpus: guestCpus(machine.arch, how.kind),
       display: options.display ?? machine.qemu?.display === 'gtk',
       network: options.network ?? 'open',
       ...(firmware === undefined ? {} : { firmware }),

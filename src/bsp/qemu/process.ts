@@ -2,6 +2,7 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Arch } from '#engine/arch.ts'
 import { YoeError } from '#engine/errors.ts'
 import { findProgram } from './host.ts'
 import type { PortForward } from './ports.ts'
@@ -86,7 +87,10 @@ export function kvmFault(said: string): string | undefined {
   return /^(?:KVM internal error.*|error: kvm run failed.*)$/m.exec(said)?.[0]
 }
 
-/** Processors for a guest: as many as are here, up to four. More speeds up no boot, but costs when they are emulated. */
-export function guestCpus(): number {
-  return Math.min(4, availableParallelism())
+/**
+ * Processors for a guest: as many as are here, up to four. More speeds up no boot, but costs when they are emulated. Arm's
+ * tell each other of every page that is unmapped, for which QEMU stops them all: two take three times as long as one.
+ */
+export function guestCpus(arch: Arch, acceleration: 'kvm' | 'tcg'): number {
+  return arch === 'arm64' && acceleration === 'tcg' ? 1 : Math.min(4, availableParallelism())
 }
