@@ -9,7 +9,7 @@ import { step } from '../events.ts'
 import { Slots } from '../slots.ts'
 import { errorCode, makeFolder, requireSpace, writeFailure } from '../store/disk.ts'
 import { tempName } from '../store/temp.ts'
-import type { Fetched, Fetcher, FetchRequest } from './fetcher.ts'
+import { type Fetched, type Fetcher, type FetchRequest, NotThere } from './fetcher.ts'
 import { type Answer, ask, Connections } from './http.ts'
 import { defaultFetchLimits, type FetchLimits } from './limits.ts'
 import { candidates, type Mirrors } from './mirrors.ts'
@@ -97,6 +97,7 @@ async function tryAll(
 ): Promise<Fetched> {
   const failures: string[] = []
   let mismatch: DigestMismatch | undefined
+  let absent = 0
   const isDown = (url: string): boolean => session.down.has(originOf(url))
   const urls = request.located === true ? request.urls : candidates(request.urls, options.mirrors)
   const ordered = [...urls.filter((url) => !isDown(url)), ...urls.filter(isDown)]
@@ -110,6 +111,7 @@ async function tryAll(
     } catch (failure) {
       if (failure instanceof DigestMismatch) mismatch = failure
       else if (!(failure instanceof Trouble)) throw failure
+      else if (failure.about === 'absent') absent++
       const reason = failure instanceof DigestMismatch ? `other content (sha256 ${failure.got})` : failure.message
       failures.push(`${shownUrl(url)}: ${reason}`)
       if (url !== ordered.at(-1))
@@ -117,7 +119,8 @@ async function tryAll(
     }
   }
   if (mismatch !== undefined) throw mismatch
-  throw new YoeError('FETCH_FAILED', `${request.title} can't be fetched\n  ${failures.join('\n  ')}`, {
+  const Failure = absent > 0 && absent === failures.length ? NotThere : YoeError
+  throw new Failure('FETCH_FAILED', `${request.title} can't be fetched\n  ${failures.join('\n  ')}`, {
     hint: options.offline
       ? offlineHint
       : 'check the address, or name a mirror: YOE_MIRRORS=https://its.host/=https://mirror.host/',
@@ -148,7 +151,7 @@ async function tryOne(url: string, request: FetchRequest, download: Download, se
       if (failure.about === 'part') download.forget()
       if (failure.about === 'unreachable') session.down.add(originOf(url))
       const often = tries > 1 ? ` (tried ${tries} times)` : ''
-      if (failure.retry === false || tries > retries) throw new Trouble(failure.message + often, false)
+      if (failure.retry === false || tries > retries) throw new Trouble(failure.message + often, false, failure.about)
       const wait = failure.retry === true ? limits.backoff * 2 ** (tries - 1) : failure.retry
       await pause(wait, undefined, request.signal === undefined ? {} : { signal: request.signal })
     }
@@ -163,7 +166,7 @@ async function localAnswer(url: string): Promise<Answer> {
   if (!URL.canParse(url) || new URL(url).host !== '') throw new Trouble('is no path of this machine', false)
   const path = fileURLToPath(url)
   const found = await stat(path).catch(() => undefined)
-  if (found?.isFile() !== true) throw new Trouble('there is no such file', false)
+  if (found?.isFile() !== true) throw new Trouble('there is no such file', false, 'absent')
   const body = localChunks(path)
   const shown = shownUrl(url)
   return {

@@ -39,6 +39,9 @@ export class Unauthorized extends YoeError {
   }
 }
 
+/** Every address was asked, and none of them has it. */
+export class NotThere extends YoeError {}
+
 export interface Fetched {
   /** The URL that answered, after rewriting and redirects. */
   readonly url: string
@@ -49,7 +52,7 @@ export interface Fetched {
 /** The engine's only way to the network: retries, resume, mirrors, limits and verification live behind it. */
 export interface Fetcher {
   /**
-   * @throws {YoeError} FETCH_FAILED when no URL answers (each with its reason), DIGEST_MISMATCH naming both digests,
+   * @throws {YoeError} FETCH_FAILED when no URL answers (each with its reason; {@link NotThere}), DIGEST_MISMATCH naming both digests,
    *   CANCELLED, DISK_FULL
    */
   fetch(request: FetchRequest): Promise<Fetched>

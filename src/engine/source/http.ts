@@ -134,7 +134,11 @@ function usable(
   const status = response.statusCode ?? 0
   try {
     if (status !== 200 && status !== 206 && (status !== 416 || resume.offset === 0))
-      throw new Trouble(`HTTP ${status}${phrase(response)}`, retryOf(status, headers['retry-after'], limits))
+      throw new Trouble(
+        `HTTP ${status}${phrase(response)}`,
+        retryOf(status, headers['retry-after'], limits),
+        status === 404 || status === 410 ? 'absent' : undefined,
+      )
     const length = headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
     return {
       ...placeOf(response, resume),

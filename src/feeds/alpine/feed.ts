@@ -7,6 +7,7 @@ import { YoeError } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import type { FeedEnvironment, LatestIndex, LockedIndex } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
+import { NotThere } from '#engine/source/fetcher.ts'
 import { offlineHint } from '#engine/source/offline.ts'
 import { errorCode, writeFailure } from '#engine/store/disk.ts'
 import { objectPath } from '#engine/store/object-path.ts'
@@ -15,6 +16,7 @@ import { tempName } from '#engine/store/temp.ts'
 import { noteUse } from '#engine/store/use.ts'
 import { type BinaryIndex, encodeIndex, readIndex, writeIndex } from '../shared/binary-index.ts'
 import { readAccepted, type TextFile, textDigest, writeState } from '../shared/feed-state.ts'
+import { firstGood, isFinal } from '../shared/sites.ts'
 import { type FeedPlace, feedPlace, newestPath, sitesOf } from './feed-place.ts'
 import { feedRecords } from './feed-records.ts'
 import { readIndexArchive } from './index-archive.ts'
@@ -50,15 +52,14 @@ export async function latestAlpineIndex(
   })
 }
 
-/** Fetches and verifies the index of one section, and takes it for the newest that there is. */
-export async function fetchIndex(
+/** Fetches and verifies the indices of all sections, in their order, and takes them for the newest that there are. */
+export async function fetchIndices(
   declaration: FeedDeclaration,
   environment: FeedEnvironment,
-  section: string,
-): Promise<VerifiedIndex> {
-  const verified = await new Opening(declaration, environment).fetchSection(section)
-  await rememberDate(declaration, environment, verified)
-  return verified
+): Promise<readonly VerifiedIndex[]> {
+  const found = await new Opening(declaration, environment).fetchAll()
+  for (const one of found) await rememberDate(declaration, environment, one)
+  return found
 }
 
 async function rememberDate(
@@ -100,30 +101,51 @@ class Opening {
 
   async latest(): Promise<LatestIndex | undefined> {
     if (!this.#serves()) return undefined
-    const found = this.#committed() ?? (await this.#fetchAll())
+    const found = this.#committed() ?? (await this.fetchAll())
     // What is locked now is opened next.
     for (const one of found) await this.#store(one)
     const date = Math.max(...found.map((one) => one.date))
     return { suite: this.#place.options.branch, date, files: found.map(fileOf) }
   }
 
-  async fetchSection(section: string): Promise<VerifiedIndex> {
-    const failures: YoeError[] = []
+  /** Asks for all sections at once. @throws {YoeError} one error, whatever is wrong with however many of them */
+  async fetchAll(): Promise<readonly VerifiedIndex[]> {
+    const { sections } = this.#place.options
+    const { report } = this.#environment
     const sites = sitesOf(this.#place.options, this.#environment)
-    for (const site of sites) {
-      try {
-        return await this.#fetchFrom(site, section)
-      } catch (failure) {
-        if (!(failure instanceof YoeError) || failure.code === 'CANCELLED' || failure.fault === 'environment')
-          throw failure
-        failures.push(failure)
-        const next = sites[failures.length]
-        if (next !== undefined)
-          this.#environment.report({ type: 'notice', message: `${failure.message}; trying ${next}` })
-      }
+    const told = new Set<string>()
+    const answers = await Promise.allSettled(
+      sections.map((section) => firstGood(sites, { report, told }, (site) => this.#fetchFrom(site, section))),
+    )
+    const failures: YoeError[] = []
+    const found: VerifiedIndex[] = []
+    for (const answer of answers) {
+      if (answer.status === 'fulfilled') {
+        if (answer.value === undefined) throw this.#offline()
+        found.push(answer.value.value)
+      } else if (answer.reason instanceof YoeError) failures.push(answer.reason)
+      else throw answer.reason
     }
-    // Not to be reached says less than to be wrong.
-    throw failures.find((failure) => failure.code !== 'FETCH_FAILED') ?? failures[0] ?? this.#offline()
+    if (failures.length === 0) return found
+    throw failures.find(isFinal) ?? failures.find(({ code }) => code !== 'FETCH_FAILED') ?? this.#unfetched(failures)
+  }
+
+  #unfetched(failures: readonly YoeError[]): YoeError {
+    const { id, at } = this.#declaration
+    const { options, arch } = this.#place
+    const [first] = failures
+    const reasons = failures.flatMap(({ message }) => message.split('\n').slice(1)).join('\n')
+    const isAbsent = failures.every((failure) => failure instanceof NotThere)
+    const all = options.sections.length
+    const some = failures.length === all ? '' : ` in ${failures.length} of ${all} sections`
+    const wrong = isAbsent ? 'has no' : "can't fetch the"
+    const what = failures.length > 1 ? 'indices' : 'index'
+    const message = `feed ${id} ${wrong} ${what} for ${arch}${some}, branch ${options.branch}\n${reasons}`
+    const absent =
+      failures.length === all
+        ? 'check branch and url; arches = [...] in alpine_feed(...) names the architectures that it has packages for'
+        : 'sections = [...] in alpine_feed(...) names those that it has'
+    return new YoeError('FETCH_FAILED', message, { at, hint: isAbsent ? absent : first?.hint, cause: first })
   }
 
   #serves(): boolean {
@@ -144,7 +166,7 @@ class Opening {
     const known = this.#reopen(files)
     if (known !== undefined) return known
     return step(this.#environment.report, `Read feed ${id}`, async () => {
-      const found = this.#committed() ?? (await this.#fetchAll())
+      const found = this.#committed() ?? (await this.fetchAll())
       const same = found.length === files.length && found.every(({ sha256 }, index) => sha256 === files[index]?.sha256)
       if (same) return this.#keep(found)
       throw new YoeError('FEED_MOVED', `feed ${id}: its repository no longer has the index that is locked`, {
@@ -265,18 +287,12 @@ class Opening {
   }
 
   async #fetch(): Promise<Feed> {
-    const found = await this.#fetchAll()
+    const found = await this.fetchAll()
     const feed = await this.#keep(found)
     for (const one of found) await rememberDate(this.#declaration, this.#environment, one)
     const date = Math.min(...found.map((one) => one.date))
     await writeState(this.#place.accepted, JSON.stringify({ date, files: found.map(fileOf) }))
     return feed
-  }
-
-  async #fetchAll(): Promise<readonly VerifiedIndex[]> {
-    const found: VerifiedIndex[] = []
-    for (const section of this.#place.options.sections) found.push(await this.fetchSection(section))
-    return found
   }
 
   async #fetchFrom(site: string, section: string): Promise<VerifiedIndex> {

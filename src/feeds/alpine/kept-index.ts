@@ -4,9 +4,8 @@ import type { FeedEnvironment, KeptIndex } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
 import { errorCode } from '#engine/store/disk.ts'
 import { writeState } from '../shared/feed-state.ts'
-import { committedPath, fetchIndex } from './feed.ts'
+import { committedPath, fetchIndices } from './feed.ts'
 import { optionsOf } from './feed-place.ts'
-import type { VerifiedIndex } from './index-check.ts'
 import { apkArch } from './names.ts'
 
 /**
@@ -14,7 +13,7 @@ import { apkArch } from './names.ts'
  *
  * @param anew also where the module has none for the architecture
  * @returns what was written; undefined when the feed keeps none for it
- * @throws as {@link fetchIndex}
+ * @throws as {@link fetchIndices}
  * @see seed, Maintainer playbook: yoe update-feeds
  */
 export async function keepIndex(
@@ -28,8 +27,7 @@ export async function keepIndex(
   const places = sections.map((section) => ({ section, file: committedPath(index, sections, section, arch) }))
   const before = places.map(({ file }) => read(join(environment.moduleRoot, file)))
   if (!anew && before.every((one) => one === undefined)) return undefined
-  const found: VerifiedIndex[] = []
-  for (const { section } of places) found.push(await fetchIndex(declaration, environment, section))
+  const found = await fetchIndices(declaration, environment)
   const kept: KeptIndex[] = []
   for (const [at, { file }] of places.entries()) {
     const [now, old] = [found[at], before[at]]

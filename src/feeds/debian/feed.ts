@@ -7,6 +7,7 @@ import type { Position } from '#engine/errors.ts'
 import { YoeError } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import type { FeedEnvironment, LatestIndex, LockedIndex } from '#engine/formats.ts'
+import { inParallel } from '#engine/in-parallel.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
 import { offlineHint } from '#engine/source/offline.ts'
 import { writeFailure } from '#engine/store/disk.ts'
@@ -21,6 +22,7 @@ import {
   textDigest,
   writeState,
 } from '../shared/feed-state.ts'
+import { firstGood } from '../shared/sites.ts'
 import { verifiedFile } from '../shared/verified-file.ts'
 import type { AptFeedOptions } from './feed-options.ts'
 import { feedPlace, indexAddresses, sitesOf } from './feed-place.ts'
@@ -33,6 +35,8 @@ import { checkAge, checkRelease, parseRelease, type Release, remarkableAge } fro
 
 /** Bytes of a Release or InRelease file. */
 const releaseLimit = 10_000_000
+/** Indices that are asked for at a time: of components, each in its own file. */
+const filesAtOnce = 4
 
 /**
  * Opens a feed that `apt_feed(...)` declared. What was verified before serves until it expires or `refresh` is set:
@@ -122,10 +126,9 @@ class Opening {
     if (known !== undefined) return known
     const { id } = this.#declaration
     return step(this.#environment.report, `Read feed ${id}`, async () => {
-      const texts: Buffer[] = []
-      for (const file of wanted) {
-        texts.push(await this.#packages(true, undefined, file).catch((failure: unknown) => this.#moved(failure, at)))
-      }
+      const texts = await inParallel(filesAtOnce, wanted, (file) =>
+        this.#packages(true, undefined, file).catch((failure: unknown) => this.#moved(failure, at)),
+      )
       return this.#feed(wanted, this.#build(texts, textDigest(wanted)))
     })
   }
@@ -246,8 +249,7 @@ class Opening {
     return step(report, `Read feed ${id}`, async () => {
       const { release, site } = await this.#release()
       const files = packagesFiles(release, this.#options.components, this.#arch, id)
-      const texts: Buffer[] = []
-      for (const file of files) texts.push(await this.#packages(release.byHash, site, file))
+      const texts = await inParallel(filesAtOnce, files, (file) => this.#packages(release.byHash, site, file))
       const index = this.#build(texts, textDigest(files))
       const { date, validUntil } = release
       await writeState(this.#paths.newest, JSON.stringify({ date }))
@@ -258,22 +260,11 @@ class Opening {
 
   /** A verified Release from the first site that has an acceptable one. */
   async #release(): Promise<{ readonly release: Release; readonly site: string }> {
-    const failures: YoeError[] = []
+    const { report } = this.#environment
     const sites = sitesOf(this.#options, this.#environment)
-    for (const site of sites) {
-      try {
-        return { release: await this.#releaseFrom(site), site }
-      } catch (failure) {
-        if (!(failure instanceof YoeError) || failure.code === 'CANCELLED' || failure.fault === 'environment')
-          throw failure
-        failures.push(failure)
-        if (site !== sites.at(-1)) {
-          this.#environment.report({ type: 'notice', message: `${failure.message}; trying ${sites[failures.length]}` })
-        }
-      }
-    }
-    // Not to be reached says less than to be wrong.
-    throw failures.find((failure) => failure.code !== 'FETCH_FAILED') ?? failures[0] ?? this.#offline()
+    const found = await firstGood(sites, { report, told: new Set() }, (site) => this.#releaseFrom(site))
+    if (found === undefined) throw this.#offline()
+    return { release: found.value, site: found.site }
   }
 
   async #releaseFrom(site: string): Promise<Release> {
