@@ -7,20 +7,55 @@ import { loadProject, openWorkspace } from './workspace.ts'
 export interface Scaffold {
   readonly name: string
   readonly machine: string
+  readonly distro: NewDistro
+}
+
+/** What differs between projects of one distro and of another. */
+interface Flavour {
+  readonly module: string
+  /** Lines of the image: what the boot test runs. */
+  readonly tests: readonly string[]
+}
+
+const flavours = {
+  debian: {
+    module: 'module-debian',
+    tests: [
+      `test("hello said hello", run = "journalctl -u hello | grep -q 'Hello from yoe'"),`,
+      'test("no failed services", run = "systemctl --failed --quiet --no-legend | (! grep .)"),',
+    ],
+  },
+  alpine: {
+    module: 'module-alpine',
+    tests: [
+      `test("hello said hello", run = "grep -q 'hello: Hello from yoe' /var/log/messages"),`,
+      'test("no failed services", run = "! rc-status --crashed"),',
+    ],
+  },
+} as const satisfies Readonly<Record<string, Flavour>>
+
+/** The distros that a project can start with. */
+export type NewDistro = keyof typeof flavours
+
+export const newDistros: readonly NewDistro[] = ['debian', 'alpine']
+
+export function isNewDistro(text: string): text is NewDistro {
+  return Object.hasOwn(flavours, text)
 }
 
 /** The files of a new project, by path; it builds as it stands. */
-export function scaffold({ name, machine }: Scaffold): readonly (readonly [string, string])[] {
+export function scaffold({ name, machine, distro }: Scaffold): readonly (readonly [string, string])[] {
   return [
-    ['PROJECT.star', project(name, machine)],
+    ['PROJECT.star', project(name, machine, distro)],
     ['.gitignore', 'build/\ncache/\nrepo/\nlocal.star*\n'],
     ['README.md', readme(name)],
     ['units/hello.star', unit],
     ['units/hello/hello.conf.tmpl', '# {{.name}} {{.version}}\ngreeting = {{.greeting}}\n'],
     ['units/hello/hello.service', service],
+    ['units/hello/hello.initd', initScript],
     ['hello/Makefile', makefile],
     ['hello/hello.c', source],
-    [`images/${name}-image.star`, image(name)],
+    [`images/${name}-image.star`, image(name, flavours[distro].tests)],
   ]
 }
 
@@ -45,16 +80,16 @@ export async function checkScaffold(
   }
 }
 
-const project = (name: string, machine: string): string => `project(
+const project = (name: string, machine: string, distro: NewDistro): string => `project(
     name = "${name}",
     version = "0.1.0",
     defaults = defaults(
         machine = "${machine}",
         image = "${name}-image",
-        distro = "debian",
+        distro = "${distro}",
     ),
     modules = [
-        module("yoe:module-debian"),
+        module("yoe:${flavours[distro].module}"),
         module("yoe:module-core"),
     ],
 )
@@ -64,10 +99,11 @@ const readme = (name: string): string => `# ${name}
 
 \`yoe build\` builds the image, \`yoe test\` runs the tests of units, \`yoe run\` boots the image in QEMU, \`yoe run
 --boot-test\` runs its tests, \`yoe publish --to DIR\` writes the signed package feed. \`units/hello.star\` is the program
-to replace by your own.
+to replace by your own; systemd starts it by \`hello.service\`, OpenRC by \`hello.initd\`.
 `
 
 const unit = `load("@module-core//classes/make.star", "make")
+load("@module-core//classes/openrc.star", "openrc_service")
 load("@module-core//classes/systemd.star", "systemd_service")
 
 make(
@@ -83,6 +119,7 @@ make(
 )
 
 systemd_service(name = "hello", unit = "hello.service")
+openrc_service(name = "hello", script = "hello.initd")
 `
 
 const service = `[Unit]
@@ -95,6 +132,21 @@ ExecStart=/usr/bin/hello /etc/hello.conf
 
 [Install]
 WantedBy=multi-user.target
+`
+
+const initScript = `#!/sbin/openrc-run
+
+description="Hello"
+
+depend() {
+	after logger
+}
+
+start() {
+	ebegin "Saying hello"
+	/usr/bin/hello /etc/hello.conf 2>&1 | logger -t hello
+	eend $?
+}
 `
 
 const makefile = `hello: hello.c
@@ -123,14 +175,12 @@ int main(int argc, char **argv)
 }
 `
 
-const image = (name: string): string => `image(
+const image = (name: string, tests: readonly string[]): string => `image(
     name = "${name}-image",
     version = "0.1.0",
     artifacts = ["base", "ssh-server", "hello"],
     hostname = "${name.replaceAll(/[^a-z0-9-]/g, '-').slice(0, 60)}",
     tests = [
-        test("hello said hello", run = "journalctl -u hello | grep -q 'Hello from yoe'"),
-        test("no failed services", run = "systemctl --failed --quiet --no-legend | (! grep .)"),
-    ],
+${tests.map((line) => `        ${line}\n`).join('')}    ],
 )
 `

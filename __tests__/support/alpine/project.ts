@@ -7,7 +7,7 @@ import { alpineMirror } from './mirror.ts'
 import { testKeyFolder } from './replica.ts'
 
 /** What mirrors have of module-alpine's containers: the rest of its toolchain is on none. */
-const toolchain = `container(
+export const smallToolchain = `container(
     name = "toolchain-small",
     version = "1",
     distro = "alpine",
@@ -38,17 +38,26 @@ export async function alpineProject(t: TestContext, texts: Texts): Promise<Alpin
     modules = [
         module("yoe:module-core"),
         module("yoe:module-debian"),
-        module("https://example.com/alpine.git", ref = "v1", path = "module-alpine", local = "modules"),
+        ${testModule},
     ],
 )
 `,
-      'containers/toolchain.star': toolchain,
+      'containers/toolchain.star': smallToolchain,
       ...texts,
     },
     sharedCache(),
   )
-  // Mirrors are signed by tests' own key; else it is the module as it is.
-  const module = join(project.root, 'modules/module-alpine')
+  await writeTestModule(project.root)
+  return { ...project, env: { YOE_MIRRORS: mirror.yoeMirrors } }
+}
+
+/** What stands in a PROJECT.star of tests instead of `module("yoe:module-alpine")`. */
+export const testModule =
+  'module("https://example.com/alpine.git", ref = "v1", path = "module-alpine", local = "modules")'
+
+/** Writes {@link testModule}. Mirrors are signed by tests' own key; else it is the module as it is. */
+export async function writeTestModule(root: string): Promise<void> {
+  const module = join(root, 'modules/module-alpine')
   cpSync(join(checkout, 'modules/module-alpine'), module, { recursive: true })
   const key = 'yoe-tests.rsa.pub'
   cpSync(join(await testKeyFolder(), key), join(module, 'keys', key))
@@ -57,5 +66,4 @@ export async function alpineProject(t: TestContext, texts: Texts): Promise<Alpin
   const [, keys = ''] = /( {4}keys = \[[^\]]*\],)/.exec(text) ?? []
   const older = `alpine_feed(\n    name = "older",\n    branch = "v3.19",\n    arches = ["x86_64"],\n${keys}\n)\n`
   writeFileSync(file, `${text}\n${older}`)
-  return { ...project, env: { YOE_MIRRORS: mirror.yoeMirrors } }
 }

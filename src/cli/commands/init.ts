@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
+import { didYouMean } from '#engine/nearest.ts'
 import { plainName, unitName } from '#engine/project/names.ts'
 import {
   type ActionsSource,
@@ -10,25 +11,28 @@ import {
   parseActionsSource,
   releasedActions,
 } from '#toolkit/release.ts'
-import { checkScaffold, scaffold } from '#toolkit/scaffold.ts'
+import { checkScaffold, isNewDistro, newDistros, scaffold } from '#toolkit/scaffold.ts'
 import { repositoryOf, workflowFiles } from '#toolkit/workflow.ts'
 import { command } from '../command.ts'
+import { shown } from '../shown.ts'
 
 /** What a new repository of a hosting service may have already: it stays as it is. */
 const ofHost = /^(\.git|\.gitignore|\.gitattributes|README(\.\w+)?|LICEN[SC]E(\.\w+)?|COPYING)$/i
 
 export const init = command({
-  usage: 'init DIR [--machine NAME] [--ci]',
+  usage: 'init DIR [--distro NAME] [--machine NAME] [--ci]',
   summary: 'make a new project',
   details: `Makes a project that builds as it stands: a program of its own as a service, in an image that boots.
 
   yoe init my-product
+  yoe init my-product --distro alpine
   yoe init my-product --machine qemu-arm64 --ci
   yoe init . --ci         adds the workflows to a project that is there
 
 --ci adds .github/workflows/images.yml, which builds what a change affects and publishes every night, and board.yml, which
 builds what is asked for in the Actions tab. Actions stand in them by commit: those of the release that this yoe is.`,
   options: {
+    distro: { type: 'string', value: 'NAME', completes: newDistros, help: 'debian (default) or alpine' },
     machine: { type: 'string', value: 'NAME', help: 'the default machine (default: qemu-x86_64)' },
     ci: { type: 'boolean', help: 'add GitHub Actions workflows' },
     'ci-short': { type: 'boolean', help: 'add them, with images.yml calling the reusable workflow' },
@@ -42,7 +46,7 @@ builds what is asked for in the Actions tab. Actions stand in them by commit: th
     const isProject = existsSync(join(root, 'PROJECT.star'))
     const files: (readonly [string, string])[] = []
     if (!isProject || actions === undefined) {
-      files.push(...(await newProject(root, values.machine ?? 'qemu-x86_64')))
+      files.push(...(await newProject(root, values.machine ?? 'qemu-x86_64', values.distro ?? 'debian')))
       await checkScaffold(files, { env, report, signal })
     }
     if (actions !== undefined) {
@@ -73,7 +77,11 @@ builds what is asked for in the Actions tab. Actions stand in them by commit: th
 })
 
 /** The files of a new project, where there is room for one. @throws {YoeError} BAD_NAME, USAGE */
-async function newProject(root: string, machine: string): Promise<readonly (readonly [string, string])[]> {
+async function newProject(
+  root: string,
+  machine: string,
+  distro: string,
+): Promise<readonly (readonly [string, string])[]> {
   const name = basename(root)
   if (!unitName.pattern.test(name)) {
     throw new YoeError('BAD_NAME', `a project can't be called ${JSON.stringify(name)}`, {
@@ -91,7 +99,11 @@ async function newProject(root: string, machine: string): Promise<readonly (read
     throw new YoeError('BAD_NAME', `a machine can't be called ${JSON.stringify(machine)}`, {
       hint: `use ${plainName.says}`,
     })
-  return scaffold({ name, machine })
+  if (!isNewDistro(distro))
+    throw new YoeError('USAGE', `there is no new project for ${shown(distro)}`, {
+      hint: didYouMean(distro, newDistros) ?? `there are: ${newDistros.join(', ')}`,
+    })
+  return scaffold({ name, machine, distro })
 }
 
 /** What workflows use; undefined: none are wanted. @throws {YoeError} USAGE */

@@ -135,7 +135,8 @@ py-modules = ["${word(name)}"]
 }
 
 /**
- * The files of a new application: its source in a folder of its name, a unit, and a service that starts it.
+ * The files of a new application: its source in a folder of its name, a unit, and a service that starts it, for systemd and
+ * for OpenRC.
  * @throws {YoeError} BAD_NAME
  */
 export function newApp(language: Language, name: string): Files {
@@ -151,6 +152,7 @@ export function newApp(language: Language, name: string): Files {
     [`${name}/LICENSE`, mitLicense(name)],
     [`units/${name}.star`, unit(name, template)],
     [`units/${name}/${name}.service`, service(name)],
+    [`units/${name}/${name}.initd`, initScript(name)],
   ]
 }
 
@@ -158,6 +160,7 @@ const unit = (
   name: string,
   template: Template,
 ): string => `load("@module-core//classes/${template.file}.star", "${template.class}")
+load("@module-core//classes/openrc.star", "openrc_service")
 load("@module-core//classes/systemd.star", "systemd_service")
 
 ${template.class}(
@@ -170,6 +173,7 @@ ${(template.arguments?.(name) ?? []).map((line) => `    ${line}\n`).join('')}   
 )
 
 systemd_service(name = "${name}", unit = "${name}.service")
+openrc_service(name = "${name}", script = "${name}.initd")
 `
 
 const service = (name: string): string => `[Unit]
@@ -182,6 +186,21 @@ ExecStart=/usr/bin/${name}
 
 [Install]
 WantedBy=multi-user.target
+`
+
+const initScript = (name: string): string => `#!/sbin/openrc-run
+
+description="${name}"
+
+depend() {
+\tafter logger
+}
+
+start() {
+\tebegin "Starting ${name}"
+\t/usr/bin/${name} 2>&1 | logger -t ${name}
+\teend $?
+}
 `
 
 const makefile = (name: string): string => `${name}: main.c
