@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { Readable } from 'node:stream'
-import { extract, type Header } from 'tar-stream'
+import { readTar, type TarEntry } from './image/tar-read.ts'
+import { shown } from './shown.ts'
 
 /** What two archives that should be equal disagree about. */
 export interface Difference {
@@ -13,33 +13,39 @@ export interface Difference {
 /** How much of a file is looked at for the first byte that differs. */
 const looked = 64 << 20
 
+/** One of two tars. */
+export interface ComparedTar {
+  /** For errors. */
+  readonly name: string
+  /** Starts to read it, from its beginning; called twice when there is a difference. */
+  open(): AsyncIterable<Uint8Array>
+}
+
 /**
  * Compares two tars entry by entry. The order counts: it is part of the bytes.
  *
- * @param open starts to read one of the two, from its beginning; called twice for each when there is a difference
+ * @throws {YoeError} ARCHIVE_UNSAFE for one that readers could disagree about
  */
-export async function compareTars(
-  open: readonly [() => AsyncIterable<Uint8Array>, () => AsyncIterable<Uint8Array>],
-): Promise<readonly Difference[]> {
-  const [first, second] = [await entriesOf(open[0]()), await entriesOf(open[1]())]
+export async function compareTars(one: ComparedTar, other: ComparedTar): Promise<readonly Difference[]> {
+  const [first, second] = [await entriesOf(one), await entriesOf(other)]
   const found: Difference[] = []
   const contents: string[] = []
   for (const [path, { entry, digest }] of first) {
-    const other = second.get(path)
-    if (other === undefined) {
+    const there = second.get(path)
+    if (there === undefined) {
       found.push({ path: shownPath(path), what: 'only in the first' })
       continue
     }
-    for (const [field, one, two] of fieldsOf(entry, other.entry))
-      if (one !== two) found.push({ path: shownPath(path), what: `${field}: ${one} and ${two}` })
-    if (digest !== other.digest) contents.push(path)
+    for (const [field, here, other] of fieldsOf(entry, there.entry))
+      if (here !== other) found.push({ path: shownPath(path), what: `${field}: ${here} and ${other}` })
+    if (digest !== there.digest) contents.push(path)
   }
   for (const path of second.keys())
     if (!first.has(path)) found.push({ path: shownPath(path), what: 'only in the second' })
   if (contents.length > 0) {
-    const [one, two] = [await contentsOf(open[0](), contents), await contentsOf(open[1](), contents)]
+    const [here, there] = [await contentsOf(one, contents), await contentsOf(other, contents)]
     for (const path of contents)
-      found.push({ path: shownPath(path), what: `content: ${firstDifference(one.get(path), two.get(path))}` })
+      found.push({ path: shownPath(path), what: `content: ${firstDifference(here.get(path), there.get(path))}` })
   }
   if (found.length === 0 && [...first.keys()].join('\0') !== [...second.keys()].join('\0'))
     found.push({ path: '/', what: 'the same files in another order' })
@@ -47,70 +53,56 @@ export async function compareTars(
 }
 
 interface Seen {
-  readonly entry: Header
+  readonly entry: TarEntry
   readonly digest: string
 }
 
-async function entriesOf(tar: AsyncIterable<Uint8Array>): Promise<ReadonlyMap<string, Seen>> {
+async function entriesOf({ open, name }: ComparedTar): Promise<ReadonlyMap<string, Seen>> {
   const entries = new Map<string, Seen>()
-  for await (const { header, body } of itemsOf(tar)) {
+  for await (const { entry, body } of readTar(open(), name, 'layer')) {
     const sum = createHash('sha256')
-    for await (const chunk of body) sum.update(bytesOf(chunk))
-    entries.set(header.name, { entry: header, digest: sum.digest('hex') })
+    for await (const chunk of body()) sum.update(chunk)
+    entries.set(entry.path, { entry, digest: sum.digest('hex') })
   }
   return entries
 }
 
-interface Item {
-  readonly header: Header
-  /** Read before the next item is asked for. */
-  readonly body: AsyncIterable<unknown>
-}
-
-/** The library's types leave open what its streams give. */
-function bytesOf(chunk: unknown): Buffer {
-  if (Buffer.isBuffer(chunk)) return chunk
-  throw new TypeError('a tar entry gave something that is no bytes')
-}
-
-async function* itemsOf(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Item> {
-  const entries = extract()
-  const source = Readable.from(tar, { objectMode: false })
-  source.on('error', (failure) => entries.destroy(failure))
-  source.pipe(entries)
-  for await (const entry of entries) {
-    yield { header: entry.header, body: entry }
-    entry.resume()
-  }
-}
-
-function fieldsOf(one: Header, two: Header): readonly (readonly [string, string, string])[] {
-  const owner = ({ uid = 0, gid = 0, uname = '', gname = '' }: Header): string => `${uname}(${uid}):${gname}(${gid})`
-  const time = ({ mtime }: Header): string => mtime?.toISOString() ?? ''
+function fieldsOf(one: TarEntry, two: TarEntry): readonly (readonly [string, string, string])[] {
+  const owner = ({ uid, gid, raw }: TarEntry): string => `${nameAt(raw, 265)}(${uid}):${nameAt(raw, 297)}(${gid})`
+  const attributes = ({ xattrs }: TarEntry): string =>
+    [...xattrs].map(([name, value]) => `${name}=${value.toString('hex')}`).join(' ') || 'none'
   return [
-    ['kind', one.type ?? '', two.type ?? ''],
-    ['mode', (one.mode ?? 0).toString(8), (two.mode ?? 0).toString(8)],
+    ['kind', one.type, two.type],
+    ['mode', one.mode.toString(8), two.mode.toString(8)],
     ['owner', owner(one), owner(two)],
-    ['time', time(one), time(two)],
-    ['target', one.linkname ?? '', two.linkname ?? ''],
+    ['time', timeOf(one), timeOf(two)],
+    ['target', one.link, two.link],
+    ['attributes', attributes(one), attributes(two)],
   ]
 }
 
+const timeOf = ({ mtime }: TarEntry): string => new Date(mtime * 1000).toISOString()
+
+/** A user's or group's name in the header that stands right before an entry's content. */
+function nameAt(raw: Buffer, at: number): string {
+  const field = raw.subarray(raw.length - 512).toString('latin1', at, at + 32)
+  return field.slice(0, field.indexOf('\0'))
+}
+
 async function contentsOf(
-  tar: AsyncIterable<Uint8Array>,
+  { open, name }: ComparedTar,
   wanted: readonly string[],
 ): Promise<ReadonlyMap<string, Buffer>> {
   const contents = new Map<string, Buffer>()
-  for await (const { header, body } of itemsOf(tar)) {
-    if (!wanted.includes(header.name)) continue
+  for await (const { entry, body } of readTar(open(), name, 'layer')) {
+    if (!wanted.includes(entry.path)) continue
     const chunks: Buffer[] = []
     let size = 0
-    for await (const chunk of body) {
-      const bytes = bytesOf(chunk)
-      if (size < looked) chunks.push(bytes)
-      size += bytes.length
+    for await (const chunk of body()) {
+      if (size < looked) chunks.push(chunk)
+      size += chunk.length
     }
-    contents.set(header.name, Buffer.concat(chunks))
+    contents.set(entry.path, Buffer.concat(chunks))
   }
   return contents
 }
@@ -151,4 +143,4 @@ function printableAt(bytes: Buffer, at: number): string {
 
 const quote = (text: string): string => JSON.stringify(text.length > 160 ? `${text.slice(0, 160)}…` : text)
 
-const shownPath = (path: string): string => `/${path.replace(/^\.?\/|\/$/g, '')}`
+const shownPath = (path: string): string => `/${shown(Buffer.from(path, 'latin1'))}`

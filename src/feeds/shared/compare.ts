@@ -11,6 +11,7 @@ export type TarReader = () => AsyncIterable<Uint8Array>
  * @param tarsOf a package's two archives, unpacked as they are read
  * @param controlFolder what the latter are shown below: `DEBIAN`
  * @returns empty when every byte is the same
+ * @throws {YoeError} ARCHIVE_UNSAFE
  */
 export async function comparePackages(
   paths: readonly [first: string, second: string],
@@ -20,8 +21,8 @@ export async function comparePackages(
   const digests = await Promise.all(paths.map(digestOf))
   if (digests[0] === digests[1]) return []
   const [one, two] = await Promise.all([tarsOf(paths[0]), tarsOf(paths[1])])
-  const data = await compareTars([one.data, two.data])
-  const control = await compareTars([one.control, two.control])
+  const data = await compareTars({ name: paths[0], open: one.data }, { name: paths[1], open: two.data })
+  const control = await compareTars({ name: paths[0], open: one.control }, { name: paths[1], open: two.control })
   const found = [...data, ...control.map(({ path, what }) => ({ path: `${controlFolder}${path}`, what }))]
   return found.length > 0 ? found : [{ path: '', what: 'the same content, packed in another way' }]
 }
