@@ -143,8 +143,10 @@ function fileSystems({ partitions }: Configuration, root: RootIndex, from: strin
   const mounted = partitions.map((partition) => ({ partition, point: mountPoint(partition) }))
   const lines = mounted.map(({ partition: { label, type, root: isRoot }, point }) => {
     const name = type === 'vfat' ? label.toUpperCase() : label
-    if (isRoot) return `LABEL=${name}\t/\text4\tdefaults,errors=remount-ro\t0\t1`
-    return `LABEL=${name}\t${point}\t${type}\t${type === 'vfat' ? 'umask=0077,nofail' : 'defaults,nofail'}\t0\t2`
+    // What nothing in the image can check is not: OpenRC would tell of an error at every boot.
+    const pass = !isThere(root, `/sbin/fsck.${type}`) ? 0 : isRoot ? 1 : 2
+    if (isRoot) return `LABEL=${name}\t/\text4\tdefaults,errors=remount-ro\t0\t${pass}`
+    return `LABEL=${name}\t${point}\t${type}\t${type === 'vfat' ? 'umask=0077,nofail' : 'defaults,nofail'}\t0\t${pass}`
   })
   const points = mounted.flatMap(({ point }) => (point === '/' ? [] : [point.slice(1)]))
   const made = points.filter((point) => !root.entries.has(point)).map((point) => folder(point, from))
