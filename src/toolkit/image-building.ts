@@ -21,6 +21,7 @@ import type { ImageNode, PackageNode } from '#engine/plan/graph.ts'
 import { resolveBuiltImage } from '#engine/plan/resolve.ts'
 import { objectDigest } from '#engine/store/object-path.ts'
 import { replaceFile } from '#engine/store/replace-file.ts'
+import { keyringLicense } from '#feeds/shared/keyring-package.ts'
 import { keyringEntry } from './device-feed.ts'
 import { sourceDateEpoch } from './epoch.ts'
 import { imageFiles } from './image-files.ts'
@@ -38,7 +39,8 @@ export async function buildImageNode(
   const { installed } = await imageEntries(plan, context, node, results)
   const input = await installing(context, node, results, layers, log, installed)
   const { workdir } = input
-  const packages = [...installed, ...(await keyrings(plan, join(workdir, 'keyring')))]
+  const keyring = await keyrings(plan, join(workdir, 'keyring'))
+  const packages = [...installed, ...keyring]
   const accounts = await context.format.refuseClashes(packages)
   const outdir = join(foldersOf(context.buildRoot, node).root, 'image')
   await mkdir(outdir, { recursive: true })
@@ -57,14 +59,14 @@ export async function buildImageNode(
   await rm(join(workdir, 'keyring'), { recursive: true, force: true })
   const contents = join(workdir, imageFiles.contents)
   const sizes = new Map(packages.map((entry) => [entry.sha256, entry.size]))
-  await replaceFile(
-    contents,
-    `${JSON.stringify(
-      built.packages.map((entry) => ({ ...entry, size: sizes.get(entry.sha256) ?? 0 })),
-      undefined,
-      1,
-    )}\n`,
-  )
+  const own = new Set(keyring.map(({ sha256 }) => sha256))
+  const listed = built.packages.map((entry) => ({
+    ...entry,
+    size: sizes.get(entry.sha256) ?? 0,
+    // What no unit says.
+    ...(own.has(entry.sha256) ? { license: keyringLicense } : {}),
+  }))
+  await replaceFile(contents, `${JSON.stringify(listed, undefined, 1)}\n`)
   return [
     { name: imageFiles.disk, path: built.disk },
     ...(built.kernel === undefined ? [] : [{ name: imageFiles.kernel, path: built.kernel }]),

@@ -114,7 +114,8 @@ export async function planCatalog(catalog: Catalog, names: readonly string[]): P
   const absolute = placeResolver(catalog.evaluated)
   const contents = readContents(placesOf(targets), absolute, workspace.cacheRoot)
   const suite = suiteOf(project, distro)
-  const devices = deviceSideOf({ project, format, suite })
+  const hasImages = targets.some(({ kind }) => kind === 'image')
+  const devices = hasImages ? deviceSideOf({ project, format, suite }) : { files: [], keys: [] }
   const identity = { ...project, devices: deviceSideDigest(devices) }
   const keys = hashNodes(targets, contents, identity, await devSources(workspace, targets))
   return {

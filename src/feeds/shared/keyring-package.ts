@@ -17,6 +17,9 @@ export interface KeyringInput {
   readonly report: Reporter
 }
 
+/** Public keys are everybody's. */
+export const keyringLicense = 'CC0-1.0'
+
 /** What a format's keyring package is. */
 export interface Keyring {
   readonly name: string
@@ -51,7 +54,7 @@ export async function packKeyring(input: KeyringInput, keyring: Keyring): Promis
   const unit = {
     ...bareUnit(name, changed.toISOString().replaceAll(/\D/g, ''), at),
     description: `Keys of the package feed of ${project}`,
-    license: 'CC0-1.0',
+    license: keyringLicense,
     scope: 'noarch' as const,
   }
   const [packed] = await pack({
