@@ -52,7 +52,11 @@ export function satisfies(versions: VersionScheme, version: string, wanted: Depe
     case '>>':
       return order > 0
     case '~':
-      return version === wanted.version || version.startsWith(wanted.version)
+      return version.startsWith(wanted.version)
+    case '<~':
+      return order < 0 || version.startsWith(wanted.version)
+    case '>~':
+      return order > 0 || version.startsWith(wanted.version)
     case '><':
       return false
     default:

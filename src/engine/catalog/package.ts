@@ -1,7 +1,10 @@
 import type { Position } from '../errors.ts'
 
-/** Debian's spellings; other formats map theirs onto these (`~` is apk's fuzzy match, `><` its very package, by checksum). */
-export type Relation = '<<' | '<=' | '=' | '>=' | '>>' | '~' | '><'
+/**
+ * Debian's spellings; other formats map theirs onto these. Apk has besides: `~` takes what begins so, `<~` and `>~` that and
+ * what is older or newer, `><` the very package, by checksum.
+ */
+export type Relation = '<<' | '<=' | '=' | '>=' | '>>' | '~' | '<~' | '>~' | '><'
 
 /** One package asked for, perhaps in some versions only. */
 export interface Dependency {

@@ -72,4 +72,14 @@ export function renderRelation({ name, version }: Dependency): string {
   return `${name}${operators[version.relation]}${version.version}`
 }
 
-const operators = { '<<': '<', '<=': '<=', '=': '=', '>=': '>=', '>>': '>', '~': '~', '><': '><' } as const
+const operators = {
+  '<<': '<',
+  '<=': '<=',
+  '=': '=',
+  '>=': '>=',
+  '>>': '>',
+  '~': '~',
+  '<~': '<~',
+  '>~': '>~',
+  '><': '><',
+} as const

@@ -8,17 +8,15 @@ export interface ParsedRelation {
   readonly isConflict: boolean
 }
 
-const operators: Readonly<Record<string, Relation | undefined>> = {
-  '<': '<<',
-  '<=': '<=',
-  '=': '=',
-  '>=': '>=',
-  '>': '>>',
-  '~': '~',
-  '~=': '~',
-  '=~': '~',
+/** Signs mean what they mean in any order, and however often. @returns undefined when any version will do */
+function relationOf(signs: string): Relation | undefined {
+  const [less, greater, fuzzy] = [signs.includes('<'), signs.includes('>'), signs.includes('~')]
+  const equal = fuzzy || signs.includes('=')
   // By checksum: that is one very file.
-  '><': '><',
+  if (less && greater) return equal ? undefined : '><'
+  if (less) return fuzzy ? '<~' : equal ? '<=' : '<<'
+  if (greater) return fuzzy ? '>~' : equal ? '>=' : '>>'
+  return fuzzy ? '~' : '='
 }
 
 /**
@@ -33,8 +31,9 @@ export function parseRelation(text: string): ParsedRelation | undefined {
   if (name === '') return undefined
   const isConflict = bang === '!'
   if (operator === '') return { dependency: { name }, isConflict }
-  const relation = operators[operator]
-  if (relation === undefined || wanted === '') return undefined
+  if (wanted === '') return undefined
+  const relation = relationOf(operator)
+  if (relation === undefined) return { dependency: { name }, isConflict }
   return { dependency: { name, version: { relation, version: wanted } }, isConflict }
 }
 

@@ -189,6 +189,10 @@ export function matchesVersion(version: string, relation: Relation, wanted: stri
       return compareVersions(version, wanted) > 0
     case '~':
       return compare(version, wanted, true) === 0
+    case '<~':
+      return compare(version, wanted, true) <= 0
+    case '>~':
+      return compare(version, wanted, true) >= 0
     case '><':
       // A checksum: no version tells.
       return false

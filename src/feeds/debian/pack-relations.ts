@@ -52,7 +52,7 @@ export function replacesOf(input: PackInput, names: readonly string[], self: Pac
 
 function relation({ unit }: PackInput, field: string, dependency: Dependency): Dependency {
   const { name, version } = dependency
-  const fuzzy = version?.relation === '~'
+  const fuzzy = version?.relation.includes('~') === true
   if (packageName.test(name) && !fuzzy && (version === undefined || isVersion(version.version))) return dependency
   const shown = version === undefined ? name : `${name} ${version.relation} ${version.version}`
   const hint = fuzzy
