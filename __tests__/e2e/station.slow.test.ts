@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { basename, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { apk2, apk3 } from '../support/alpine/apk.ts'
@@ -59,16 +59,16 @@ test('examples/station: one application on Debian and on Alpine; both images boo
   await publish()
 
   // Each has its own init's service, and nothing of the other's.
-  const published = (name: string): string => {
+  const published = (name: RegExp): string => {
     const found = readdirSync(feed, { recursive: true })
       .map(String)
-      .filter((path) => basename(path) === name)
+      .filter((path) => name.test(path))
     assert.equal(found.length, 1, `${name}: ${found}`)
     return join(feed, found[0] ?? '')
   }
   const run = promisify(execFile)
-  const deb = (await run('dpkg-deb', ['--contents', published('station_1.0.0_amd64.deb')])).stdout
-  const apk = (await run('tar', ['-tzf', published('station-1.0.0-r0.apk')])).stdout
+  const deb = (await run('dpkg-deb', ['--contents', published(/\/station_1\.0\.0.*\.deb$/)])).stdout
+  const apk = (await run('tar', ['-tzf', published(/\/station-1\.0\.0-r0\.apk$/)])).stdout
   assert.ok(deb.includes('/usr/lib/systemd/system/station.service') && !/init\.d|runlevels/.test(deb), deb)
   assert.ok(apk.includes('etc/runlevels/default/station') && !apk.includes('systemd/system'), apk)
 
