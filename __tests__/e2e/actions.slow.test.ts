@@ -283,7 +283,7 @@ test('the night: the image boots and is released with its proof, the feed is on 
     [`feed-${cell}`, 'github-pages', `image-${cell}.img.zst`, `junit-${cell}`, `report-${cell}`].sort(),
   )
   const page = nightly.summaries.join('\n')
-  assert.match(page, /\d+ packages · signed by/)
+  assert.match(page, /\d+ packages for debian, signed by/)
   assert.ok(page.replaceAll(/\s/g, '').includes(feedKey.fingerprint.replaceAll(/\s/g, '')), page)
 
   // The release: a draft, its files, a tag, then to be seen.
@@ -341,7 +341,7 @@ test('the same packages to a bucket, by the job of "Publishing a feed": apt read
     .replace(/ +- uses: aws-actions\/.*\n.*\n/, '')
     .replace('OWNER/yoe/actions/publish-feed@v1', `octo/yoe/actions/publish-feed@${releasedAt}`)
     .replace('s3://acme-feed/stable', `s3://${bucket.bucket}/stable?endpoint=${bucket.endpoint}&region=us-east-1`)
-    .replace('signing-key:', `url: "${url}", signing-key:`)
+    .replace('signing-key:', `url: "${url}"\n          signing-key:`)
   const result = await run(bootable, {
     // Of the same run: the artifacts of its build jobs are there.
     run: `run-${scenes.runs.length}`,
