@@ -22,7 +22,11 @@ feed.
   options: {
     ...buildOptions,
     to: { type: 'string', value: 'PLACE', help: 'the folder or bucket (s3://…) to publish to' },
-    url: { type: 'string', value: 'URL', help: 'the address that it is served at, for the page' },
+    url: {
+      type: 'string',
+      value: 'URL',
+      help: "the address that it is served at, for the page; default: that of the project's feed",
+    },
     keep: { type: 'string', value: 'N', help: 'versions of each package that stay on offer: 3 unless given' },
   },
   positionals: [0, Number.POSITIVE_INFINITY],
