@@ -119,7 +119,8 @@ const orSay = (kind: 'uid' | 'gid', id: string, who: string): string =>
 
 /** See {@link accountCommands}: whose id it is, from what a failed script printed. */
 export function takenId(text: string): { readonly kind: 'user' | 'group'; readonly why: string } | undefined {
-  const [why, kind] = /^(uid|gid) \d+ of \S+ belongs to \S+$/m.exec(text) ?? []
+  // apk 3 marks what scripts say.
+  const [, why, kind] = /^(?: {2}\* )?((uid|gid) \d+ of \S+ belongs to \S+)$/m.exec(text) ?? []
   return why === undefined ? undefined : { kind: kind === 'uid' ? 'user' : 'group', why }
 }
 
