@@ -168,7 +168,10 @@ test('actionlint finds nothing in the jobs that the page about publishing shows'
     assert.equal(fits.status, 0, fits.text)
     write(
       join(local, '.github/workflows/images.yml'),
-      text.replaceAll('OWNER/yoe', '.').replace('{ to:', '{ no: x, to:').replaceAll('@v1', ''),
+      text
+        .replaceAll('OWNER/yoe', '.')
+        .replace(/^( +)to:/m, '$1no: x\n$1to:')
+        .replaceAll('@v1', ''),
     )
     assert.match(actionlint(local).text, /input "no" is not defined/, 'the control')
   }
