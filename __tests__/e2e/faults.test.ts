@@ -356,8 +356,21 @@ test('a new project says of itself what it was told, and hostile names make none
   assert.deepEqual([made.code, made.stderr], [0, ''])
   const again = await project.yoe(['init', 'fine'])
   assert.match(again.stderr, /is not empty/)
-  const listed = await project.yoe(['list', 'units'], { cwd: join(folder, 'fine') })
-  assert.match(listed.stdout, /hello +make +project +0\.1\.0/)
+  const alpine = await project.yoe(['init', 'small', '--distro', 'alpine'])
+  assert.deepEqual([alpine.code, alpine.stderr], [0, ''])
+  for (const [name, base] of [
+    ['fine', 'base-debian'],
+    ['small', 'base-alpine'],
+  ] as const) {
+    const listed = await project.yoe(['list', 'units'], { cwd: join(folder, name) })
+    assert.match(listed.stdout, /hello +make +project +0\.1\.0/)
+    assert.ok(listed.stdout.includes(base), listed.stdout)
+  }
+  const unknown = await project.yoe(['init', 'other', '--distro', 'alpin'])
+  assert.match(
+    unknown.stderr,
+    /^error\[USAGE\]: there is no new project for alpin\n {2}hint: did you mean "alpine"\?\n$/,
+  )
 })
 
 test('the example is evaluated the same wherever it lies', async (t) => {

@@ -83,7 +83,7 @@ describe('an .apk of a unit', () => {
     const destdir = join(folder, 'dest')
     await install(destdir, {
       'etc/init.d/app': script,
-      'usr/lib/sysusers.d/app.conf': 'g plug 77\nu app 70:plug "An app" /var/lib/app\n',
+      'usr/lib/sysusers.d/app.conf': 'g plug 77\nu app 70:plug "An app" /var/lib/app /usr/sbin/nologin\n',
     })
     await chmod(join(destdir, 'etc/init.d/app'), 0o755)
     const [app] = await packApk(
@@ -94,7 +94,7 @@ describe('an .apk of a unit', () => {
     const text = (name: string): string => head.files.find((file) => file.name === name)?.content.toString() ?? ''
     assert.match(
       text('.pre-install'),
-      /addgroup -S -g 77 plug \|\|[\s\S]*adduser -S -D -H -u 70 .*-G plug -g 'An app' app \|\|/,
+      /addgroup -S -g 77 plug \|\|[\s\S]*adduser -S -D -H -u 70 .*-s \/sbin\/nologin -G plug -g 'An app' app \|\|/,
     )
     assert.equal(text('.pre-upgrade'), text('.pre-install'))
     assert.match(text('.post-upgrade'), /rc-service --ifstarted app restart/)

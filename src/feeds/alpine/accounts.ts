@@ -80,7 +80,7 @@ const folder = /^\/[A-Za-z0-9._/-]*$/
  * ends the installation, and is told.
  *
  * @param texts of sysusers.d files
- * @returns shell commands; lines that mean nothing here are left out
+ * @returns shell commands; lines that mean nothing here are left out, and nologin is where Alpine has it
  * @see sysusers.d(5)
  */
 export function accountCommands(texts: readonly string[]): readonly string[] {
@@ -100,7 +100,7 @@ export function accountCommands(texts: readonly string[]): readonly string[] {
     const fixed = /^\d+$/.test(uid)
     users.push(
       `id -u ${who} >/dev/null 2>&1 || adduser -S -D -H ${fixed ? `-u ${uid} ` : ''}-h ${folder.test(home) ? home : '/dev/null'} -s ${
-        folder.test(shell) ? shell : '/sbin/nologin'
+        folder.test(shell) && !shell.endsWith('/nologin') ? shell : '/sbin/nologin'
       } -G ${group} -g ${quoted(comment === '-' ? who : comment)} ${who}${fixed ? orSay('uid', uid, who) : ''}`,
     )
   }
