@@ -1,12 +1,14 @@
 /** H4: what only this process may know is in no log, event, package, cache or command line, however a task looks for it. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createPrivateKey, randomBytes } from 'node:crypto'
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { generateCacheKey } from '#engine/store/signing.ts'
 import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
+import { generateRsaKey } from '#feeds/keys/rsa.ts'
+import { alpineProject } from '../support/alpine/project.ts'
 import { sleep, until } from '../support/processes.ts'
 import { debianProject, type TestProject, testProject } from '../support/project.ts'
 import { sharedCache } from '../support/shared-cache.ts'
@@ -152,6 +154,37 @@ test('C9: keys that are in use are nowhere but in their own variables: tasks, lo
   assert.deepEqual(leaks([project.root, shared, sharedCache()], marker, wanted), [])
   // The control: a key that lies in the project is found.
   project.write({ 'naive.key': cacheKey.privateKey })
+  assert.equal(leaks([project.root], marker, wanted).length, 1)
+})
+
+test('C9: neither is the key of Alpine feeds', async (t) => {
+  const project = await alpineProject(t, {
+    marker: '',
+    'units/u.star': `unit(name = "uu", version = "1", license = "MIT", distro = "alpine", container = "tools", shell = "sh", qa_skip = {"license": "a test"}, tasks = [task("fetch", network = True, run = ${JSON.stringify(look)})])\n`,
+  })
+  const marker = join(project.root, 'marker')
+  const { privateKey } = await generateRsaKey('demo')
+  const { d = '', p = '' } = createPrivateKey(privateKey).export({ format: 'jwk' })
+  const wanted = [
+    ...[d, p].flatMap((number) => spelt(Buffer.from(number, 'base64url'))),
+    ...privateKey.split('\n').filter((line) => /^[A-Za-z0-9+/]{64}$/.test(line)),
+    'PRIVATE KEY-----',
+  ]
+  const env = { ...project.env, YOE_APK_SIGNING_KEY: privateKey }
+  for (const args of [
+    ['build', 'uu', '--force', '-v', '--events', join(project.root, 'events')],
+    ['publish', 'uu', '--to', 'public', '-v'],
+    ['key', 'show'],
+  ]) {
+    const ran = await project.yoe(args, { env })
+    assert.equal(ran.code, 0, ran.stderr)
+    for (const one of wanted) assert.ok(!`${ran.stdout}${ran.stderr}`.includes(one), args.join(' '))
+  }
+  assert.match(readFileSync(join(project.root, 'build/alpine/uu.x86_64/build.log'), 'utf8'), /UNIT=uu/, 'it did look')
+  assert.ok(existsSync(join(project.root, 'public/alpine/x86_64/APKINDEX.tar.gz')), 'the key was in use')
+  assert.deepEqual(leaks([project.root, sharedCache()], marker, wanted), [])
+  // The control: a key that lies in the project is found.
+  project.write({ 'naive.rsa': privateKey })
   assert.equal(leaks([project.root], marker, wanted).length, 1)
 })
 
