@@ -121,7 +121,7 @@ export async function branchClosure(branch: Branch, roots: readonly string[]): P
   return closureOf(roots, await repositoriesOf(branch), await testKeyFolder())
 }
 
-const toolsPackages = ['alpine-baselayout', 'apk-tools', 'busybox', 'dosfstools', 'mtools', 'tar', 'zstd']
+const toolsPackages = ['alpine-baselayout', 'apk-tools', 'busybox', 'dosfstools', 'e2fsprogs', 'mtools', 'tar', 'zstd']
 
 /** The unpacked tools root of a branch, made once by the packages themselves. */
 export async function toolsRoot(branch: Branch): Promise<string> {
