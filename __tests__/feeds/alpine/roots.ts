@@ -121,11 +121,13 @@ export async function branchClosure(branch: Branch, roots: readonly string[]): P
   return closureOf(roots, await repositoriesOf(branch), await testKeyFolder())
 }
 
-const toolsPackages = ['alpine-baselayout', 'apk-tools', 'busybox', 'dosfstools', 'e2fsprogs', 'mtools', 'tar', 'zstd']
+const toolsPackages = ['alpine-baselayout', 'apk-tools', 'busybox', 'dosfstools', 'mtools', 'tar', 'zstd']
 
 /** The unpacked tools root of a branch, made once by the packages themselves. */
 export async function toolsRoot(branch: Branch): Promise<string> {
-  const packages = await branchClosure(branch, toolsPackages)
+  // What makes disks; the mirror of 3.20 has none.
+  const disks = branch === 'v3.20' ? [] : ['e2fsprogs']
+  const packages = await branchClosure(branch, [...toolsPackages, ...disks])
   const inputs = [createScript, ...packages.map(({ sha256 }) => sha256)]
   const folder = await kept(`tools-${branch}-x86_64`, inputs, async (dest) => {
     const tar = `${dest}.tar.zst`
