@@ -1,5 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs'
-import type { Sources } from '../project/model.ts'
+import type { Sources } from '../project/settings.ts'
 import { upstreamProxies } from './upstream-proxy.ts'
 import type { Mount, Reach } from './worker.ts'
 

@@ -4,7 +4,8 @@ import { YoeError } from '../errors.ts'
 import type { ModuleReference } from '../modules/reference.ts'
 import type { DeclaredNames } from './declared-names.ts'
 import type { Addition } from './extensions.ts'
-import type { CacheSettings, FeedDeclaration, Machine, ModulePin, ProjectFeed, Sources, Step, Unit } from './model.ts'
+import type { FeedDeclaration, Machine, ModulePin, Step, Unit } from './model.ts'
+import type { CacheSettings, ProjectFeed, Sources } from './settings.ts'
 
 /** What a MODULE.star says of itself. */
 export interface ModuleDeclaration {

@@ -1,5 +1,5 @@
 import type { DeviceFeed, DeviceFile } from '#engine/formats.ts'
-import type { PublicKeyFile } from '#engine/project/model.ts'
+import type { PublicKeyFile } from '#engine/project/settings.ts'
 
 const path = 'etc/apk/repositories'
 

@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
 import type { PackedPackage, SigningKey } from '#engine/formats.ts'
-import type { PublicKeyFile } from '#engine/project/model.ts'
+import type { PublicKeyFile } from '#engine/project/settings.ts'
 import { publicPem, type RsaKey, type RsaKeys, rsaChangedAt, rsaPublicKeysOf, rsaSigners } from '../keys/rsa.ts'
 import { type KeyringInput, packKeyring } from '../shared/keyring-package.ts'
 import { knowsKeys } from './device-feed.ts'

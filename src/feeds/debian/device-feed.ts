@@ -1,5 +1,5 @@
 import type { DeviceFeed, DeviceFile } from '#engine/formats.ts'
-import type { PublicKeyFile } from '#engine/project/model.ts'
+import type { PublicKeyFile } from '#engine/project/settings.ts'
 
 /** See {@link PackageFormat.deviceFiles}: a source in deb822 form. @see sources.list(5) */
 export function deviceFiles(feed: DeviceFeed | undefined): readonly DeviceFile[] {

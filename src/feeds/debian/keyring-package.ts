@@ -1,6 +1,6 @@
 import type { Key } from 'openpgp'
 import type { PackedPackage, SigningKey } from '#engine/formats.ts'
-import type { PublicKeyFile } from '#engine/project/model.ts'
+import type { PublicKeyFile } from '#engine/project/settings.ts'
 import { publicKeysOf, usableFingerprints } from '../keys/openpgp.ts'
 import { changedAt } from '../keys/openpgp-rotation.ts'
 import { type KeyringInput, packKeyring } from '../shared/keyring-package.ts'

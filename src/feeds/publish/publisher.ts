@@ -1,5 +1,5 @@
 import type { PackedPackage, SigningKey } from '#engine/formats.ts'
-import type { PublicKeyFile } from '#engine/project/model.ts'
+import type { PublicKeyFile } from '#engine/project/settings.ts'
 import type { KeyUse } from '../keys/project-keys.ts'
 import type { KeyringInput } from '../shared/keyring-package.ts'
 import type { BucketPublish } from './bucket.ts'

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import type { Reporter } from '#engine/events.ts'
 import type { PackedPackage, PackInput } from '#engine/formats.ts'
 import { bareUnit } from '#engine/project/bare-unit.ts'
-import type { PublicKeyFile } from '#engine/project/model.ts'
+import type { PublicKeyFile } from '#engine/project/settings.ts'
 import { nowhere } from '#engine/qa/package-parts.ts'
 import { makeFolder } from '../publish/atomic.ts'
 

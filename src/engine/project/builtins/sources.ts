@@ -1,7 +1,7 @@
 import { defaulting, optional } from '../arguments.ts'
-import type { CacheSettings, Sources } from '../model.ts'
 import { folderText, goProxies, mirroredUrl, mirrorUrl, registryUrl } from '../names.ts'
 import { dict, distinct, handleKind, integer, made, named, oneOrMore, size, text } from '../readers.ts'
+import type { CacheSettings, Sources } from '../settings.ts'
 import type { Builtin } from './builtin.ts'
 import { defined, making } from './builtin.ts'
 import { remoteCacheKind } from './remote-cache.ts'
