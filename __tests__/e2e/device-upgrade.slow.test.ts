@@ -1,15 +1,17 @@
 /** A device follows its project's feed: booted, and updated over the network by the distro's own client. */
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { join, normalize } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { makeKey, openShell, waitForBanner } from '#bsp/guest-ssh.ts'
 import { firstMember } from '#feeds/alpine/gzip-members.ts'
 import { alpineProject } from '../support/alpine/project.ts'
 import { replica } from '../support/alpine/replica.ts'
-import { freePort, webServer } from '../support/local-server.ts'
-import { scratch, type TestProject } from '../support/project.ts'
+import { freePort, served } from '../support/local-server.ts'
+import { debianProject, scratch, type TestProject, testProject } from '../support/project.ts'
+import { sharedCache } from '../support/shared-cache.ts'
 
 const skip = existsSync('/usr/bin/qemu-system-x86_64') ? false : 'no qemu-system-x86_64'
 
@@ -19,6 +21,17 @@ async function ok(project: TestProject, env: Env, ...args: readonly string[]): P
   const ran = await project.yoe(args, { env })
   assert.equal(ran.code, 0, `${args.join(' ')}: ${ran.stdout}${ran.stderr}`)
   return ran.stdout
+}
+
+/** Serves a folder, files whole and never from a cache, whatever was asked: they change within a second. The port. */
+async function siteServer(t: TestContext, folder: string): Promise<string> {
+  mkdirSync(folder)
+  const server = createServer((request, response) => {
+    const file = join(folder, normalize(decodeURIComponent(new URL(request.url ?? '', 'http://site').pathname)))
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() === true) response.end(readFileSync(file))
+    else response.writeHead(404).end()
+  })
+  return new URL(await served(t, server)).port
 }
 
 /** Boots an image; what runs a command in it, and gives its output. Fails when the command does, unless `fails`. */
@@ -98,8 +111,7 @@ test('an Alpine device updates from its project: apk update, add and upgrade ove
   const folder = scratch(t)
   const key = await makeKey(folder)
   const site = join(folder, 'site')
-  mkdirSync(site)
-  const { port } = new URL(await webServer(t, site))
+  const port = await siteServer(t, site)
   const demo = await alpineProject(t, {
     // 10.0.2.2: this machine, for guests of QEMU.
     'PROJECT.star': project(`http://10.0.2.2:${port}`),
@@ -172,4 +184,82 @@ test('an Alpine device updates from its project: apk update, add and upgrade ove
   assert.match(upgraded, /Upgrading demo-keys \(/)
   assert.equal(await inGuest('cat /run/beat; ls /etc/apk/keys/demo* | wc -l'), '2.0\n2')
   assert.equal(await inGuest(audit), 'beat\ndemo-keys')
+})
+
+const debianUnit = (name: string, version: string): string => `unit(
+    name = "${name}",
+    version = "${version}",
+    license = "MIT",
+    scope = "noarch",
+    container = "tools",
+    tasks = [task("install", run = "install -d $DESTDIR/usr/bin && printf '#!/bin/sh\\\\necho ${name} ${version}\\\\n' >$DESTDIR/usr/bin/${name} && chmod 755 $DESTDIR/usr/bin/${name}")],
+)
+`
+
+test('a Debian device updates from its project: apt-get update, install and upgrade over two releases and a new key', {
+  skip,
+  timeout: 1_500_000,
+}, async (t) => {
+  const folder = scratch(t)
+  const key = await makeKey(folder)
+  const site = join(folder, 'site')
+  const port = await siteServer(t, site)
+  const demo = testProject(
+    t,
+    {
+      'PROJECT.star': debianProject.replace(
+        /\)\n$/,
+        `    feed = feed(url = "http://10.0.2.2:${port}", keys = ["keys/demo.asc"]),\n)\n`,
+      ),
+      'images/thing.star': `image(
+    name = "thing",
+    version = "1.0",
+    artifacts = ["base", "ssh-server", "beat"],
+    users = [user(name = "root", authorized_keys = ["${key.publicKey}"])],
+)
+`,
+      'units/beat.star': debianUnit('beat', '1.0'),
+      'units/extra.star': debianUnit('extra', '1.0'),
+    },
+    sharedCache(),
+  )
+  const yoe = (...args: readonly string[]): Promise<string> => ok(demo, {}, ...args)
+  const exportKey = async (): Promise<void> => demo.write({ 'keys/demo.asc': await yoe('key', 'export', 'feed') })
+  await yoe('key', 'generate', 'feed')
+  await exportKey()
+  const publish = (): Promise<string> => yoe('publish', 'thing', 'extra', '--to', site)
+  await yoe('build', 'thing')
+  await publish()
+
+  const inGuest = await boot(t, demo, {}, 'thing', key)
+  const apt = 'DEBIAN_FRONTEND=noninteractive apt-get --yes -o APT::Update::Error-Mode=any'
+  assert.equal(
+    await inGuest('cd /etc/apt; ls sources.list.d keyrings; ! test -e sources.list'),
+    'keyrings:\ndemo.gpg\n\nsources.list.d:\ndemo.sources',
+  )
+  await inGuest(`${apt} update`)
+  // Whatever the image holds is in the feed as it is.
+  assert.match(
+    await inGuest(`${apt} --simulate dist-upgrade`),
+    /^0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded/m,
+  )
+  assert.match(await inGuest(`${apt} install extra && extra && beat`), /extra 1\.0\nbeat 1\.0$/)
+
+  // One letter, under the signature of the genuine one.
+  const release = join(site, 'debian/dists/trixie/InRelease')
+  const genuine = readFileSync(release, 'utf8')
+  writeFileSync(release, genuine.replace('Origin: d', 'Origin: e'))
+  assert.notEqual(readFileSync(release, 'utf8'), genuine)
+  assert.match(await inGuest(`${apt} update`, true), /is not signed|signature|Bad message|BADSIG/i)
+  writeFileSync(release, genuine)
+
+  await yoe('key', 'rotate', 'feed')
+  demo.write({ 'units/beat.star': debianUnit('beat', '2.0') })
+  await exportKey()
+  await publish()
+  const upgraded = await inGuest(`${apt} update && ${apt} upgrade && beat`)
+  assert.match(upgraded, /^2 upgraded, 0 newly installed, 0 to remove/m)
+  assert.match(upgraded, /beat 2\.0$/)
+  assert.match(upgraded, /Setting up demo-archive-keyring /)
+  assert.equal(await inGuest('dpkg --verify beat extra demo-archive-keyring && dpkg --audit'), '')
 })
