@@ -25,16 +25,26 @@ export interface AlpineProject extends TestProject {
 /**
  * A project with module-alpine, whose packages come from a mirror of this machine: 3.23 as tests have it, and what that lacks
  * (an SSH server, mdev) from the genuine 3.19. PROJECT.star is made; its caches are those of all tests.
+ *
+ * @param arch of its machine; arm64 has what 3.23 lacks from `v3.23/extras`
  */
-export async function alpineProject(t: TestContext, texts: Texts): Promise<AlpineProject> {
-  const mirror = await alpineMirror(t, ['v3.23/main/x86_64', 'v3.23/community/x86_64'])
+export async function alpineProject(
+  t: TestContext,
+  texts: Texts,
+  arch: 'x86_64' | 'arm64' = 'x86_64',
+): Promise<AlpineProject> {
+  const arm = ['v3.23/main/aarch64', 'v3.23/community/aarch64', 'v3.23/extras/aarch64'] as const
+  const mirror = await alpineMirror(t, [
+    ...(['v3.23/main/x86_64', 'v3.23/community/x86_64'] as const),
+    ...(arch === 'arm64' ? arm : []),
+  ])
   const project = testProject(
     t,
     {
       'PROJECT.star': `project(
     name = "demo",
     version = "1.0",
-    defaults = defaults(distro = "alpine", machine = "qemu-x86_64"),
+    defaults = defaults(distro = "alpine", machine = "qemu-${arch}"),
     modules = [
         module("yoe:module-core"),
         module("yoe:module-debian"),
@@ -64,6 +74,9 @@ export async function writeTestModule(root: string): Promise<void> {
   const file = join(module, 'MODULE.star')
   const text = readFileSync(file, 'utf8').replace('    keys = [\n', `    keys = [\n        "keys/${key}",\n`)
   const [, keys = ''] = /( {4}keys = \[[^\]]*\],)/.exec(text) ?? []
-  const older = `alpine_feed(\n    name = "older",\n    branch = "v3.19",\n    arches = ["x86_64"],\n${keys}\n)\n`
-  writeFileSync(file, `${text}\n${older}`)
+  const feed = (name: string, branch: string, more: string): string =>
+    `alpine_feed(\n    name = "${name}",\n    branch = "${branch}",\n    ${more},\n${keys}\n)\n`
+  const older = feed('older', 'v3.19', 'arches = ["x86_64"]')
+  const extras = feed('extras', 'v3.23', 'section = "extras",\n    arches = ["aarch64"]')
+  writeFileSync(file, `${text}\n${older}${extras}`)
 }
