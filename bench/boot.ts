@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
 import { bootTest } from '#bsp/boot-test.ts'
 import { keyCredential, makeKey, openShell, waitForBanner } from '#bsp/guest-ssh.ts'
 import { explainAcceleration, probeAcceleration } from '#bsp/qemu/accel.ts'
@@ -11,6 +12,7 @@ import { freePort } from '#bsp/qemu/ports.ts'
 import { guestCpus } from '#bsp/qemu/process.ts'
 import { silent } from '#engine/events.ts'
 import type { Machine } from '#engine/project/model.ts'
+import { alpineProject } from '../__tests__/support/alpine/project.ts'
 
 /** Medians of the rounds, in milliseconds. */
 export interface BootTimes {
@@ -102,3 +104,29 @@ async function bareBoot(machine: Machine, files: ImageFiles, acceleration: 'kvm'
     await rm(folder, { recursive: true, force: true })
   }
 }
+
+/** Alpine's base with SSH, built for this machine from the mirror of the tests. */
+async function alpineImage(t: TestContext): Promise<ImageFiles> {
+  const image = 'image(name = "thing", version = "1.0", artifacts = ["base", "ssh-server"])\n'
+  const project = await alpineProject(t, { 'images/thing.star': image })
+  const { code, stderr } = await project.yoe(['build', 'thing'], { env: project.env })
+  if (code !== 0) throw new Error(stderr)
+  const folder = join(project.root, 'build/alpine/thing.qemu-x86_64')
+  return { disk: join(folder, 'thing.img'), kernel: join(folder, 'vmlinuz'), initrd: join(folder, 'initrd.img') }
+}
+
+if (import.meta.main)
+  test('boot', async (t) => {
+    const at = { file: 'machines/bench.star', line: 1, column: 1 }
+    const machine: Machine = {
+      ...{ name: 'bench', module: '', at, arch: 'x86_64', description: '', partitions: [], packages: [] },
+      ...{ distroPackages: {}, distroKernels: {} },
+      kernel: { unit: 'linux', cmdline: 'console=ttyS0 root=LABEL=rootfs rootfstype=ext4 rw', deviceTrees: [] },
+    }
+    const { acceleration, ours, bare, before, cpu, powerOff } = await benchBoot(machine, await alpineImage(t))
+    console.log(`Alpine, base and SSH, ${acceleration}:`)
+    console.log('| QEMU alone to a login over SSH | boot test | before QEMU | our own processor time | power off |')
+    console.log('|---:|---:|---:|---:|---:|')
+    const seconds = [bare, ours, before, cpu, powerOff].map((ms) => `${(ms / 1000).toFixed(2)} s`)
+    console.log(`| ${seconds.join(' | ')} |`)
+  })
