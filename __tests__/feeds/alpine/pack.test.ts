@@ -96,6 +96,7 @@ describe('an .apk of a unit', () => {
       text('.pre-install'),
       /addgroup -S -g 77 plug \|\|[\s\S]*adduser -S -D -H -u 70 .*-s \/sbin\/nologin -G plug -g 'An app' app \|\|/,
     )
+    assert.deepEqual(await said(app.path, 'depend'), ['alpine-baselayout-data', '/bin/sh'])
     assert.equal(text('.pre-upgrade'), text('.pre-install'))
     assert.match(text('.post-upgrade'), /rc-service --ifstarted app restart/)
     const data = gunzipSync((await readFile(app.path)).subarray(head.dataStart)).toString('latin1')

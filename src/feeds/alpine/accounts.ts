@@ -1,6 +1,9 @@
 import type { Permission } from '#engine/project/model.ts'
 import { type BaseAccounts, fixedOwnerIn, type NumberedOwner } from '../shared/accounts.ts'
 
+/** Whose files accounts are added to. */
+export const accountsPackage = 'alpine-baselayout-data'
+
 /** What every Alpine system has. @see alpine-baselayout-data: /etc/passwd, /etc/group */
 export const alpineAccounts: BaseAccounts = {
   users: {

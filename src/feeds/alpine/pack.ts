@@ -3,7 +3,7 @@ import type { PackageRecord } from '#engine/catalog/package.ts'
 import type { PackedPackage, PackInput } from '#engine/formats.ts'
 import { accountTexts, checkOwners } from '../shared/accounts.ts'
 import { type Cut, type Packer, packUnit } from '../shared/pack.ts'
-import { accountCommands, alpineAccounts } from './accounts.ts'
+import { accountCommands, accountsPackage, alpineAccounts } from './accounts.ts'
 import { writeApk } from './apk-write.ts'
 import { checkConflicts } from './conflicts.ts'
 import { dataTar } from './data-tar.ts'
@@ -45,12 +45,14 @@ const packer: Packer<Facts> = {
     const own = suffix === '' ? ownFields(input.unit) : undefined
     const accounts = accountCommands(await accountTexts(tree))
     const scripts = installScripts(accounts, services, own?.scripts ?? {})
+    // Apk knows no other reason to have /etc/group in place before a package that comes earlier in the alphabet.
+    const forAccounts = accounts.length > 0 ? [{ name: accountsPackage }] : []
     const forScripts = scripts.size > 0 ? [{ name: '/bin/sh' }] : []
     const sonames = links.brings.map((soname) => ({ name: `so:${soname}`, version: bare.version }))
     return {
       record: {
         ...bare,
-        depends: dependenciesOf(bare, siblings, links, [...forScripts, ...found.depends]),
+        depends: dependenciesOf(bare, siblings, links, [...forAccounts, ...forScripts, ...found.depends]),
         provides: [...bare.provides, ...sonames, ...found.provides],
       },
       description,
