@@ -20,7 +20,7 @@ test('one definition is an image of Debian and of Alpine; that of Alpine boots, 
     'images/thing.star': `image(
     name = "thing",
     version = "1.0",
-    artifacts = ["base", "ssh-server"],
+    artifacts = ["base", "ntp", "ssh-server"],
     distro_artifacts = {"alpine": ["beat"], "debian": ["less"]},
     hostname = "thing-one",
     overlays = ["//overlays/thing"],
@@ -32,6 +32,7 @@ test('one definition is an image of Debian and of Alpine; that of Alpine boots, 
         test("address", run = "ip addr show eth0 | grep -q 'inet 10.0.2.15'"),
         test("user", run = "id dev | grep -q dialout && test -d /home/dev && grep -q '^dev:.*:/bin/sh$' /etc/passwd"),
         test("service", run = "for i in 1 2 3 4 5; do grep -q beat /var/lib/beat/who && exit 0; sleep 2; done; exit 1"),
+        test("clock", run = "rc-service ntpd status"),
         test("motd", run = "grep -q thing /etc/motd"),
         test("database", run = "! apk audit --system | grep . && apk info -e beat base-alpine && grep -qx beat /etc/apk/world"),
         test("root", run = "grep -q ' / ext4 rw' /proc/mounts && test -s /etc/ssh/ssh_host_ed25519_key && ! test -e /etc/ssh/ssh_host_rsa_key"),
@@ -80,5 +81,5 @@ openrc_service("beat", script = "beat.initd")
   const serial = join(folder, 'boot-test/serial.log')
   const log = existsSync(serial) ? readFileSync(serial, 'utf8').slice(-3000) : ''
   assert.equal(ran.code, 0, ran.stdout + ran.stderr + log)
-  assert.match(ran.stdout + ran.stderr, /9 of 9 tests/)
+  assert.match(ran.stdout + ran.stderr, /10 of 10 tests/)
 })
