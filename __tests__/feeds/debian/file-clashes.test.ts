@@ -95,6 +95,16 @@ const cases: Readonly<
     errors: [],
     dpkg: /\n0$/,
   },
+  'accounts of one id, which dpkg does not look at': {
+    units: {
+      aa: { files: { 'usr/lib/sysusers.d/aa.conf': 'u one 450\n' } },
+      bb: { files: { 'usr/lib/sysusers.d/bb.conf': 'u two 450\n' } },
+    },
+    errors: [
+      'units/aa.star: INSTALL_FAILED users one (of aa) and two (of bb) both have id 450 | give one of them another id: uid = … in system_user(…), gid = … in system_group(…)',
+    ],
+    dpkg: /\n0$/,
+  },
   'it replaces other versions': {
     units: {
       aa: { files: tool },
