@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { Event } from '#engine/events.ts'
 import { feedRecords } from '../../../src/feeds/debian/feed-records.ts'
-import { encodeIndex, readIndex, writeIndex } from '../../../src/feeds/debian/index-cache.ts'
-import { scanPackages } from '../../../src/feeds/debian/packages-scan.ts'
+import { debianIndex, scanPackages } from '../../../src/feeds/debian/packages-scan.ts'
+import { encodeIndex, readIndex, writeIndex } from '../../../src/feeds/shared/binary-index.ts'
 
 // faults.md B13: what an index says must never reach a path, a shell or a terminal but by a strict grammar.
 
@@ -113,8 +113,8 @@ let files = 0
 /** Everything that our feed says about a text. */
 function ours(text: Buffer): readonly Said[] {
   const path = join(folder, `${++files}.index`)
-  writeIndex(path, `${path}.temp`, encodeIndex(text, scanPackages(text)))
-  const index = readIndex(path)
+  writeIndex(path, `${path}.temp`, encodeIndex(text, scanPackages(text), debianIndex))
+  const index = readIndex(path, debianIndex)
   assert.ok(index !== undefined)
   const events: Event[] = []
   const feed = feedRecords({

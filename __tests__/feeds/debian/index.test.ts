@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { encodeIndex, IndexDamaged, readIndex, writeIndex } from '../../../src/feeds/debian/index-cache.ts'
-import { scanPackages } from '../../../src/feeds/debian/packages-scan.ts'
+import { debianIndex, scanPackages } from '../../../src/feeds/debian/packages-scan.ts'
+import { encodeIndex, IndexDamaged, readIndex, writeIndex } from '../../../src/feeds/shared/binary-index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'yoe-index-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -30,12 +30,12 @@ let written = 0
 function write(text: string): string {
   const path = join(folder, `${++written}.index`)
   const buffer = Buffer.from(text)
-  writeIndex(path, `${path}.temp`, encodeIndex(buffer, scanPackages(buffer)))
+  writeIndex(path, `${path}.temp`, encodeIndex(buffer, scanPackages(buffer), debianIndex))
   return path
 }
 
 function open(text: string) {
-  const index = readIndex(write(text))
+  const index = readIndex(write(text), debianIndex)
   assert.ok(index !== undefined)
   return index
 }
@@ -140,7 +140,7 @@ test('a damaged index file is never believed', () => {
   const whole = readFileSync(path)
   const damaged = join(folder, 'damaged.index')
   const everything = (): string => {
-    const index = readIndex(damaged)
+    const index = readIndex(damaged, debianIndex)
     if (index === undefined) return 'refused'
     try {
       for (let i = 0; i < 20; i++) for (const id of index.own(`p${i}`)) index.fieldsOf(id)

@@ -2,7 +2,7 @@ import { YoeError } from '#engine/errors.ts'
 import type { FeedEnvironment, FeedKnowledge } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
 import { objectPath } from '#engine/store/object-path.ts'
-import { acceptedIn, readAccepted, readNewest, statePaths, writeState } from '../shared/feed-state.ts'
+import { acceptedIn, jsonFields, readAccepted, readNewest, statePaths, writeState } from '../shared/feed-state.ts'
 import { verifiedFile } from '../shared/verified-file.ts'
 import { openAlpineFeed } from './feed.ts'
 import { feedPlace, newestPath } from './feed-place.ts'
@@ -42,7 +42,7 @@ const indexPath = /^[A-Za-z0-9][A-Za-z0-9._+-]*\/[a-z0-9_]+\/APKINDEX$/
 
 /** Takes over what {@link knownAlpineFeed} of another machine said. @returns why not */
 export async function learnAlpineFeed(text: string, cacheRoot: string): Promise<string | undefined> {
-  const data = fieldsOf(text)
+  const data = jsonFields(text)
   const { id, branch, key, packages } = data
   const good = typeof id === 'string' && word.test(id) && typeof branch === 'string' && word.test(branch)
   if (!good || typeof key !== 'string' || !/^[0-9a-f]{64}$/.test(key)) return 'it is nothing that a feed is known by'
@@ -60,13 +60,4 @@ export async function learnAlpineFeed(text: string, cacheRoot: string): Promise<
   for (const { path } of files) await writeState(newestPath(cacheRoot, id, branch, path), JSON.stringify({ date }))
   await writeState(statePaths(cacheRoot, id, branch, key).accepted, JSON.stringify({ date, files }))
   return undefined
-}
-
-function fieldsOf(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const data: unknown = JSON.parse(text)
-    return typeof data === 'object' && data !== null ? Object.fromEntries(Object.entries(data)) : {}
-  } catch {
-    return {}
-  }
 }

@@ -1,10 +1,12 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { basename } from 'node:path'
-import { YoeError, YoeErrors } from '#engine/errors.ts'
+import { YoeError } from '#engine/errors.ts'
 import type { FeedEnvironment } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
+import { soundOptions } from '../shared/feed-fields.ts'
 import { statePaths } from '../shared/feed-state.ts'
 import { readTrust } from '../shared/module-file.ts'
+import { sitesFor } from '../shared/sites.ts'
 import { type AlpineFeedOptions, alpineFeedOptions } from './feed-options.ts'
 import { apkArch } from './names.ts'
 import type { TrustedKeys } from './signature.ts'
@@ -48,18 +50,15 @@ export function newestPath(cacheRoot: string, id: string, branch: string, path: 
 
 /** @throws {YoeErrors} */
 export function optionsOf(declaration: FeedDeclaration): AlpineFeedOptions {
-  const checked = alpineFeedOptions(declaration.options, declaration.at)
-  if (!checked.ok) throw new YoeErrors(checked.errors)
-  return checked.options
+  return soundOptions(alpineFeedOptions(declaration.options, declaration.at))
 }
 
-/** Addresses of a feed, best first: its mirrors, then its own; offline, those that are folders of this machine. */
+/** See {@link sitesFor}. */
 export function sitesOf(
   { url, branch }: AlpineFeedOptions,
-  { fetcher, offline }: Pick<FeedEnvironment, 'fetcher' | 'offline'>,
+  environment: Pick<FeedEnvironment, 'fetcher' | 'offline'>,
 ): readonly string[] {
-  const sites = (fetcher.locate?.(url) ?? [url]).map((site) => `${site}/${branch}`)
-  return offline ? sites.filter((site) => site.startsWith('file:')) : sites
+  return sitesFor(url, environment).map((site) => `${site}/${branch}`)
 }
 
 function readKey(declaration: FeedDeclaration, file: string, moduleRoot: string): string {

@@ -1,14 +1,11 @@
 import type { Feed, PackageRecord } from '#engine/catalog/package.ts'
 import type { Reporter } from '#engine/events.ts'
 import { type BinaryIndex, IndexDamaged } from '../shared/binary-index.ts'
+import type { OpenIndex } from '../shared/feed-index.ts'
 import { parseNeeds, parseProvides, RelationError } from './relations.ts'
 
-export interface RecordsInput {
+export interface RecordsInput extends OpenIndex {
   readonly id: string
-  readonly digest: string
-  readonly index: BinaryIndex
-  /** Makes the index anew when its file turns out to be damaged. */
-  readonly rebuild: () => BinaryIndex
   readonly report: Reporter
 }
 

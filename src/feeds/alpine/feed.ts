@@ -8,14 +8,13 @@ import { step } from '#engine/events.ts'
 import type { FeedEnvironment, LatestIndex, LockedIndex } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
 import { NotThere } from '#engine/source/fetcher.ts'
-import { offlineHint } from '#engine/source/offline.ts'
 import { errorCode, writeFailure } from '#engine/store/disk.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import { replaceFile } from '#engine/store/replace-file.ts'
 import { tempName } from '#engine/store/temp.ts'
-import { noteUse } from '#engine/store/use.ts'
-import { type BinaryIndex, encodeIndex, readIndex, writeIndex } from '../shared/binary-index.ts'
-import { readAccepted, type TextFile, textDigest, writeState } from '../shared/feed-state.ts'
+import { emptyFeed, notLocked, notReachable } from '../shared/feed-answers.ts'
+import { FeedIndices, type OpenIndex } from '../shared/feed-index.ts'
+import { readAccepted, type TextFile, writeState } from '../shared/feed-state.ts'
 import { firstGood, isFinal } from '../shared/sites.ts'
 import { type FeedPlace, feedPlace, newestPath, sitesOf } from './feed-place.ts'
 import { feedRecords } from './feed-records.ts'
@@ -74,29 +73,28 @@ class Opening {
   readonly #declaration: FeedDeclaration
   readonly #environment: FeedEnvironment
   readonly #place: FeedPlace
+  readonly #indices: FeedIndices
 
   constructor(declaration: FeedDeclaration, environment: FeedEnvironment) {
     this.#declaration = declaration
     this.#environment = environment
     this.#place = feedPlace(declaration, environment)
+    const reading = { kind: alpineIndex, scan: scanIndex, textIn: (stored: Buffer) => stored }
+    this.#indices = new FeedIndices(declaration.id, environment, reading)
   }
 
   async open(): Promise<Feed> {
     const { index, mustBeLocked = false, refresh } = this.#environment
-    const { id, at } = this.#declaration
-    if (!this.#serves()) return this.#empty()
+    if (!this.#serves()) return emptyFeed(this.#declaration)
     if (index !== undefined && !refresh) return this.#openLocked(index)
     const committed = refresh ? undefined : this.#committed()
     if (committed !== undefined) return this.#keep(committed)
-    if (mustBeLocked) {
-      throw new YoeError('LOCK_STALE', `feed ${id} for ${this.#place.arch} is not in yoe.lock`, {
-        at,
-        hint: 'yoe update feeds, with the --machine that is meant; and commit yoe.lock',
-      })
-    }
+    if (mustBeLocked) throw notLocked(this.#declaration, this.#place.arch)
     const accepted = refresh ? undefined : readAccepted(this.#place.accepted)
-    const known = accepted === undefined || this.#isStale(accepted.date) ? undefined : this.#reopen(accepted.files)
-    return known ?? step(this.#environment.report, `Read feed ${id}`, () => this.#fetch())
+    const known =
+      accepted === undefined || this.#isStale(accepted.date) ? undefined : this.#indices.open(accepted.files)
+    if (known !== undefined) return this.#feed(known)
+    return step(this.#environment.report, `Read feed ${this.#declaration.id}`, () => this.#fetch())
   }
 
   async latest(): Promise<LatestIndex | undefined> {
@@ -121,7 +119,7 @@ class Opening {
     const found: VerifiedIndex[] = []
     for (const answer of answers) {
       if (answer.status === 'fulfilled') {
-        if (answer.value === undefined) throw this.#offline()
+        if (answer.value === undefined) throw notReachable(this.#declaration)
         found.push(answer.value.value)
       } else if (answer.reason instanceof YoeError) failures.push(answer.reason)
       else throw answer.reason
@@ -153,18 +151,11 @@ class Opening {
     return options.arches === undefined || options.arches.includes(arch)
   }
 
-  /** A feed that has nothing for this architecture is no error: others may. */
-  #empty(): Feed {
-    const { id, distro } = this.#declaration
-    const none = (): readonly never[] => []
-    return { id, distro, digest: textDigest([]), lookup: none, providers: none, essentials: none, names: none }
-  }
-
   /** Texts that are known by their digests: neither their age nor who serves them matters any more. */
   async #openLocked({ files, at }: LockedIndex): Promise<Feed> {
     const { id } = this.#declaration
-    const known = this.#reopen(files)
-    if (known !== undefined) return known
+    const known = this.#indices.open(files)
+    if (known !== undefined) return this.#feed(known)
     return step(this.#environment.report, `Read feed ${id}`, async () => {
       const found = this.#committed() ?? (await this.fetchAll())
       const same = found.length === files.length && found.every(({ sha256 }, index) => sha256 === files[index]?.sha256)
@@ -207,63 +198,8 @@ class Opening {
     return !offline && maxAgeDays !== undefined && date + maxAgeDays * 86_400_000 < now()
   }
 
-  #reopen(files: readonly TextFile[]): Feed | undefined {
-    const path = this.#indexPath(textDigest(files))
-    noteUse(path)
-    const index = readIndex(path, alpineIndex) ?? this.#buildFromObjects(files)
-    return index === undefined ? undefined : this.#feed(files, index)
-  }
-
-  #feed(files: readonly TextFile[], index: BinaryIndex): Feed {
-    const { id } = this.#declaration
-    const rebuild = (): BinaryIndex => {
-      const rebuilt = this.#buildFromObjects(files)
-      if (rebuilt !== undefined) return rebuilt
-      throw new YoeError('STORE_DAMAGED', `feed ${id}: its parsed index is damaged, and what it was made of is gone`, {
-        hint: 'run it again: the index is fetched anew',
-      })
-    }
-    return feedRecords({ id, digest: textDigest(files), index, rebuild, report: this.#environment.report })
-  }
-
-  #indexPath(digest: string): string {
-    return join(this.#environment.cacheRoot, 'feeds', `${digest}.index`)
-  }
-
-  /** Parses the texts in the store, if they are still at hand and whole. */
-  #buildFromObjects(files: readonly TextFile[]): BinaryIndex | undefined {
-    const texts: Buffer[] = []
-    for (const { sha256 } of files) {
-      try {
-        const text = readFileSync(objectPath(this.#environment.cacheRoot, sha256))
-        if (digestOf(text) !== sha256) return undefined
-        texts.push(text)
-      } catch {
-        return undefined
-      }
-    }
-    return this.#build(texts, textDigest(files))
-  }
-
-  #build(texts: readonly Buffer[], digest: string): BinaryIndex {
-    const [first] = texts
-    const text =
-      first !== undefined && texts.length === 1
-        ? first
-        : Buffer.concat(texts.flatMap((one) => [one, Buffer.from('\n\n')]))
-    const scan = scanIndex(text)
-    const { count, first: some } = scan.refused
-    if (count > 0) {
-      this.#environment.report({
-        type: 'warning',
-        message: `feed ${this.#declaration.id}: ${count} of its packages are left out because their entries are malformed (${some.join('; ')})`,
-      })
-    }
-    const path = this.#indexPath(digest)
-    writeIndex(path, join(this.#environment.cacheRoot, 'tmp', tempName()), encodeIndex(text, scan, alpineIndex))
-    const index = readIndex(path, alpineIndex)
-    if (index === undefined) throw new Error(`${path} can't be read back`)
-    return index
+  #feed(opened: OpenIndex): Feed {
+    return feedRecords({ id: this.#declaration.id, report: this.#environment.report, ...opened })
   }
 
   async #store({ sha256, bytes }: VerifiedIndex): Promise<void> {
@@ -274,16 +210,11 @@ class Opening {
 
   async #keep(found: readonly VerifiedIndex[]): Promise<Feed> {
     const files = found.map(fileOf)
-    const known = readIndex(this.#indexPath(textDigest(files)), alpineIndex)
-    if (known !== undefined) return this.#feed(files, known)
+    const known = this.#indices.open(files)
+    if (known !== undefined) return this.#feed(known)
     for (const one of found) await this.#store(one)
-    return this.#feed(
-      files,
-      this.#build(
-        found.map(({ bytes }) => bytes),
-        textDigest(files),
-      ),
-    )
+    const texts = found.map(({ bytes }) => bytes)
+    return this.#feed(this.#indices.make(files, texts))
   }
 
   async #fetch(): Promise<Feed> {
@@ -325,13 +256,6 @@ class Opening {
       maxAgeDays: options.maxAgeDays,
     })
     return verified
-  }
-
-  #offline(): YoeError {
-    return new YoeError('FETCH_FAILED', `feed ${this.#declaration.id} is not in the cache, and yoe works offline`, {
-      hint: offlineHint,
-      at: this.#declaration.at,
-    })
   }
 }
 

@@ -3,7 +3,7 @@ import type { FeedEnvironment, FeedKnowledge } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
 import { offlineHint } from '#engine/source/offline.ts'
 import { objectPath } from '#engine/store/object-path.ts'
-import { acceptedIn, readAccepted, readNewest, statePaths, writeState } from '../shared/feed-state.ts'
+import { acceptedIn, jsonFields, readAccepted, readNewest, statePaths, writeState } from '../shared/feed-state.ts'
 import { verifiedFile } from '../shared/verified-file.ts'
 import { feedPlace, indexAddresses, optionsOf, sitesOf } from './feed-place.ts'
 import type { PackagesFile } from './packages-file.ts'
@@ -58,7 +58,7 @@ const word = /^[A-Za-z0-9][A-Za-z0-9._+~/-]{0,199}$/
 
 /** Takes over what {@link knownAptFeed} of another machine said. @returns why not */
 export async function learnAptFeed(text: string, cacheRoot: string): Promise<string | undefined> {
-  const data = fieldsOf(text)
+  const data = jsonFields(text)
   const { id, suite, key } = data
   const accepted = acceptedIn(data)
   const good =
@@ -73,13 +73,4 @@ export async function learnAptFeed(text: string, cacheRoot: string): Promise<str
   await writeState(paths.newest, JSON.stringify({ date }))
   await writeState(paths.accepted, JSON.stringify({ date, validUntil, files }))
   return undefined
-}
-
-function fieldsOf(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const data: unknown = JSON.parse(text)
-    return typeof data === 'object' && data !== null ? Object.fromEntries(Object.entries(data)) : {}
-  } catch {
-    return {}
-  }
 }

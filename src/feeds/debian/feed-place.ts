@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { YoeErrors } from '#engine/errors.ts'
 import type { FeedEnvironment } from '#engine/formats.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
+import { soundOptions } from '../shared/feed-fields.ts'
 import { type StatePaths, statePaths } from '../shared/feed-state.ts'
 import { readTrust } from '../shared/module-file.ts'
+import { sitesFor } from '../shared/sites.ts'
 import { type AptFeedOptions, aptFeedOptions } from './feed-options.ts'
 import { debianArch } from './names.ts'
 import type { PackagesFile } from './packages-file.ts'
@@ -40,25 +41,20 @@ export function feedPlace(
 
 /** @throws {YoeErrors} */
 export function optionsOf(declaration: FeedDeclaration): AptFeedOptions {
-  const checked = aptFeedOptions(declaration.options, declaration.at)
-  if (!checked.ok) throw new YoeErrors(checked.errors)
-  return checked.options
+  return soundOptions(aptFeedOptions(declaration.options, declaration.at))
 }
 
 /**
- * Addresses of a feed's archive, best first: its mirrors, then its own; offline, those that are folders of this machine.
- * Everything of one reading comes from one of them.
+ * See {@link sitesFor}. Everything of one reading comes from one of them.
  *
  * @param arch the archive of an architecture, where some have another
  */
 export function sitesOf(
   { url, archUrls }: AptFeedOptions,
-  { fetcher, offline }: Pick<FeedEnvironment, 'fetcher' | 'offline'>,
+  environment: Pick<FeedEnvironment, 'fetcher' | 'offline'>,
   arch?: string,
 ): readonly string[] {
-  const own = (arch === undefined ? undefined : archUrls[arch]) ?? url
-  const sites = fetcher.locate?.(own) ?? [own]
-  return offline ? sites.filter((site) => site.startsWith('file:')) : sites
+  return sitesFor((arch === undefined ? undefined : archUrls[arch]) ?? url, environment)
 }
 
 /** Where a file of an index is asked for: by its digest where the archive offers that. */

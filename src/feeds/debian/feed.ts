@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Feed } from '#engine/catalog/package.ts'
@@ -9,28 +7,20 @@ import { step } from '#engine/events.ts'
 import type { FeedEnvironment, LatestIndex, LockedIndex } from '#engine/formats.ts'
 import { inParallel } from '#engine/in-parallel.ts'
 import type { FeedDeclaration } from '#engine/project/model.ts'
-import { offlineHint } from '#engine/source/offline.ts'
 import { writeFailure } from '#engine/store/disk.ts'
 import { objectPath } from '#engine/store/object-path.ts'
 import { tempName } from '#engine/store/temp.ts'
-import { noteUse } from '#engine/store/use.ts'
-import {
-  type Accepted,
-  readAccepted,
-  readNewest,
-  type StatePaths,
-  textDigest,
-  writeState,
-} from '../shared/feed-state.ts'
+import { emptyFeed, notLocked, notReachable } from '../shared/feed-answers.ts'
+import { FeedIndices, type OpenIndex } from '../shared/feed-index.ts'
+import { type Accepted, readAccepted, readNewest, type StatePaths, writeState } from '../shared/feed-state.ts'
 import { firstGood } from '../shared/sites.ts'
 import { verifiedFile } from '../shared/verified-file.ts'
 import type { AptFeedOptions } from './feed-options.ts'
 import { feedPlace, indexAddresses, sitesOf } from './feed-place.ts'
 import { feedRecords } from './feed-records.ts'
-import { type BinaryIndex, encodeIndex, readIndex, writeIndex } from './index-cache.ts'
 import { verifyInRelease } from './inrelease.ts'
 import { type PackagesFile, packagesFiles, readPackages } from './packages-file.ts'
-import { scanPackages } from './packages-scan.ts'
+import { debianIndex, scanPackages } from './packages-scan.ts'
 import { checkAge, checkRelease, parseRelease, type Release, remarkableAge } from './release.ts'
 
 /** Bytes of a Release or InRelease file. */
@@ -74,6 +64,7 @@ class Opening {
   readonly #arch: string
   readonly #keyring: Uint8Array
   readonly #paths: StatePaths
+  readonly #indices: FeedIndices
 
   constructor(declaration: FeedDeclaration, environment: FeedEnvironment) {
     this.#declaration = declaration
@@ -83,21 +74,21 @@ class Opening {
     this.#arch = arch
     this.#keyring = keyring
     this.#paths = paths
+    this.#indices = new FeedIndices(declaration.id, environment, {
+      kind: debianIndex,
+      scan: scanPackages,
+      textIn: (stored, file) => readPackages(stored, file, declaration.id),
+    })
   }
 
   async open(): Promise<Feed> {
-    if (!this.#serves()) return this.#empty()
+    if (!this.#serves()) return emptyFeed(this.#declaration)
     const { index, mustBeLocked = false } = this.#environment
     if (index !== undefined && !this.#environment.refresh) return this.#openLocked(index)
-    if (mustBeLocked) {
-      const { id, at } = this.#declaration
-      throw new YoeError('LOCK_STALE', `feed ${id} for ${this.#arch} is not in yoe.lock`, {
-        at,
-        hint: 'yoe update feeds, with the --machine that is meant; and commit yoe.lock',
-      })
-    }
+    if (mustBeLocked) throw notLocked(this.#declaration, this.#arch)
     const accepted = this.#environment.refresh ? undefined : this.#usable()
-    return (accepted === undefined ? undefined : this.#reopen(accepted)) ?? this.#fetch()
+    const known = accepted === undefined ? undefined : this.#indices.open(accepted.files)
+    return known === undefined ? this.#fetch() : this.#feed(known)
   }
 
   async latest(): Promise<LatestIndex | undefined> {
@@ -122,14 +113,14 @@ class Opening {
     const same = accepted.length === files.length && accepted.every((one, index) => one.sha256 === files[index]?.sha256)
     // What is known of the texts in them makes it the index that is here already.
     const wanted = same ? accepted : files
-    const known = this.#reopen({ files: wanted })
-    if (known !== undefined) return known
+    const known = this.#indices.open(wanted)
+    if (known !== undefined) return this.#feed(known)
     const { id } = this.#declaration
     return step(this.#environment.report, `Read feed ${id}`, async () => {
       const texts = await inParallel(filesAtOnce, wanted, (file) =>
         this.#packages(true, undefined, file).catch((failure: unknown) => this.#moved(failure, at)),
       )
-      return this.#feed(wanted, this.#build(texts, textDigest(wanted)))
+      return this.#feed(this.#indices.make(wanted, texts))
     })
   }
 
@@ -146,13 +137,6 @@ class Opening {
         cause: failure,
       },
     )
-  }
-
-  /** A feed that has nothing for this architecture is no error: others may. */
-  #empty(): Feed {
-    const { id, distro } = this.#declaration
-    const none = (): readonly never[] => []
-    return { id, distro, digest: textDigest([]), lookup: none, providers: none, essentials: none, names: none }
   }
 
   /** What was accepted before, when it still counts. */
@@ -181,66 +165,9 @@ class Opening {
     }
   }
 
-  #reopen(accepted: Pick<Accepted, 'files'>): Feed | undefined {
-    const digest = textDigest(accepted.files)
-    noteUse(this.#indexPath(digest))
-    const index = readIndex(this.#indexPath(digest)) ?? this.#buildFromObjects(accepted.files)
-    return index === undefined ? undefined : this.#feed(accepted.files, index)
-  }
-
-  #feed(files: readonly PackagesFile[], index: BinaryIndex): Feed {
+  #feed(opened: OpenIndex): Feed {
     const { id, distro } = this.#declaration
-    const { report } = this.#environment
-    const rebuild = (): BinaryIndex => {
-      const rebuilt = this.#buildFromObjects(files)
-      if (rebuilt !== undefined) return rebuilt
-      throw new YoeError('STORE_DAMAGED', `feed ${id}: its parsed index is damaged, and what it was made of is gone`, {
-        hint: 'run it again: the index is fetched anew',
-      })
-    }
-    return feedRecords({ id, distro, digest: textDigest(files), arch: this.#arch, index, rebuild, report })
-  }
-
-  #indexPath(digest: string): string {
-    return join(this.#environment.cacheRoot, 'feeds', `${digest}.index`)
-  }
-
-  /** Parses the fetched files, if they are still at hand and whole. */
-  #buildFromObjects(files: readonly PackagesFile[]): BinaryIndex | undefined {
-    const { cacheRoot } = this.#environment
-    const texts: Buffer[] = []
-    for (const file of files) {
-      const path = objectPath(cacheRoot, file.sha256)
-      let packed: Buffer
-      try {
-        packed = readFileSync(path)
-      } catch {
-        return undefined
-      }
-      if (createHash('sha256').update(packed).digest('hex') !== file.sha256) return undefined
-      texts.push(readPackages(packed, file, this.#declaration.id))
-    }
-    return this.#build(texts, textDigest(files))
-  }
-
-  #build(texts: readonly Buffer[], digest: string): BinaryIndex {
-    const [first] = texts
-    const text =
-      first !== undefined && texts.length === 1
-        ? first
-        : Buffer.concat(texts.flatMap((one) => [one, Buffer.from('\n\n')]))
-    const scan = scanPackages(text)
-    if (scan.refused.count > 0) {
-      this.#environment.report({
-        type: 'warning',
-        message: `feed ${this.#declaration.id}: ${scan.refused.count} of its packages are left out because their entries are malformed (${scan.refused.first.join('; ')})`,
-      })
-    }
-    const path = this.#indexPath(digest)
-    writeIndex(path, join(this.#environment.cacheRoot, 'tmp', tempName()), encodeIndex(text, scan))
-    const index = readIndex(path)
-    if (index === undefined) throw new Error(`${path} can't be read back`)
-    return index
+    return feedRecords({ id, distro, arch: this.#arch, report: this.#environment.report, ...opened })
   }
 
   async #fetch(): Promise<Feed> {
@@ -250,11 +177,11 @@ class Opening {
       const { release, site } = await this.#release()
       const files = packagesFiles(release, this.#options.components, this.#arch, id)
       const texts = await inParallel(filesAtOnce, files, (file) => this.#packages(release.byHash, site, file))
-      const index = this.#build(texts, textDigest(files))
+      const opened = this.#indices.make(files, texts)
       const { date, validUntil } = release
       await writeState(this.#paths.newest, JSON.stringify({ date }))
       await writeState(this.#paths.accepted, JSON.stringify({ date, validUntil, files }))
-      return this.#feed(files, index)
+      return this.#feed(opened)
     })
   }
 
@@ -263,7 +190,7 @@ class Opening {
     const { report } = this.#environment
     const sites = sitesOf(this.#options, this.#environment)
     const found = await firstGood(sites, { report, told: new Set() }, (site) => this.#releaseFrom(site))
-    if (found === undefined) throw this.#offline()
+    if (found === undefined) throw notReachable(this.#declaration)
     return { release: found.value, site: found.site }
   }
 
@@ -314,13 +241,6 @@ class Opening {
     return readPackages(await readFile(path), file, id)
   }
 
-  #offline(): YoeError {
-    return new YoeError('FETCH_FAILED', `feed ${this.#declaration.id} is not in the cache, and yoe works offline`, {
-      hint: offlineHint,
-      at: this.#declaration.at,
-    })
-  }
-
   async #get(
     urls: readonly string[],
     dest: string,
@@ -328,7 +248,7 @@ class Opening {
     expected: { readonly maxSize: number } | { readonly sha256: string; readonly size: number },
   ): Promise<void> {
     const { fetcher, report, signal } = this.#environment
-    if (urls.length === 0) throw this.#offline()
+    if (urls.length === 0) throw notReachable(this.#declaration)
     await mkdir(join(this.#environment.cacheRoot, 'tmp'), { recursive: true })
     const more = { ...expected, ...(signal === undefined ? {} : { signal }) }
     try {

@@ -1,6 +1,9 @@
-import type { IndexScan } from '../shared/binary-index.ts'
+import type { IndexKind, IndexScan } from '../shared/binary-index.ts'
 import { NameTable } from '../shared/name-table.ts'
 import { isVersion } from './version.ts'
+
+/** Index files of Packages texts: apt prefers, where nothing else decides, what was met last. */
+export const debianIndex: IndexKind = { magic: 'yoe-deb3', providers: 'last met first' }
 
 /** Fields of a stanza that decide something here; all others are skipped unread. */
 const fieldNames = [

@@ -1,4 +1,4 @@
-import { type Position, YoeError } from '#engine/errors.ts'
+import { type Position, YoeError, YoeErrors } from '#engine/errors.ts'
 import { didYouMean } from '#engine/nearest.ts'
 import type { Json } from '#engine/project/model.ts'
 
@@ -6,6 +6,12 @@ import type { Json } from '#engine/project/model.ts'
 export type Checked<T> =
   | { readonly ok: true; readonly options: T }
   | { readonly ok: false; readonly errors: readonly YoeError[] }
+
+/** The options of a declaration that was checked when it was made. @throws {YoeErrors} when they are wrong all the same */
+export function soundOptions<T>(checked: Checked<T>): T {
+  if (!checked.ok) throw new YoeErrors(checked.errors)
+  return checked.options
+}
 
 /** A plain name. */
 export const word = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/

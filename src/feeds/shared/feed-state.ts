@@ -92,7 +92,16 @@ function packagesFile(value: unknown): TextFile | undefined {
 
 function readJson(path: string): Readonly<Record<string, unknown>> {
   try {
-    const data: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    return jsonFields(readFileSync(path, 'utf8'))
+  } catch {
+    return {}
+  }
+}
+
+/** The fields of an object in JSON; none when it is something else. */
+export function jsonFields(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const data: unknown = JSON.parse(text)
     return record(data)
   } catch {
     return {}

@@ -1,6 +1,16 @@
 import { YoeError } from '#engine/errors.ts'
 import type { Reporter } from '#engine/events.ts'
+import type { FeedEnvironment } from '#engine/formats.ts'
 import { NotThere } from '#engine/source/fetcher.ts'
+
+/** Where an address is asked for, best first: its mirrors, then itself; offline, those that are folders of this machine. */
+export function sitesFor(
+  url: string,
+  { fetcher, offline }: Pick<FeedEnvironment, 'fetcher' | 'offline'>,
+): readonly string[] {
+  const sites = fetcher.locate?.(url) ?? [url]
+  return offline ? sites.filter((site) => site.startsWith('file:')) : sites
+}
 
 /**
  * Asks the sites of a feed one after the other, until one gives what is good. That a mirror does not have it is no fault of
