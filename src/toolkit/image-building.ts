@@ -175,7 +175,8 @@ export async function imageEntries(
 
 /**
  * What an image installs, and the packages of its units. These may need more than the units declare (the owners of
- * libraries that they link), so the closure is resolved again until it no longer grows.
+ * libraries that they link), so the closure is resolved again until it no longer grows. Where they ask for libraries by
+ * what packages provide, those of the units that they were linked with are looked at first.
  */
 async function builtClosure(
   plan: Plan,
@@ -185,18 +186,35 @@ async function builtClosure(
   const entries = new Map<string, RepositoryEntry>()
   const records = new Map<string, PackageRecord>()
   let { closure, units }: { closure: readonly PackageRecord[]; units: readonly PackageNode[] } = node
+  const look = async (unit: PackageNode): Promise<readonly PackageRecord[]> => {
+    const found = await described(plan.format, unit, await packagesOf(unit))
+    for (const entry of found) {
+      entries.set(entry.record.name, entry)
+      records.set(entry.record.name, entry.record)
+    }
+    return found.map(({ record }) => record)
+  }
   for (let fresh = units; fresh.length > 0; fresh = units.filter((unit) => !records.has(unit.unit.name))) {
     for (const unit of fresh) {
-      for (const entry of await described(plan.format, unit, await packagesOf(unit))) {
-        entries.set(entry.record.name, entry)
-        records.set(entry.record.name, entry.record)
-      }
+      if (!asksForProvided(plan, await look(unit))) continue
+      for (const linked of unit.sysroot) if (!records.has(linked.unit.name)) await look(planned(plan, linked))
     }
     const resolved = resolveBuiltImage(plan.universe, node, records)
     closure = resolved.closure
     units = resolved.units.map((unit) => planned(plan, unit))
   }
+  const own = new Set(units.map(({ unit }) => unit.name))
+  for (const [name, { record }] of entries) {
+    if (record.origin.kind === 'unit' && !own.has(record.origin.unit)) entries.delete(name)
+  }
   return { closure, entries }
+}
+
+/** Whether packages need names that no package is called by. */
+function asksForProvided({ universe }: Plan, records: readonly PackageRecord[]): boolean {
+  const called = (name: string): boolean =>
+    universe.view.real(name) !== undefined || universe.feeds.some((feed) => feed.lookup(name).length > 0)
+  return records.some(({ depends }) => depends.some((group) => group.some(({ name }) => !called(name))))
 }
 
 /** Resolving anew makes nodes anew; what a unit links was a build dependency, so it was planned with it. */
