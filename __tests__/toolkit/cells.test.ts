@@ -7,7 +7,7 @@ import { planMatrix } from '#github/matrix.ts'
 import { memoryOf } from '#github/memory.ts'
 import { findCell, listCells } from '#toolkit/cells.ts'
 import { openWorkspace } from '#toolkit/workspace.ts'
-import { errorsOf } from '../feeds/debian/making.ts'
+import { errorsOf } from '../support/making.ts'
 import { type Texts, testProject } from '../support/project.ts'
 
 const project = `project(

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { silent } from '#engine/events.ts'
 import { Store } from '#engine/store/store.ts'
 import { packDeb } from '#feeds/debian/pack.ts'
-import { packInput } from '../../feeds/debian/making.ts'
+import { packInput } from '../../support/making.ts'
 import { bash, run, scratch, unusable, worker, writableFolder } from './helpers.ts'
 
 let reason: string | false = false

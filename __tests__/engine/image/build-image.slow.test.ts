@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +14,7 @@ import { YoeError } from '../../../src/engine/errors.ts'
 import type { RepositoryEntry } from '../../../src/engine/formats.ts'
 import type { BuiltImage } from '../../../src/engine/image/build-image.ts'
 import type { Partition } from '../../../src/engine/project/model.ts'
+import { hashFileSync } from '../../../src/engine/source/stamps.ts'
 import { deviceFiles } from '../../../src/feeds/debian/device-feed.ts'
 import { makeDeb, run, smallRoots, toolsRoot, trixie, worker } from '../../feeds/debian/trixie.ts'
 import { at, layersIn, type Making, make, projectPackages, rootfs } from './making.ts'
@@ -27,12 +27,6 @@ async function scratch(t: TestContext): Promise<string> {
   await chmod(folder, 0o755)
   t.after(() => removeTree(folder))
   return folder
-}
-
-async function digest(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk)
-  return hash.digest('hex')
 }
 
 /** Runs a tool of the tools root on a disk or a partition's copy. */
@@ -111,7 +105,7 @@ test('an image: accounts, services, overlays and feed are in a clean ext4, and t
       ['disk', false],
     ],
   )
-  const first = await digest(built.disk)
+  const first = hashFileSync(built.disk)
   assert.equal(await run('cat', [built.kernel ?? '']).then(({ stdout }) => stdout.slice(0, 6)), 'KERNEL')
   const { blocks, size } = await stat(built.disk)
   assert.ok(blocks * 512 < size * 0.9, 'the disk is sparse')
@@ -168,8 +162,8 @@ test('an image: accounts, services, overlays and feed are in a clean ext4, and t
 
   // Made again from nothing but the feed layer, elsewhere and later.
   const again = await make(folder, { ...making, layers: layersIn(join(folder, 'other')), outdir: join(folder, 'out2') })
-  assert.equal(await digest(again.disk), first)
-  assert.equal(await digest(again.rootfs), await digest(built.rootfs))
+  assert.equal(hashFileSync(again.disk), first)
+  assert.equal(hashFileSync(again.rootfs), hashFileSync(built.rootfs))
   assert.deepEqual((await readdir(join(folder, 'out2'))).sort(), ['boot', 'disk.img', 'image.json'])
 })
 
@@ -310,7 +304,7 @@ test('killed at any time: the next run makes what was never disturbed, and nothi
   const folder = await scratch(t)
   const calm = await scratch(t)
   const start = performance.now()
-  const wanted = await digest((await make(calm)).disk)
+  const wanted = hashFileSync((await make(calm)).disk)
   const whole = performance.now() - start
   for (let kill = 1; kill <= 5; kill++) {
     const child = spawn(process.execPath, ['--input-type=module', '-e', alone, folder], { stdio: 'ignore' })
@@ -320,6 +314,6 @@ test('killed at any time: the next run makes what was never disturbed, and nothi
     await ended
   }
   const built = await make(folder)
-  assert.equal(await digest(built.disk), wanted)
+  assert.equal(hashFileSync(built.disk), wanted)
   assert.deepEqual((await readdir(join(folder, 'out'))).sort(), ['boot', 'disk.img', 'image.json'])
 })

@@ -6,7 +6,7 @@ import {
   declaredAccounts,
   refuseAccountClashes,
 } from '../../../src/engine/image/declared-accounts.ts'
-import { errorsOf } from '../../feeds/debian/making.ts'
+import { errorsOf } from '../../support/making.ts'
 
 const from = (unit: string) => ({ unit, at: { file: `units/${unit}.star`, line: 2, column: 1 } })
 const of = (units: Readonly<Record<string, string>>): readonly DeclaredAccount[] =>

@@ -7,7 +7,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { scanRoot } from '../../../src/engine/image/boot-files.ts'
 import { kernelRelease, requireModules } from '../../../src/engine/image/kernel-release.ts'
 import { tarEnd, tarHeader, tarPadding } from '../../../src/engine/image/tar-write.ts'
-import { errorsOf } from '../../feeds/debian/making.ts'
+import { errorsOf } from '../../support/making.ts'
 
 async function scratch(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'yoe-kernel-'))

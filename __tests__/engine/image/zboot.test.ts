@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { bareKernel } from '../../../src/engine/image/zboot.ts'
-import { errorsOf } from '../../feeds/debian/making.ts'
+import { errorsOf } from '../../support/making.ts'
 import { scratch } from '../../support/project.ts'
 
 const kernel = Buffer.from('the kernel itself '.repeat(100))

@@ -8,7 +8,7 @@ import { packApk } from '../../../src/feeds/alpine/pack.ts'
 import { publishRepository } from '../../../src/feeds/alpine/repository.ts'
 import { generateRsaKey } from '../../../src/feeds/keys/rsa.ts'
 import { apk2, apk3 } from '../../support/alpine/apk.ts'
-import { packInput, scratch } from '../debian/making.ts'
+import { packInput, scratch } from '../../support/making.ts'
 import { keysFolder, publishInput } from './making.ts'
 
 /** The same numbers in every run. */

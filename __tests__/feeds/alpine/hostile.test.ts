@@ -13,7 +13,7 @@ import { indexArchive, readIndexArchive } from '../../../src/feeds/alpine/index-
 import { closureRepository, publishRepository } from '../../../src/feeds/alpine/repository.ts'
 import { smallFiles, tarEnd } from '../../../src/feeds/alpine/tar.ts'
 import { generateRsaKey, type RsaKey, rsaSigners } from '../../../src/feeds/keys/rsa.ts'
-import { errorsOf, scratch } from '../debian/making.ts'
+import { errorsOf, scratch } from '../../support/making.ts'
 import { publishInput } from './making.ts'
 
 type Member = readonly [name: string, content: string]

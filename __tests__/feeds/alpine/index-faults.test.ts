@@ -18,7 +18,8 @@ import { smallFiles, tarEnd } from '#feeds/alpine/tar.ts'
 import { alpineVersions } from '#feeds/alpine/version.ts'
 import { freshRsaKey, publicPem } from '#feeds/keys/rsa.ts'
 import { encodeIndex, readIndex, writeIndex } from '../../../src/feeds/shared/binary-index.ts'
-import { errorsOf, scratch } from '../debian/making.ts'
+import { errorsOf, scratch } from '../../support/making.ts'
+import { render as fieldLines, mutated, numbers } from '../../support/poison.ts'
 import { feedScene, indexText, paragraph, testSigner } from './feed-making.ts'
 
 /** A reader that takes whatever some key of its one keyring signed. */
@@ -99,10 +100,7 @@ describe('B13: what an index says', () => {
     p: 'so:libv.so.1=1.2 cmd:victim=2.0-r3 virtual',
     i: 'docs app=1.0-r0',
   }
-  const render = (values: Readonly<Record<string, string>>): string =>
-    Object.entries(values)
-      .map(([letter, value]) => `${letter}:${value}\n`)
-      .join('')
+  const render = (values: Readonly<Record<string, string>>): string => fieldLines(values, ':')
 
   const poison = [
     ...['\0', '\x1b[2J', '\r', '\r\n', '\x7f', '\x80', '\u202e', '\n', '\n ', '\t', ':', '|', '(', ')', ' '],
@@ -142,35 +140,6 @@ describe('B13: what an index says', () => {
     ],
     ...['\nP:victim', '\nV:9', '\nC:Q1x', '\n\nP:../x\nV:1\n'],
   ]
-
-  /** A stream of numbers that is the same each time. */
-  function numbers(seed: number): (below: number) => number {
-    let state = seed
-    return (below) => {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-      return Math.floor((state / 2 ** 32) * below)
-    }
-  }
-
-  /** A paragraph of which one to three lines have poison in them, lost a part, changed places or are there twice. */
-  function mutated(name: string, next: (below: number) => number): string {
-    const values: Record<string, string> = { ...fields, P: name }
-    const letters = Object.keys(fields)
-    let extra = ''
-    for (let count = next(3); count >= 0; count--) {
-      const letter = letters[next(letters.length)] ?? ''
-      const value = values[letter] ?? ''
-      const at = next(value.length + 1)
-      const bad = poison[next(poison.length)] ?? ''
-      const kind = next(6)
-      if (kind === 0) values[letter] = bad
-      else if (kind === 1) values[letter] = value.slice(at) + value.slice(0, at)
-      else if (kind === 2) delete values[letter]
-      else if (kind === 3) extra += `${letter}:${bad}\n`
-      else values[letter] = value.slice(0, at) + bad + value.slice(at + next(3))
-    }
-    return render(values) + extra
-  }
 
   /** What of a record could end up in a path, a command line or a message. */
   interface Said {
@@ -229,7 +198,10 @@ describe('B13: what an index says', () => {
     const next = numbers(13)
     let [taken, harmful] = [0, 0]
     for (let round = 0; round < 40; round++) {
-      const stanzas = Array.from({ length: 100 }, (_, index) => `${mutated(`victim${index}`, next)}\n`)
+      const stanzas = Array.from(
+        { length: 100 },
+        (_, index) => `${mutated({ ...fields, P: `victim${index}` }, { poison, between: ':' }, next)}\n`,
+      )
       const text = `${render({ ...fields, P: 'before' })}\n${stanzas.join('')}\n${render({ ...fields, P: 'after' })}\n`
       const said = ours(folder, Buffer.from(text))
       for (const one of said) assert.equal(danger(one), undefined)

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { access, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +7,7 @@ import { removeTree } from '../../../src/engine/build/tree.ts'
 import { YoeError } from '../../../src/engine/errors.ts'
 import { readTar } from '../../../src/engine/image/tar-read.ts'
 import { readZstd } from '../../../src/engine/image/zstd.ts'
+import { hashFileSync } from '../../../src/engine/source/stamps.ts'
 import { apk2, apk3 } from '../../support/alpine/apk.ts'
 import { replica, testKeyFolder } from '../../support/alpine/replica.ts'
 import { unusable } from '../../support/emulation.ts'
@@ -21,12 +20,6 @@ async function scratch(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'yoe-install-test-'))
   t.after(() => removeTree(folder))
   return folder
-}
-
-async function digest(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk)
-  return hash.digest('hex')
 }
 
 /** Path to type, mode, owner and content of everything in a root file system; the text of what is small. */
@@ -63,7 +56,7 @@ for (const { branch, roots, apk, world } of releases) {
     const tools = await toolsRoot(branch)
     // Side by side: what is told of a sandbox, such as the number of its memory's device, differs then.
     const [log] = await Promise.all([first, second].map((path) => install(path, packages, { tools })))
-    assert.equal(await digest(second), await digest(first))
+    assert.equal(hashFileSync(second), hashFileSync(first))
     assert.ok((log?.match(/creating \/boot\/initramfs/g) ?? []).length <= 1, 'one initial RAM disk')
     const ours = await tree(first)
     // Without tools, the apk of the packages themselves does the same.
@@ -137,7 +130,7 @@ for (const { branch, roots, apk, world } of releases) {
     const [one, two] = [join(folder, 'one.tar.zst'), join(folder, 'two.tar.zst')]
     await install(one, [app], { tools, base })
     await install(two, [app], { tools, base })
-    assert.equal(await digest(one), await digest(two))
+    assert.equal(hashFileSync(one), hashFileSync(two))
     const [before, after] = [await tree(base), await tree(one)]
     assert.equal(after.get('var/lib/app')?.facts, 'directory 2750 65534:65534')
     const asked = lines(after.get('etc/apk/world')?.text ?? '')

@@ -9,7 +9,7 @@ import type { PackageUnit } from '#engine/project/model.ts'
 import { publicKeyFiles } from '../../../src/feeds/alpine/keyring-package.ts'
 import { packApk } from '../../../src/feeds/alpine/pack.ts'
 import type { AlpinePublish } from '../../../src/feeds/alpine/repository.ts'
-import { type Files, install, packInput } from '../debian/making.ts'
+import { type Files, install, packInput } from '../../support/making.ts'
 
 export const date = 1_700_000_000
 

@@ -9,7 +9,7 @@ import { readApkHead } from '../../../src/feeds/alpine/apk-read.ts'
 import { chunkSize, gzipMember } from '../../../src/feeds/alpine/gzip.ts'
 import { packApk } from '../../../src/feeds/alpine/pack.ts'
 import { apkTarHeader, PlainFileHeads } from '../../../src/feeds/alpine/tar.ts'
-import { errorsOf, install, packInput, scratch } from '../debian/making.ts'
+import { errorsOf, install, packInput, scratch } from '../../support/making.ts'
 import { apkOf, packed } from './making.ts'
 
 const script = '#!/sbin/openrc-run\ncommand=/usr/bin/app\n'

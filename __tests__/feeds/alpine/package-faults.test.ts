@@ -19,7 +19,7 @@ import { refuseClashes } from '../../../src/feeds/alpine/file-clashes.ts'
 import { publishRepository, trustedOf } from '../../../src/feeds/alpine/repository.ts'
 import { signerOf } from '../../../src/feeds/alpine/signature.ts'
 import { generateRsaKey, rsaSigners } from '../../../src/feeds/keys/rsa.ts'
-import { errorsOf, run, scratch } from '../debian/making.ts'
+import { errorsOf, run, scratch } from '../../support/making.ts'
 import { apk, hostileTars, link, one, other, plain, tarOf } from './hostile-tars.ts'
 import { apkOf, publishInput } from './making.ts'
 

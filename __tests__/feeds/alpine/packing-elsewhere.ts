@@ -7,7 +7,7 @@ import type { PackageUnit } from '#engine/project/model.ts'
 import { packApk } from '#feeds/alpine/pack.ts'
 import { publishRepository } from '#feeds/alpine/repository.ts'
 import { readRsaKey } from '#feeds/keys/rsa.ts'
-import { install, packInput } from '../debian/making.ts'
+import { install, packInput } from '../../support/making.ts'
 
 const [, , folder = '', keyFile = '', umask = ''] = process.argv
 const units: readonly (Partial<PackageUnit> & { readonly files: Readonly<Record<string, string>> })[] = [

@@ -14,7 +14,7 @@ import { generateRsaKey, readRsaKey } from '../../../src/feeds/keys/rsa.ts'
 import { revokedRsaKey, rotatedRsaKey } from '../../../src/feeds/keys/rsa-rotation.ts'
 import { apk2, apk3 } from '../../support/alpine/apk.ts'
 import { genuineRepository } from '../../support/alpine/material.ts'
-import { errorsOf, scratch } from '../debian/making.ts'
+import { errorsOf, scratch } from '../../support/making.ts'
 import { apkOf, keysFolder, memberOf, publishInput } from './making.ts'
 
 let key: SigningKey

@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import type { Arch } from '../../../src/engine/arch.ts'
 import { bwrapWorker } from '../../../src/engine/build/bwrap.ts'
 import { removeTree } from '../../../src/engine/build/tree.ts'
-import { silent } from '../../../src/engine/events.ts'
 import type { RepositoryEntry } from '../../../src/engine/formats.ts'
 import { unpackRoot } from '../../../src/engine/image/unpack-root.ts'
 import { readApkHead } from '../../../src/feeds/alpine/apk-read.ts'
@@ -18,6 +17,7 @@ import { type ApkEntry, writeApk } from '../../support/alpine/apk-package.ts'
 import { compilers } from '../../support/alpine/compilers.ts'
 import { kept } from '../../support/alpine/kept.ts'
 import { replica, testKey, testKeyFolder } from '../../support/alpine/replica.ts'
+import { installed } from '../../support/installing.ts'
 
 export const worker = bwrapWorker()
 export const epoch = 1_700_000_000
@@ -81,32 +81,17 @@ export async function install(
   packages: readonly RepositoryEntry[],
   more: { readonly tools?: string | undefined; readonly base?: string; readonly arch?: Arch } = {},
 ): Promise<string> {
-  const workdir = await mkdtemp(join(tmpdir(), 'yoe-install-'))
-  let said = ''
-  try {
-    await installRoot({
-      arch: more.arch ?? 'x86_64',
-      distro: 'alpine',
-      packages,
-      tools: more.tools,
-      worker,
-      ...(more.base === undefined ? {} : { base: more.base }),
-      workdir,
-      output,
-      sourceDateEpoch: epoch,
-      report: silent,
-      log: (chunk) => {
-        said += Buffer.from(chunk).toString()
-      },
-      logPath: '/build.log',
-    })
-    return said
-  } catch (failure) {
-    if (process.env['YOE_TEST_LOG'] !== undefined) process.stderr.write(said)
-    throw failure
-  } finally {
-    await removeTree(workdir)
-  }
+  const input = {
+    tools: undefined,
+    arch: 'x86_64',
+    ...more,
+    distro: 'alpine',
+    packages,
+    worker,
+    output,
+    sourceDateEpoch: epoch,
+  } as const
+  return installed(installRoot, input)
 }
 
 export type Branch = 'v3.20' | 'v3.23'

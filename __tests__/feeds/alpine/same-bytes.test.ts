@@ -5,9 +5,9 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { generateRsaKey } from '../../../src/feeds/keys/rsa.ts'
+import { run, scratch } from '../../support/making.ts'
 import { asPlainUser } from '../../support/plain-user.ts'
 import { checkout } from '../../support/project.ts'
-import { run, scratch } from '../debian/making.ts'
 
 const program = '__tests__/feeds/alpine/packing-elsewhere.ts'
 

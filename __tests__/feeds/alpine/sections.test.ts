@@ -8,7 +8,7 @@ import { openAlpineFeed } from '#feeds/alpine/feed.ts'
 import { indexArchive } from '#feeds/alpine/index-archive.ts'
 import { freshRsaKey } from '#feeds/keys/rsa.ts'
 import { served } from '../../support/local-server.ts'
-import { errorsOf } from '../debian/making.ts'
+import { errorsOf } from '../../support/making.ts'
 import { feedScene, indexText, paragraph, testSigner } from './feed-making.ts'
 
 /** Path below the branch to an answer; what is not here is HTTP 404. */

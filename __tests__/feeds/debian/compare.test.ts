@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { compareDebs } from '#feeds/debian/compare.ts'
 import { packDeb } from '#feeds/debian/pack.ts'
-import { install, packInput, run, scratch } from './making.ts'
+import { install, packInput, run, scratch } from '../../support/making.ts'
 
 const program = (stamp: string): Buffer => Buffer.from(`\x7fELF\0\0\0made on ${stamp}, for all\0\0`)
 

@@ -9,7 +9,7 @@ import { scanDestdir } from '#engine/build/destdir.ts'
 import { Compression, chunkSize, compression } from '../../../src/feeds/debian/compress.ts'
 import { dataTar } from '../../../src/feeds/debian/data-tar.ts'
 import { writeDeb } from '../../../src/feeds/debian/deb-file.ts'
-import { install, scratch } from './making.ts'
+import { install, scratch } from '../../support/making.ts'
 
 /** Text that compresses, and is nowhere the same for long. */
 function textOf(size: number): Buffer {

@@ -9,8 +9,8 @@ import { readControlFile } from '../../../src/feeds/debian/deb-control.ts'
 import { parseShlibs, readLibraries } from '../../../src/feeds/debian/libraries.ts'
 import { publishRepository } from '../../../src/feeds/debian/repository.ts'
 import { generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
+import { errorsOf, run, scratch } from '../../support/making.ts'
 import { publishInput, readFeed } from './feed-making.ts'
-import { errorsOf, run, scratch } from './making.ts'
 
 let key: SigningKey
 before(async () => {

@@ -9,7 +9,7 @@ import { parseRelease } from '../../../src/feeds/debian/release-file.ts'
 import type { DebianPublish } from '../../../src/feeds/debian/repository.ts'
 import { type IndexEntry, parseIndex } from '../../../src/feeds/debian/stanza.ts'
 import { binaryKeyring, verifiedText } from '../../../src/feeds/keys/openpgp.ts'
-import { packInput, type Ran, run } from './making.ts'
+import { packInput, type Ran, run } from '../../support/making.ts'
 
 export const suite = 'trixie'
 /** When the tests' repositories are published: now, since apt looks at the real clock. */

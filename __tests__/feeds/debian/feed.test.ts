@@ -12,8 +12,8 @@ import { createFetcher } from '../../../src/engine/source/download.ts'
 import { noMirrors, parseMirrors } from '../../../src/engine/source/mirrors.ts'
 import { openAptFeed } from '../../../src/feeds/debian/feed.ts'
 import { fetchDeb } from '../../../src/feeds/debian/fetch-deb.ts'
+import { errorsOf } from '../../support/making.ts'
 import { clearSign, makeArchive, makeKey, releaseText, sha256, stanza, type TestKey } from './archive.ts'
-import { errorsOf } from './making.ts'
 
 const now = Date.UTC(2026, 0, 15)
 const day = 24 * 3600 * 1000

@@ -8,7 +8,7 @@ import type { PackageUnit } from '#engine/project/model.ts'
 import { describeDeb } from '../../../src/feeds/debian/describe.ts'
 import { refuseClashes } from '../../../src/feeds/debian/file-clashes.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
-import { errorsOf, type Files, install, packInput, run, scratch } from './making.ts'
+import { errorsOf, type Files, install, packInput, run, scratch } from '../../support/making.ts'
 
 interface Own {
   readonly files: Files

@@ -7,6 +7,7 @@ import type { Event } from '#engine/events.ts'
 import { feedRecords } from '../../../src/feeds/debian/feed-records.ts'
 import { debianIndex, scanPackages } from '../../../src/feeds/debian/packages-scan.ts'
 import { encodeIndex, readIndex, writeIndex } from '../../../src/feeds/shared/binary-index.ts'
+import { render as fieldLines, mutated, numbers } from '../../support/poison.ts'
 
 // faults.md B13: what an index says must never reach a path, a shell or a terminal but by a strict grammar.
 
@@ -30,10 +31,7 @@ const fields: Readonly<Record<string, string>> = {
   Description: 'it does things',
 }
 
-const render = (values: Readonly<Record<string, string>>): string =>
-  Object.entries(values)
-    .map(([name, value]) => `${name}: ${value}\n`)
-    .join('')
+const render = (values: Readonly<Record<string, string>>): string => fieldLines(values, ': ')
 
 const poison = [
   ...['\0', '\x1b[2J', '\r', '\r\n', '\x7f', '\x80', '\u202e', '\n', '\n ', '\n\t', ' ', '\t', ':', ',', '|', '(', ')'],
@@ -59,35 +57,6 @@ const poison = [
   ...['-', '--rf', '=', '~', '+', '0', '9'.repeat(40), 'A'.repeat(3000), '(>= ', '(>= $(id))', ' | ', ', ,', '[amd64]'],
   ...['__proto__', 'constructor', 'é', '\ud83d\ude00', '\nPackage: victim', '\nVersion: 9', '\nFilename: ../x'],
 ]
-
-/** A stream of numbers that is the same each time. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
-
-/** A stanza of which one to three fields have poison in them, lost a part, changed places or are there twice. */
-function mutated(name: string, next: (below: number) => number): string {
-  const values: Record<string, string> = { ...fields, Package: name }
-  const names = Object.keys(fields)
-  let extra = ''
-  for (let count = next(3); count >= 0; count--) {
-    const field = names[next(names.length)] ?? ''
-    const value = values[field] ?? ''
-    const at = next(value.length + 1)
-    const bad = poison[next(poison.length)] ?? ''
-    const kind = next(6)
-    if (kind === 0) values[field] = bad
-    else if (kind === 1) values[field] = value.slice(at) + value.slice(0, at)
-    else if (kind === 2) delete values[field]
-    else if (kind === 3) extra += `${field}: ${bad}\n`
-    else values[field] = value.slice(0, at) + bad + value.slice(at + next(3))
-  }
-  return render(values) + extra
-}
 
 /** What of a record could end up in a path, a command line or a message. */
 interface Said {
@@ -159,7 +128,10 @@ test('B13: of 4,000 mutated stanzas nothing gets through that could harm, and th
   let taken = 0
   let harmful = 0
   for (let round = 0; round < 40; round++) {
-    const stanzas = Array.from({ length: 100 }, (_, index) => `${mutated(`victim${index}`, next)}\n`)
+    const stanzas = Array.from(
+      { length: 100 },
+      (_, index) => `${mutated({ ...fields, Package: `victim${index}` }, { poison, between: ': ' }, next)}\n`,
+    )
     const text = `${neighbour('before')}${stanzas.join('')}\n${neighbour('after')}`
     const said = ours(Buffer.from(text))
     for (const one of said) assert.equal(danger(one), undefined)

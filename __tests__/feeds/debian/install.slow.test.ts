@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { access, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,8 +8,9 @@ import { removeTree } from '../../../src/engine/build/tree.ts'
 import { YoeError } from '../../../src/engine/errors.ts'
 import { readTar } from '../../../src/engine/image/tar-read.ts'
 import { readZstd } from '../../../src/engine/image/zstd.ts'
+import { hashFileSync } from '../../../src/engine/source/stamps.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
-import { packInput } from './making.ts'
+import { packInput } from '../../support/making.ts'
 import {
   bootRoots,
   engineArch,
@@ -32,12 +32,6 @@ async function scratch(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'yoe-install-test-'))
   t.after(() => removeTree(folder))
   return folder
-}
-
-async function digest(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk)
-  return hash.digest('hex')
 }
 
 /** Path to everything that a root file system says about it, content as a digest. */
@@ -73,7 +67,7 @@ test('a root with kernel and SSH: the same bytes twice, nothing of one device in
   const first = await rootOf(bootRoots)
   const second = join(folder, 'second.tar.zst')
   const log = await install(second, packages, { tools })
-  assert.equal(await digest(second), await digest(first))
+  assert.equal(hashFileSync(second), hashFileSync(first))
   assert.equal(log.match(/Generating \/boot\/initrd/g)?.length, 1, 'one initial RAM disk')
 
   const ours = await tree(second)
@@ -135,7 +129,7 @@ test('packages are added to a base: dependencies from it, scripts run, the same 
   const [one, two] = [join(folder, 'one.tar.zst'), join(folder, 'two.tar.zst')]
   await install(one, [app], { tools, base })
   await install(two, [app], { tools, base })
-  assert.equal(await digest(one), await digest(two))
+  assert.equal(hashFileSync(one), hashFileSync(two))
   const [before, after] = [await tree(base), await tree(one)]
   assert.match(after.get('var/lib/app') ?? '', /^directory 2750 65534 65534/)
   const changed = [...after.keys()].filter((path) => after.get(path) !== before.get(path)).sort()

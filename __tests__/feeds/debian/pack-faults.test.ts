@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { scanDestdir } from '#engine/build/destdir.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
-import { packInput, run, scratch } from './making.ts'
+import { packInput, run, scratch } from '../../support/making.ts'
 
 const packer = join(import.meta.dirname, 'packer.ts')
 

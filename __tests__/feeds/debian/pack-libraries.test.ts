@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import type { PackageUnit } from '#engine/project/model.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
 import { elfFile } from '../../engine/qa/elf-making.ts'
-import { errorsOf, type Files, install, packInput, run, scratch } from './making.ts'
+import { errorsOf, type Files, install, packInput, run, scratch } from '../../support/making.ts'
 import { field, pack } from './packing.ts'
 
 describe('shared libraries', () => {

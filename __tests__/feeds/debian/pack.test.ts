@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import type { PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
-import { errorsOf, install, packInput, run, scratch } from './making.ts'
+import { errorsOf, install, packInput, run, scratch } from '../../support/making.ts'
 import { field, pack } from './packing.ts'
 
 describe('what dpkg sees of a package', () => {

@@ -1,7 +1,7 @@
 // Packs one destdir in a process of its own: something whose memory and disk can be limited.
 import { userErrors } from '#engine/errors.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
-import { packInput } from './making.ts'
+import { packInput } from '../../support/making.ts'
 
 const [destdir = '', outdir = ''] = process.argv.slice(2)
 try {

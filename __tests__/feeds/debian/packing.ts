@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import type { PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
-import { type Files, install, packInput, run, scratch } from './making.ts'
+import { type Files, install, packInput, run, scratch } from '../../support/making.ts'
 
 interface Packed {
   readonly path: string

@@ -8,8 +8,8 @@ import { removeTree } from '../../../src/engine/build/tree.ts'
 import { silent } from '../../../src/engine/events.ts'
 import { buildDisk } from '../../../src/engine/image/disk.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
+import { install as fill, packInput } from '../../support/making.ts'
 import { machineOf } from '../../support/units.ts'
-import { install as fill, packInput } from './making.ts'
 import { engineArch, entryOf, epoch, install, run, smallRoots, toolsRoot, trixie, worker } from './trixie.ts'
 
 const usable = await worker.probe()

@@ -7,7 +7,7 @@ import type { PackInput } from '#engine/formats.ts'
 import type { PackageUnit, Permission } from '#engine/project/model.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
 import { elfFile } from '../../engine/qa/elf-making.ts'
-import { errorsOf, type Files, install, packInput, run, scratch } from './making.ts'
+import { errorsOf, type Files, install, packInput, run, scratch } from '../../support/making.ts'
 
 type Fields = Partial<Omit<PackInput, 'unit'>>
 

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import type { PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
 import type { PackageCheck } from '#engine/qa/checks.ts'
-import { at, type Files, install } from './making.ts'
+import { at, type Files, install } from '../../support/making.ts'
 
 /** A package with one thing wrong. */
 export interface Row {

@@ -7,7 +7,7 @@ import type { Event } from '#engine/events.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
 import { packageChecks } from '#engine/qa/checks.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
-import { errorsOf, install, packInput, run, scratch } from './making.ts'
+import { errorsOf, install, packInput, run, scratch } from '../../support/making.ts'
 import { compile, type Programs, type Row, rows } from './qa-rows.ts'
 
 let programs: Programs

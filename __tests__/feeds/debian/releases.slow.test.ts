@@ -7,8 +7,8 @@ import { packDeb } from '../../../src/feeds/debian/pack.ts'
 import { publishRepository } from '../../../src/feeds/debian/repository.ts'
 import { binaryKeyring, generateOpenPgpKey, readOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
 import { rotatedOpenPgpKey } from '../../../src/feeds/keys/openpgp-rotation.ts'
+import { packInput, run, scratch } from '../../support/making.ts'
 import { publishInput } from './feed-making.ts'
-import { packInput, run, scratch } from './making.ts'
 
 /** The Debian archive that this machine's apt uses. */
 async function mirror(): Promise<string> {

@@ -7,8 +7,8 @@ import { before, test } from 'node:test'
 import type { SigningKey } from '#engine/formats.ts'
 import { publishRepository } from '#feeds/debian/repository.ts'
 import { generateOpenPgpKey } from '#feeds/keys/openpgp.ts'
+import { run, scratch } from '../../support/making.ts'
 import { aptFor, debOf, publishInput, readFeed, suite, versionsOf } from './feed-making.ts'
-import { run, scratch } from './making.ts'
 
 let key: SigningKey
 before(async () => {

@@ -8,8 +8,8 @@ import type { SigningKey } from '#engine/formats.ts'
 import { closureRepository, publishRepository } from '../../../src/feeds/debian/repository.ts'
 import { binaryKeyring, generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
 import { served } from '../../support/local-server.ts'
+import { errorsOf, run, scratch } from '../../support/making.ts'
 import { aptFor, debOf, filesIn, now, publishInput, readFeed, suite, versionsOf } from './feed-making.ts'
-import { errorsOf, run, scratch } from './making.ts'
 
 let key: SigningKey
 let otherKey: SigningKey

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { maintainerScripts } from '../../../src/feeds/debian/maintainer-scripts.ts'
-import { run, scratch } from './making.ts'
+import { run, scratch } from '../../support/making.ts'
 
 const nothing = { entries: [] }
 

@@ -8,7 +8,7 @@ import { describeDeb } from '../../../src/feeds/debian/describe.ts'
 import { readLibraries } from '../../../src/feeds/debian/libraries.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
 import { elfFile } from '../../engine/qa/elf-making.ts'
-import { errorsOf, type Files, install, packInput, type Ran, run, scratch } from './making.ts'
+import { errorsOf, type Files, install, packInput, type Ran, run, scratch } from '../../support/making.ts'
 
 interface Made {
   readonly packages: readonly PackedPackage[]

@@ -17,6 +17,7 @@ import { createScript, fillScript, unpackScript } from '../../../src/feeds/debia
 import { parseProvides, parseRelations } from '../../../src/feeds/debian/relations.ts'
 import { closureRepository } from '../../../src/feeds/debian/repository.ts'
 import { generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
+import { installed } from '../../support/installing.ts'
 
 export const run = promisify(execFile)
 
@@ -164,29 +165,17 @@ export async function install(
   packages: readonly RepositoryEntry[],
   more: { readonly tools?: string | undefined; readonly base?: string } = {},
 ): Promise<string> {
-  const workdir = await mkdtemp(join(tmpdir(), 'yoe-install-'))
-  let said = ''
-  try {
-    await installRoot({
-      arch: engineArch,
-      distro: 'debian',
-      packages,
-      tools: more.tools,
-      worker,
-      ...(more.base === undefined ? {} : { base: more.base }),
-      workdir,
-      output,
-      sourceDateEpoch: epoch,
-      report: silent,
-      log: (chunk) => {
-        said += Buffer.from(chunk).toString()
-      },
-      logPath: '/build.log',
-    })
-    return said
-  } finally {
-    await removeTree(workdir)
-  }
+  const input = {
+    tools: undefined,
+    ...more,
+    arch: engineArch,
+    distro: 'debian',
+    packages,
+    worker,
+    output,
+    sourceDateEpoch: epoch,
+  } as const
+  return installed(installRoot, input)
 }
 
 /** What a root is made of: packages, and how they are installed. */

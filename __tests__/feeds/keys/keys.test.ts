@@ -10,7 +10,7 @@ import {
   verifiedText,
 } from '../../../src/feeds/keys/openpgp.ts'
 import { ensureKey, type KeyOwner, type KeyUse, keyPath, loadKey } from '../../../src/feeds/keys/project-keys.ts'
-import { errorsOf, run, scratch } from '../debian/making.ts'
+import { errorsOf, run, scratch } from '../../support/making.ts'
 
 async function ownerIn(
   t: TestContext,

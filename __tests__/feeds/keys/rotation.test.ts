@@ -16,8 +16,8 @@ import {
 } from '../../../src/feeds/keys/openpgp.ts'
 import { openPgpKeys, revokedOpenPgpKey, rotatedOpenPgpKey } from '../../../src/feeds/keys/openpgp-rotation.ts'
 import { publishDirectory } from '../../../src/feeds/publish/directory.ts'
+import { errorsOf, run, scratch } from '../../support/making.ts'
 import { aptFor, debOf, filesIn, now, publishInput, suite } from '../debian/feed-making.ts'
-import { errorsOf, run, scratch } from '../debian/making.ts'
 
 const dayMs = 86_400_000
 const ago = (days: number): Date => new Date(Date.now() - days * dayMs)

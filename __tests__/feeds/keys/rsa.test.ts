@@ -13,7 +13,7 @@ import {
   rsaSigners,
 } from '../../../src/feeds/keys/rsa.ts'
 import { revokedRsaKey, rotatedRsaKey, rsaKeyFacts } from '../../../src/feeds/keys/rsa-rotation.ts'
-import { errorsOf, run, scratch } from '../debian/making.ts'
+import { errorsOf, run, scratch } from '../../support/making.ts'
 
 const passphrase = 'correct horse'
 const pkcs8 = { type: 'pkcs8', format: 'pem' } as const

@@ -6,9 +6,9 @@ import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
 import { served } from '../../support/local-server.ts'
+import { scratch } from '../../support/making.ts'
 import { testBucket } from '../../support/s3.ts'
 import { aptFor, readFeed, suite, versionsOf } from '../debian/feed-making.ts'
-import { scratch } from '../debian/making.ts'
 import { filesOf, prefix, publishOne } from './bucket-making.ts'
 
 test('A11 100 rounds of two publishers on one bucket: every package ends up in the index, and apt and a careful reader see whole generations throughout', async (t) => {

@@ -9,10 +9,10 @@ import type { SigningKey } from '#engine/formats.ts'
 import { publishRepository } from '../../../src/feeds/debian/repository.ts'
 import { generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
 import { BucketFiles, type Condition } from '../../../src/feeds/publish/bucket-files.ts'
+import { errorsOf, run, scratch } from '../../support/making.ts'
 import { secret, testBucket } from '../../support/s3.ts'
 import { frontOf, refuse } from '../../support/s3-front.ts'
 import { aptFor, debOf, filesIn, publishInput, readFeed, suite, versionsOf } from '../debian/feed-making.ts'
-import { errorsOf, run, scratch } from '../debian/making.ts'
 import { filesOf, prefix, publishOne } from './bucket-making.ts'
 
 let key: SigningKey

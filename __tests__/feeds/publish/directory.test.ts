@@ -8,8 +8,8 @@ import type { SigningKey } from '#engine/formats.ts'
 import { publishRepository } from '../../../src/feeds/debian/repository.ts'
 import { generateOpenPgpKey } from '../../../src/feeds/keys/openpgp.ts'
 import { type DirectoryPublish, publishDirectory } from '../../../src/feeds/publish/directory.ts'
+import { errorsOf, run, scratch } from '../../support/making.ts'
 import { aptFor, debOf, filesIn, now, publishInput, readFeed, suite, versionsOf } from '../debian/feed-making.ts'
-import { errorsOf, run, scratch } from '../debian/making.ts'
 
 let key: SigningKey
 before(async () => {

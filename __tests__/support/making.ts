@@ -9,7 +9,7 @@ import { silent } from '#engine/events.ts'
 import type { PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
 import { nowhere } from '#engine/qa/package-parts.ts'
-import { packageUnit } from '../../support/units.ts'
+import { packageUnit } from './units.ts'
 
 export const at = { file: 'units/app.star', line: 3, column: 1 }
 
