@@ -19,7 +19,10 @@ describe('pages', () => {
     })
     it(`${page} names files of the sources that are there`, () => {
       for (const [, path = ''] of text.matchAll(/`((?:src|bench|scripts|__tests__)\/[\w./-]+\.\w+)`/g))
-        assert.ok([root, join(root, dirname(page))].some((base) => existsSync(join(base, path))), path)
+        assert.ok(
+          [root, join(root, dirname(page))].some((base) => existsSync(join(base, path))),
+          path,
+        )
     })
     if (page.includes('/') && !exempt.has(page))
       it(`${page} keeps to the width`, () => assert.deepEqual(tooLong(text), []))

@@ -80,7 +80,7 @@ test('without a feed Alpine has a template that says nothing, and Debian nothing
 const refused = [
   ['a file that is not there', [keyFile('k', '')], /there is no file k$/],
   ['a file without a key', [...both, keyFile('k', 'hello')], /k holds no public key of a package feed/],
-  ['none for this format', [both[1] ?? keyFile('', '')], /keys has none for packages of format debian/],
+  ['none for this format', [both[1] ?? keyFile('', '')], /keys has none for deb packages/],
 ] as const
 for (const [what, keys, says] of refused)
   test(`${what} is refused at the declaration, with what to type`, () => {

@@ -37,7 +37,7 @@ export function deviceSideOf({ project, format, suite }: Devices): DeviceSide {
     })
   if (wrong.length === 0 && keys.length === 0)
     wrong.push(
-      new YoeError('KEY_INVALID', `feed(): keys has none for packages of format ${format.name}`, {
+      new YoeError('KEY_INVALID', `feed(): keys has none for ${format.purlType} packages`, {
         at,
         hint: 'yoe key export feed (Debian), or apk (Alpine), prints one; put it into a file and name that in keys',
       }),
