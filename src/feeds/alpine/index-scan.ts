@@ -1,5 +1,5 @@
 import type { IndexKind, IndexScan } from '../shared/binary-index.ts'
-import { NameTable } from '../shared/name-table.ts'
+import { ScannedRecords } from '../shared/scanned-records.ts'
 
 /** Index files of APKINDEX texts: apk prefers, where nothing else decides, what an index lists first. */
 export const alpineIndex: IndexKind = { magic: 'yoe-apk1', providers: 'in order' }
@@ -44,15 +44,9 @@ const priorityGrammar = /^\d{1,5}$/
  * @see apk-index(5), apk-package(5)
  */
 export function scanIndex(text: Buffer): IndexScan {
-  const names = new NameTable(text)
-  const recordName: number[] = []
-  const recordStart: number[] = [0]
-  const provides: number[] = []
+  const records = new ScannedRecords(text, 'a paragraph')
+  const { names, provides } = records
   const joins: number[] = []
-  const first: string[] = []
-  let refused = 0
-  let out = Buffer.allocUnsafe(Math.max(4096, text.length >>> 1))
-  let used = 0
   const starts = new Int32Array(letters.length).fill(-1)
   const stops = new Int32Array(letters.length)
   let fault = ''
@@ -89,31 +83,23 @@ export function scanIndex(text: Buffer): IndexScan {
   const finish = (): void => {
     const reason = check()
     if (reason !== '') {
-      refused++
-      const shown = value(NAME)
-        .slice(0, 60)
-        .replaceAll(/[^\x21-\x7e]/g, '?')
-      if (first.length < 5) first.push(`${shown === '' ? 'a paragraph' : shown}: ${reason}`)
+      records.refuse(value(NAME), reason)
       return
     }
-    const record = recordName.length
-    recordName.push(names.add(starts[NAME] ?? 0, stops[NAME] ?? 0))
+    const record = records.begin(starts[NAME] ?? 0, stops[NAME] ?? 0)
     if (starts[PROVIDES] !== -1) mention(PROVIDES, record, provides)
     if (starts[JOINS] !== -1) mention(JOINS, record, joins)
     let need = letters.length
     for (let slot = NAME + 1; slot < letters.length; slot++)
       if (starts[slot] !== -1) need += (stops[slot] ?? 0) - (starts[slot] ?? 0)
-    if (used + need > out.length) {
-      const larger = Buffer.allocUnsafe(Math.max(out.length * 2, used + need))
-      out.copy(larger, 0, 0, used)
-      out = larger
-    }
+    let at = records.room(need)
+    const { bytes } = records
     for (let slot = NAME + 1; slot < letters.length; slot++) {
-      if (slot > NAME + 1) out[used++] = NEWLINE
+      if (slot > NAME + 1) bytes[at++] = NEWLINE
       const from = starts[slot] ?? -1
-      if (from !== -1) used += text.copy(out, used, from, stops[slot])
+      if (from !== -1) at += text.copy(bytes, at, from, stops[slot])
     }
-    recordStart.push(used)
+    records.end(at)
   }
 
   for (let at = 0; at <= text.length; ) {
@@ -138,19 +124,5 @@ export function scanIndex(text: Buffer): IndexScan {
   }
   if (any) finish()
 
-  return {
-    nameStart: names.start,
-    nameEnd: names.end,
-    nameHash: names.hash,
-    nameCount: names.count,
-    recordName: Uint32Array.from(recordName),
-    recordStart: Uint32Array.from(recordStart),
-    recordCount: recordName.length,
-    records: out.subarray(0, used),
-    provides,
-    joins,
-    essential: [],
-    required: [],
-    refused: { count: refused, first },
-  }
+  return records.scan({ joins, essential: [], required: [] })
 }

@@ -1,5 +1,5 @@
 import type { IndexKind, IndexScan } from '../shared/binary-index.ts'
-import { NameTable } from '../shared/name-table.ts'
+import { ScannedRecords } from '../shared/scanned-records.ts'
 import { isVersion } from './version.ts'
 
 /** Index files of Packages texts: apt prefers, where nothing else decides, what was met last. */
@@ -97,16 +97,10 @@ const COLON = 58
  * @see deb-control(5), Debian Wiki RepositoryFormat
  */
 export function scanPackages(text: Buffer): IndexScan {
-  const names = new NameTable(text)
-  const recordName: number[] = []
-  const recordStart: number[] = [0]
-  const provides: number[] = []
+  const records = new ScannedRecords(text, 'a stanza')
+  const { names, provides } = records
   const essential: number[] = []
   const required: number[] = []
-  const refused: string[] = []
-  let refusedCount = 0
-  let out = Buffer.allocUnsafe(Math.max(4096, text.length >>> 1))
-  let used = 0
 
   const starts = new Int32Array(fieldNames.length).fill(-1)
   const ends = new Int32Array(fieldNames.length)
@@ -115,19 +109,6 @@ export function scanPackages(text: Buffer): IndexScan {
   let any = false
 
   const value = (slot: number): string => text.toString('latin1', starts[slot], ends[slot])
-
-  const refuse = (reason: string): void => {
-    refusedCount++
-    if (refused.length < 5) {
-      const name =
-        starts[PACKAGE] === -1
-          ? ''
-          : value(PACKAGE)
-              .replaceAll(/[^\x21-\x7e]/g, '?')
-              .slice(0, 60)
-      refused.push(`${name === '' ? 'a stanza' : name}: ${reason}`)
-    }
-  }
 
   const check = (): string => {
     if (fault !== '') return fault
@@ -164,11 +145,10 @@ export function scanPackages(text: Buffer): IndexScan {
   const finish = (): void => {
     const reason = check()
     if (reason !== '') {
-      refuse(reason)
+      records.refuse(starts[PACKAGE] === -1 ? '' : value(PACKAGE), reason)
       return
     }
-    const record = recordName.length
-    recordName.push(names.add(starts[PACKAGE] ?? 0, ends[PACKAGE] ?? 0))
+    const record = records.begin(starts[PACKAGE] ?? 0, ends[PACKAGE] ?? 0)
     for (let slot = FIRST_RELATION; slot <= PROVIDES; slot++) {
       const start = starts[slot] ?? -1
       if (start !== -1) mention(start, ends[slot] ?? 0, slot === PROVIDES ? record : -1)
@@ -177,18 +157,15 @@ export function scanPackages(text: Buffer): IndexScan {
     if (starts[PRIORITY] !== -1 && value(PRIORITY) === 'required') required.push(record)
     let need = keptSlots.length
     for (const slot of keptSlots) if (starts[slot] !== -1) need += (ends[slot] ?? 0) - (starts[slot] ?? 0)
-    if (used + need > out.length) {
-      const larger = Buffer.allocUnsafe(Math.max(out.length * 2, used + need))
-      out.copy(larger, 0, 0, used)
-      out = larger
-    }
+    let at = records.room(need)
+    const { bytes } = records
     for (let i = 0; i < keptSlots.length; i++) {
       const slot = keptSlots[i] ?? 0
-      if (i > 0) out[used++] = NEWLINE
+      if (i > 0) bytes[at++] = NEWLINE
       const from = starts[slot] ?? -1
-      if (from !== -1) used = copyLine(text, from, ends[slot] ?? 0, out, used, folded[slot] === 1)
+      if (from !== -1) at = copyLine(text, from, ends[slot] ?? 0, bytes, at, folded[slot] === 1)
     }
-    recordStart.push(used)
+    records.end(at)
   }
 
   const length = text.length
@@ -243,20 +220,7 @@ export function scanPackages(text: Buffer): IndexScan {
   }
   if (any) finish()
 
-  return {
-    nameStart: names.start,
-    nameEnd: names.end,
-    nameHash: names.hash,
-    nameCount: names.count,
-    recordName: Uint32Array.from(recordName),
-    recordStart: Uint32Array.from(recordStart),
-    recordCount: recordName.length,
-    records: out.subarray(0, used),
-    provides,
-    essential,
-    required,
-    refused: { count: refusedCount, first: refused },
-  }
+  return records.scan({ essential, required })
 }
 
 /** Copies a value onto one line; returns the end of what was written. `folded`: it stands on several. */
