@@ -38,7 +38,7 @@ test('targets of two distros are planned each for its own, and no feed is opened
 test('what takes targets of one distro says so before it opens a feed', async (t) => {
   const project = await vendorProject(t)
   rmSync(join(dirname(project.root), 'archive'), { recursive: true })
-  const { code, stderr } = await project.yoe(['publish', '--to', 'out', 'panel-image', 'gateway-image'])
+  const { code, stderr } = await project.yoe(['container', 'build', 'panel-image', 'gateway-image'])
   assert.equal(code, 2)
   assert.match(stderr, /this takes targets of one distro; of different ones are: panel-image and gateway-image/)
 })
