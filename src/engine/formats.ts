@@ -208,6 +208,17 @@ export interface SearchFolders {
 }
 
 /** One package format: everything that the engine must not know about debs or apks. */
+/** What the shell of a device is told, by its administrator. */
+export interface OnDevice {
+  /** The command that installs a package from the device's own feeds. @param name of a package: safe in a shell */
+  add(name: string): string
+  /**
+   * Lines for `sh -eu`, in a folder of their own, that install package files, whatever versions there are: `$main`, and of
+   * the arguments those that are installed already.
+   */
+  readonly addFiles: string
+}
+
 export interface PackageFormat {
   readonly name: string
   readonly distros: readonly string[]
@@ -281,6 +292,7 @@ export interface PackageFormat {
   publish(input: PublishInput): Promise<void>
   /** What tells a device where its project's feed is; undefined: the project names none. The keys are a package. */
   deviceFiles(feed: DeviceFeed | undefined): readonly DeviceFile[]
+  readonly onDevice: OnDevice
   /** Whether a file seems to have public keys that feeds of this format are signed with: by its beginning, say. */
   knowsKeys(file: PublicKeyFile): boolean
   installRoot(input: InstallInput): Promise<void>

@@ -39,7 +39,7 @@ export async function testOnDevice(
     const log = openUnitLog(path, unit.name, report)
     try {
       const tests: TestResult[] = []
-      for (const test of testsOf(unit)) tests.push(await runTest(device, test, log, signal))
+      for (const test of testsOf(unit, catalog.format)) tests.push(await runTest(device, test, log, signal))
       reports.push({ unit: unit.name, id: `${unit.name} on ${device.host}`, tests, log: path })
     } finally {
       log.close()
@@ -52,12 +52,12 @@ interface DeviceTest extends Check {
   readonly shell: readonly string[]
 }
 
-function testsOf(unit: Unit): readonly DeviceTest[] {
+function testsOf(unit: Unit, { onDevice }: Catalog['format']): readonly DeviceTest[] {
   if (unit.kind === 'image') return unit.checks.map((check) => ({ ...check, shell: ['/bin/sh', '-c'] }))
   if (unit.kind !== 'package') return []
   const shell = shellOnDevice(unit)
   const suite = `/usr/lib/yoe-tests/${unit.name}/run.sh`
-  const install = `[ -x ${suite} ] || DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet ${unit.name}-tests </dev/null`
+  const install = `[ -x ${suite} ] || ${onDevice.add(`${unit.name}-tests`)}`
   const upstream = {
     name: 'upstream',
     command: `${install}; exec ${suite}`,
@@ -70,7 +70,7 @@ function testsOf(unit: Unit): readonly DeviceTest[] {
 async function testedUnit(catalog: Catalog, name: string): Promise<Unit> {
   const found = await findName(catalog, name)
   const unit = found.kind === 'unit' ? found.unit : undefined
-  if (unit !== undefined && testsOf(unit).length > 0) return unit
+  if (unit !== undefined && testsOf(unit, catalog.format).length > 0) return unit
   throw new YoeError('USAGE', `${unit?.name ?? name} has no tests`, {
     at: unit?.at,
     hint: 'tests = [test("works", run = "…")] in its declaration',

@@ -10,7 +10,7 @@ const golden = {
   'debian/board.box': 'f76efa7c192f836da8dc1df71eab490262f2e39102f722232af30196eff814f9',
   'debian/cloned.x86_64': '2783c2cca36fc8eb5c31e324c5fa1d1ae35f1b2ce04a118dd2623a83c6d8e8cf',
   'debian/got.x86_64': '97d39103ba2f05af014e694919042fece59eb60e14c50bba8481f1e70ae83a88',
-  'debian/im.box': 'c3b993a0b9028725b90b613923836a4c5f32bc22f02df6e7ff1380fe5c5978ca',
+  'debian/im.box': '1d4f8cef031cad6ad3b7f6b976f7b370803de2d0de102ff3a058bf1e1d484834',
   'debian/lib.x86_64': '747967e45e75b5e4743afa0cb42861c0e84ba5ef1ed5da35249e7efb06f6a422',
   'debian/loader.x86_64': '289380a8fcac47b20f4a1a62501a6c088bc038971a6616f462f207aee0b05e86',
   'debian/modular.x86_64': '0081c9db61cf686fa61e3062c3701e504ac116d5827199a562e9fb6a7a16eec9',
@@ -60,7 +60,7 @@ test('documents hold no path of this machine', async (t) => {
   for (const { inputs } of keys.values()) assert.ok(!JSON.stringify(inputs).includes(root))
 })
 
-test('keys are what they were: who changes them on purpose raises engineRevision', async () => {
+test('keys are what they were: who changes them on purpose raises the revision of their kind', async () => {
   const { hashes } = await unchanged
   assert.deepEqual(hashes, golden)
 })

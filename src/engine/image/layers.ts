@@ -17,7 +17,7 @@ export interface LayerStore {
 
 /** The key of one layer: everything that can change its bytes, and the scheme that made it. */
 export function layerKey(kind: string, inputs: Readonly<Record<string, Json>>): string {
-  return digestOf('yoe-layer/1', { kind, inputs })
+  return digestOf('yoe-layer/2', { kind, inputs })
 }
 
 /** A package, and which file it is: what keys and parts are made of. */

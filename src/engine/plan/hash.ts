@@ -33,8 +33,8 @@ import {
 import type { ImageNode, Node, PackageNode, ToolchainNode } from './graph.ts'
 import { inOrder, keyedBy } from './graph.ts'
 
-/** Raised when equal declarations start to give other bytes: a change of the packer, the sandbox or the layers. */
-const engineRevision = 4
+/** Raised when equal declarations start to give other bytes: a change of the sandbox, the packer, or what makes images. */
+const revisions = { toolchain: 4, package: 4, image: 5 } as const satisfies Record<Node['kind'], number>
 
 /** SHA-256 of the content of a file or folder that the project names, by place; asked only for places that `placesOf` lists. */
 export type ContentDigests = (place: Place) => Json
@@ -86,7 +86,7 @@ export function hashNodes(
   }
   for (const node of inOrder(targets, keyedBy)) {
     const tree = dev.get(node)
-    const inputs = { engine: engineRevision, ...documentOf(node, contentOf, project, hashOf, tree) }
+    const inputs = { engine: revisions[node.kind], ...documentOf(node, contentOf, project, hashOf, tree) }
     keys.set(node, { hash: hashOfInputs(inputs), inputs, ...(tree === undefined ? {} : { dev: tree }) })
   }
   return keys

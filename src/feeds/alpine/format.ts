@@ -1,6 +1,7 @@
 import type { PackageFormat } from '#engine/formats.ts'
 import { deviceFiles, knowsKeys } from './device-feed.ts'
 import { apkArch, apkVersion } from './names.ts'
+import { onDevice } from './on-device.ts'
 import { packageObject } from './package-object.ts'
 import { alpineVersions } from './version.ts'
 
@@ -24,6 +25,7 @@ export const apkPackages: Pick<
   | 'publish'
   | 'deviceFiles'
   | 'knowsKeys'
+  | 'onDevice'
 > = {
   name: 'apk',
   distros: ['alpine'],
@@ -42,6 +44,7 @@ export const apkPackages: Pick<
   publish: async (input) => (await import('./repository.ts')).publishRepository(input),
   deviceFiles,
   knowsKeys,
+  onDevice,
 }
 
 /** Feeds of Alpine. */

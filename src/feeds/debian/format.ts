@@ -2,6 +2,7 @@ import type { Arch } from '#engine/arch.ts'
 import type { ExtractInput, PackageFormat } from '#engine/formats.ts'
 import { deviceFiles, knowsKeys } from './device-feed.ts'
 import { debianArch, debianVersion } from './names.ts'
+import { onDevice } from './on-device.ts'
 import { debianVersions } from './version.ts'
 
 /** GNU triplets of Debian's multiarch folders. */
@@ -39,5 +40,6 @@ export const debianFormat: PackageFormat = {
   publish: async (input) => (await import('./repository.ts')).publishRepository(input),
   deviceFiles,
   knowsKeys,
+  onDevice,
   installRoot: async (input) => (await import('./install.ts')).installRoot(input),
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
-import { basename } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { YoeError } from '#engine/errors.ts'
+import type { OnDevice } from '#engine/formats.ts'
 import { errorCode } from '#engine/store/disk.ts'
 
 /** A device that ssh reaches. */
@@ -23,18 +24,15 @@ export function parseDevice(text: string): DeviceAddress {
   return { host: host.replace(/^\[(.*)\]$/, '$1'), user, port: port === undefined ? undefined : Number(port) }
 }
 
-/** Installs what came in a tar: the first package, and of the others those that are there already. */
-const install = `
+/** Installs what came in a tar. */
+const install = ({ addFiles }: OnDevice): string =>
+  `
 set -eu
 cd "$(mktemp -d)"
 trap 'rm -rf "$PWD"' EXIT
 tar -xf -
 main=$1; shift
-set -- "./$main" $(for file; do
-  name=$(dpkg-deb --field "$file" Package)
-  if dpkg-query --show --showformat='\${db:Status-Abbrev}' "$name" 2>/dev/null | grep -q ^ii; then echo "./$file"; fi
-done)
-DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --reinstall --allow-downgrades "$@" </dev/null
+${addFiles}
 `.trim()
 
 /**
@@ -47,13 +45,14 @@ DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --reinstall --allow
  */
 export async function deployPackages(
   { host, user, port }: DeviceAddress,
+  format: OnDevice,
   packages: readonly string[],
   output: (text: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const names = packages.map((path) => basename(path))
-  const folder = packages[0]?.slice(0, -(names[0]?.length ?? 0)) ?? '.'
-  const remote = `sh -c ${quoted(install)} install ${names.map(quoted).join(' ')}`
+  const names = packages.map((path) => `./${basename(path)}`)
+  const folder = dirname(packages[0] ?? '.')
+  const remote = `sh -c ${quoted(install(format))} install ${names.map(quoted).join(' ')}`
   const where = port === undefined ? [] : ['-p', String(port)]
   const tar = spawn('tar', ['--create', '--dereference', '--file=-', '--', ...names], {
     cwd: folder,
@@ -81,7 +80,7 @@ export async function deployPackages(
   }).finally(() => tar.kill())
   if (code === 0) return
   const tail = said.trim().split('\n').slice(-5).join('\n  ')
-  throw new YoeError('PUBLISH_FAILED', `${names[0]} can't be installed on ${host}\n  ${tail}`, {
+  throw new YoeError('PUBLISH_FAILED', `${basename(packages[0] ?? '')} can't be installed on ${host}\n  ${tail}`, {
     hint: `ssh ${where.join(' ')}${where.length > 0 ? ' ' : ''}${user}@${host} has to work, as a user who may install packages`,
   })
 }

@@ -69,10 +69,9 @@ async function round(
       const { outputs } = await buildTargets(plan, { jobs: defaultJobs, keepGoing: false, force: false })
       tell({ kind: 'built', ms: performance.now() - start })
       if (device === undefined) continue
-      const main = plan.targets[0]?.unit.name ?? ''
-      const files = outputs.map(({ path }) => path).sort((a, b) => Number(isMain(b, main)) - Number(isMain(a, main)))
+      const files = outputs.map(({ path }) => path)
       const say = (text: string): void => workspace.report({ type: 'unit-output', unit: device.host, text })
-      await deployPackages(device, files, say, workspace.signal)
+      await deployPackages(device, plan.format.onDevice, files, say, workspace.signal)
       tell({ kind: 'installed', host: device.host })
     }
   } catch (failure) {
@@ -81,9 +80,4 @@ async function round(
     if (errors === undefined) throw failure
     tell({ kind: 'failed', errors })
   }
-}
-
-/** `sensord_1.0_amd64.deb` is the main package of sensord, `sensord-dev_…` is not. */
-function isMain(path: string, unit: string): boolean {
-  return path.slice(path.lastIndexOf('/') + 1).startsWith(`${unit}_`)
 }
