@@ -2,7 +2,7 @@ import { YoeError } from '#engine/errors.ts'
 import type { InstallInput } from '#engine/formats.ts'
 import { takenHint } from '#engine/image/declared-accounts.ts'
 import { fileClash } from '../shared/file-clashes.ts'
-import { memoryFull, type Tail } from '../shared/install.ts'
+import { memoryFull, scriptFailed, type Tail } from '../shared/install.ts'
 import { takenId } from './accounts.ts'
 
 /** What went wrong, from what apk said: 2.14 or 3. */
@@ -17,14 +17,11 @@ export function installFailure(tail: Tail, input: Pick<InstallInput, 'packages' 
   }
   const script = /ERROR: (?:\S*\/)?([^\s/]+)\.((?:pre|post)-(?:install|upgrade|deinstall)|trigger): (.*)/.exec(text)
   if (script !== null) {
-    const [, from = '', kind] = script
+    const [, from = '', kind = ''] = script
     const name = nameOf(from)
     const taken = takenId(text)
     if (taken !== undefined) return failed(`${name} can't have its accounts: ${taken.why}`, takenHint(taken.kind))
-    return failed(
-      `${name}'s ${kind} script failed while its package was installed`,
-      `what it printed is above the error; scripts run without network, services or /run (yoe desc ${name})`,
-    )
+    return scriptFailed(name, kind, log)
   }
   const need = unmet(text)
   if (need !== undefined) return failed(`the image's packages don't fit together: ${need}`)

@@ -1,7 +1,7 @@
 import { YoeError } from '#engine/errors.ts'
 import type { InstallInput } from '#engine/formats.ts'
 import { fileClash } from '../shared/file-clashes.ts'
-import { memoryFull, type Tail } from '../shared/install.ts'
+import { memoryFull, scriptFailed, type Tail } from '../shared/install.ts'
 
 /** What went wrong, from what apt and dpkg said. */
 export function installFailure(tail: Tail, input: Pick<InstallInput, 'packages' | 'logPath'>): YoeError {
@@ -17,11 +17,8 @@ export function installFailure(tail: Tail, input: Pick<InstallInput, 'packages' 
   }
   const script = /(?:new|installed|old) (\S+) package (\S+) script/.exec(text)
   if (script !== null) {
-    const [, name, kind] = script
-    return new YoeError('INSTALL_FAILED', `${name}'s ${kind} script failed while its package was installed`, {
-      hint: `what it printed is above the error; scripts run without network, services or /run (yoe desc ${name})`,
-      ...log,
-    })
+    const [, name = '', kind = ''] = script
+    return scriptFailed(name, kind, log)
   }
   const error = /dpkg: error processing (?:package|archive) (\S+) .*\n\s*(.*)/.exec(text)
   if (error !== null) return new YoeError('INSTALL_FAILED', `dpkg can't install ${error[1]}: ${error[2]}`, { ...log })

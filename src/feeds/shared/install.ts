@@ -126,10 +126,20 @@ export class Tail {
   }
 }
 
-/** What is unpacked lies in memory, which can be too small. */
-export const memoryFull = (log: {
+/** Where an installer's log is, and its end. */
+interface Logged {
   readonly log: { readonly path: string; readonly tail: readonly string[] }
-}): YoeError =>
+}
+
+/** @param kind `postinst` */
+export const scriptFailed = (name: string, kind: string, log: Logged): YoeError =>
+  new YoeError('INSTALL_FAILED', `${name}'s ${kind} script failed while its package was installed`, {
+    hint: `what it printed is above the error; scripts run without network, services or /run (yoe desc ${name})`,
+    ...log,
+  })
+
+/** What is unpacked lies in memory, which can be too small. */
+export const memoryFull = (log: Logged): YoeError =>
   new YoeError('DISK_FULL', 'the memory that packages are installed in is full', {
     hint: 'free memory, or add swap: the unpacked image and its packages must fit',
     ...log,
