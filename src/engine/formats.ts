@@ -207,7 +207,6 @@ export interface SearchFolders {
   readonly includes: readonly string[]
 }
 
-/** One package format: everything that the engine must not know about debs or apks. */
 /** What the shell of a device is told, by its administrator. */
 export interface OnDevice {
   /** The command that installs a package from the device's own feeds. @param name of a package: safe in a shell */
@@ -219,6 +218,7 @@ export interface OnDevice {
   readonly addFiles: string
 }
 
+/** One package format: everything that the engine must not know about debs or apks. */
 export interface PackageFormat {
   readonly name: string
   readonly distros: readonly string[]
