@@ -98,8 +98,8 @@ test('an Alpine package with control files behind its data, or bytes behind that
 
 const two = [file('a', 'one'), file('b', 'two')]
 const first = zip(two.slice(0, 1))
-/** `reads`: Python's reader takes it without a word. */
-const zips: readonly { name: string; archive: Buffer; want: RegExp; reads: boolean }[] = [
+/** `reads`: Python's reader takes it without a word; `since`: what newer ones of it say instead. */
+const zips: readonly { name: string; archive: Buffer; want: RegExp; reads: boolean; since?: RegExp }[] = [
   {
     name: 'two directories',
     archive: zip([file('a')], { comment: `${zip([file('b')]).toString('latin1')}` }),
@@ -117,6 +117,7 @@ const zips: readonly { name: string; archive: Buffer; want: RegExp; reads: boole
     archive: zip([file('a', 'one'), { ...file('a', 'one'), offset: 0 }]),
     want: /overlaps/,
     reads: true,
+    since: /Overlapped entries/, // CVE-2024-0450
   },
   {
     name: 'something between the members and the directory',
@@ -192,7 +193,7 @@ const zips: readonly { name: string; archive: Buffer; want: RegExp; reads: boole
     reads: true,
   },
 ]
-for (const { name, archive, want, reads } of zips) {
+for (const { name, archive, want, reads, since } of zips) {
   test(`D10 a zip with ${name} is refused${reads ? '; Python takes it' : ''}`, async () => {
     await using scratch = new Scratch()
     const world = worldIn(scratch)
@@ -203,7 +204,8 @@ for (const { name, archive, want, reads } of zips) {
     const read =
       'import sys,zipfile\nz=zipfile.ZipFile(sys.argv[1])\nfor i in z.infolist():\n  if i.flag_bits&1: raise SystemExit(1)\n  z.read(i) if i.file_size<9**9 else 0'
     const control = spawnSync('python3', ['-W', 'ignore', '-c', read, join(scratch.path, 'archive')])
-    assert.equal(control.status === 0, reads, control.stderr.toString())
+    const said = control.stderr.toString()
+    if (since?.test(said) !== true) assert.equal(control.status === 0, reads, said)
   })
 }
 
