@@ -37,7 +37,7 @@ chmod 755 $DESTDIR/usr/libexec/demod
 system_user("daemon", "demod", groups = ["dialout"], home = "/var/lib/demod", description = "The demo's service")
 system_user("daemon", "fixed", uid = 321)
 system_group("daemon", "demo-readers")
-openrc_service("daemon", "daemon.initd")
+openrc_service("daemon", "daemon.initd", distros = ["debian"])
 `,
   'units/daemon/daemon.initd': `#!/sbin/openrc-run
 command=/usr/libexec/demod
