@@ -8,6 +8,13 @@ const machine =
   (path) =>
     settings[path]
 
+test('a reason is what failed, not what follows every failure of mount(8)', () => {
+  const said = `mount: /proc: mount(2) system call failed: Cannot allocate memory.
+       dmesg(1) may have more information after failed mount system call.
+`
+  assert.equal(diagnose(said, machine({})).reason, 'mount: /proc: mount(2) system call failed: Cannot allocate memory.')
+})
+
 test('each tool has its package, and where it is', async () => {
   const found = await hostTools()
   for (const name of ['bwrap', 'newuidmap', 'mmdebstrap', 'git', 'ssh']) {

@@ -121,7 +121,9 @@ export function diagnose(said: string, read: ReadSetting = readSetting): Obstacl
   }
   const obstacle = namespaceObstacle(read)
   if (obstacle !== undefined) return obstacle
-  const last = said.trim().split('\n').at(-1) ?? ''
+  // mount(8) ends with a line about dmesg(1); what failed is told before it.
+  const lines = said.split('\n').filter((line) => line.trim() !== '' && !line.includes('dmesg(1)'))
+  const last = lines.at(-1)?.trim() ?? ''
   if (/mount proc|\/proc: Operation not permitted/i.test(said))
     return {
       reason: `${last} (a container that hides parts of /proc)`,
