@@ -1,12 +1,14 @@
 /** `yoe update-feeds`: what a maintainer of a module types, over a mirror whose indexes a test signs. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { indexArchive } from '#feeds/alpine/index-archive.ts'
 import { freshRsaKey, publicPem, type RsaKey } from '#feeds/keys/rsa.ts'
 import { indexText, paragraph } from '../feeds/alpine/feed-making.ts'
+import { served } from '../support/local-server.ts'
 import { type Ran, scratch, type TestProject, testProject } from '../support/project.ts'
 import { faultsOf } from '../support/schema.ts'
 
@@ -26,19 +28,28 @@ interface Scene extends TestProject {
 
 const module = 'modules/mine'
 
-async function scene(t: TestContext, sections: readonly string[] = ['main'], index = true): Promise<Scene> {
+/** @param feeds by name, each with its sections */
+async function scene(
+  t: TestContext,
+  feeds: Readonly<Record<string, readonly string[]>> = { main: ['main'] },
+  index = true,
+): Promise<Scene> {
   const mirror = scratch(t)
-  const feed = `alpine_feed(name = "main", branch = "v3.19", url = "https://alpine.example", sections = ${JSON.stringify(sections)},
-    keys = ["keys/test.rsa.pub"]${index ? ', index = "feeds/main"' : ''})\n`
+  const declared = Object.entries(feeds).map(
+    ([
+      name,
+      sections,
+    ]) => `alpine_feed(name = "${name}", branch = "v3.19", url = "https://alpine.example", sections = ${JSON.stringify(sections)},
+    keys = ["keys/test.rsa.pub"]${index ? `, index = "feeds/${name}"` : ''})\n`,
+  )
   const project = testProject(t, {
     'PROJECT.star': `project(name = "demo", version = "1.0", defaults = defaults(machine = "box", image = "img", distro = "alpine"),
     modules = [module(local = "${module}")])\n`,
     'machines/box.star': 'machine(name = "box", arch = "x86_64", kernel = kernel(unit = "linux"))\n',
     'images/img.star': 'image(name = "img", artifacts = [])\n',
-    [`${module}/MODULE.star`]: `module_info(name = "mine")\n${feed}`,
+    [`${module}/MODULE.star`]: `module_info(name = "mine")\n${declared.join('')}`,
     [`${module}/keys/test.rsa.pub`]: publicPem((await signer).key),
   })
-  const several = sections.length > 1
   return {
     ...project,
     mirror,
@@ -51,7 +62,9 @@ async function scene(t: TestContext, sections: readonly string[] = ['main'], ind
     run: (args = [], mirrors = `https://alpine.example=file://${mirror},only`) =>
       project.yoe(['update-feeds', ...args], { env: { YOE_MIRRORS: mirrors } }),
     kept(section = 'main', arch = 'x86_64') {
-      const file = join(project.root, module, 'feeds/main', ...(several ? [section] : []), arch, 'APKINDEX')
+      const [name = '', sections = []] = Object.entries(feeds).find(([, each]) => each.includes(section)) ?? []
+      const several = sections.length > 1 ? [section] : []
+      const file = join(project.root, module, 'feeds', name, ...several, arch, 'APKINDEX')
       if (!existsSync(file)) return undefined
       return [...readFileSync(file, 'utf8').matchAll(/^P:(.*)$/gm)].map(([, name]) => name).join(' ')
     },
@@ -166,7 +179,7 @@ const refused: readonly {
 ]
 for (const { what, sections = ['main'], publish, mirrors, says } of refused)
   test(`${what} is refused, and the module stays as it was`, async (t) => {
-    const at = await scene(t, sections)
+    const at = await scene(t, { main: sections })
     for (const section of sections) await at.publish(['one'], { section })
     good(await at.run(['--arch', 'x86_64']))
     await publish(at)
@@ -182,6 +195,70 @@ for (const { what, sections = ['main'], publish, mirrors, says } of refused)
     for (const section of sections) assert.equal(at.kept(section), 'two')
   })
 
+/**
+ * Serves a mirror, and answers for its sections only in this order, whoever asks first: who waits for one answer before
+ * asking for the next never gets it.
+ */
+async function answering(t: TestContext, mirror: string, order: readonly string[]): Promise<string> {
+  const answered = new Map(order.map((section) => [section, Promise.withResolvers<void>()]))
+  const server = createServer(async ({ url = '' }, response) => {
+    const path = join(mirror, url)
+    const at = order.findIndex((section) => url.includes(`/${section}/`))
+    await answered.get(order[at - 1] ?? '')?.promise
+    response.once('close', () => answered.get(order[at] ?? '')?.resolve())
+    response.writeHead(existsSync(path) ? 200 : 404).end(existsSync(path) ? readFileSync(path) : '')
+  })
+  return `https://alpine.example=${await served(t, server)},only`
+}
+
+const three = { site: ['site'], main: ['main'], community: ['community'] }
+
+test('feeds are asked at once, and told in their order', async (t) => {
+  const at = await scene(t, three)
+  for (const section of Object.keys(three)) await at.publish([`of-${section}`], { section })
+  const mirrors = await answering(t, at.mirror, ['community', 'main', 'site'])
+  const { stdout } = good(await at.run(['--arch', 'x86_64'], mirrors))
+  assert.deepEqual(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => /^mine\.(\S+) .* written$/.exec(line)?.[1]),
+    ['site', 'main', 'community'],
+  )
+  for (const section of Object.keys(three)) assert.equal(at.kept(section), `of-${section}`)
+})
+
+test('what is wrong with several feeds is told in their order, and the others are renewed', async (t) => {
+  const at = await scene(t, three)
+  for (const section of Object.keys(three)) await at.publish(['one'], { section })
+  good(await at.run(['--arch', 'x86_64']))
+  await at.publish(['evil'], { section: 'site', date: 1_700_000_100, key: stranger })
+  await at.publish(['newer'], { section: 'main', date: 1_700_000_100 })
+  rmSync(join(at.mirror, 'v3.19/community'), { recursive: true })
+  const ran = await at.run([], await answering(t, at.mirror, ['community', 'main', 'site']))
+  assert.notEqual(ran.code, 0)
+  assert.deepEqual(ran.stderr.match(/error\[\S+\]|feed mine\.\w+/g), [
+    ...['error[FEED_UNTRUSTED]', 'feed mine.site'],
+    ...['error[FETCH_FAILED]', 'feed mine.community'],
+  ])
+  assert.equal(ran.stdout, '')
+  assert.deepEqual(
+    Object.keys(three).map((section) => at.kept(section)),
+    ['one', 'newer', 'one'],
+  )
+})
+
+test('a key that is missing is told once for all architectures', async (t) => {
+  const at = await scene(t)
+  await at.publish(['one'])
+  good(await at.run(['--arch', 'x86_64']))
+  const lists = join(at.root, module, 'feeds/main')
+  cpSync(join(lists, 'x86_64'), join(lists, 'aarch64'), { recursive: true })
+  rmSync(join(at.root, module, 'keys'), { recursive: true })
+  const { stderr } = await at.run()
+  assert.equal(stderr.match(/error\[KEY_INVALID\]/g)?.length, 1, stderr)
+})
+
 const usage: readonly (readonly [args: readonly string[], says: RegExp])[] = [
   [['--arch', 'sparc'], /there is no architecture "sparc"\n +hint: there are: x86_64, arm64, riscv64/],
   [['main'], /error\[USAGE\]/],
@@ -192,7 +269,7 @@ const usage: readonly (readonly [args: readonly string[], says: RegExp])[] = [
 ]
 for (const [args, says] of usage)
   test(`yoe update-feeds ${args.join(' ')} is answered with what to type`, async (t) => {
-    const at = await scene(t, ['main'], false)
+    const at = await scene(t, undefined, false)
     const ran = await at.run(args)
     assert.equal(ran.code, 2, ran.stderr)
     assert.match(ran.stderr, says)

@@ -1,12 +1,16 @@
 import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Arch, architectures } from '#engine/arch.ts'
-import { YoeError } from '#engine/errors.ts'
+import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
 import type { KeptIndex } from '#engine/formats.ts'
+import { inParallel } from '#engine/in-parallel.ts'
 import { fetcherOf } from './fetching.ts'
 import { formatOf } from './formats.ts'
 import type { Workspace } from './workspace.ts'
 import { loadProject } from './workspace.ts'
+
+/** How many indices are asked for at a time. */
+const atOnce = 4
 
 export interface KeptFeedIndex extends KeptIndex {
   readonly feed: string
@@ -20,7 +24,9 @@ export interface KeptFeedIndex extends KeptIndex {
  *
  * @param arch only this one, also where a module has no index for it; undefined: those that modules have
  * @param moduleDir only the module that lies there
- * @throws {YoeErrors} everything that is wrong with the project; FEED_UNTRUSTED and whatever else feeds answer
+ * @returns in the order of the feeds, whichever answers first
+ * @throws {YoeErrors} everything that is wrong with the project; FEED_UNTRUSTED and whatever else feeds answer, in their
+ *   order, once all were asked: the others are written
  */
 export async function updateKeptIndexes(
   opened: Workspace,
@@ -30,21 +36,28 @@ export async function updateKeptIndexes(
   const { cacheRoot, offline, report, signal } = workspace
   const fetcher = fetcherOf(workspace, project)
   const only = moduleDir === undefined ? undefined : realpathSync(resolve(moduleDir))
-  const written: KeptFeedIndex[] = []
-  let known = 0
-  for (const feed of project.feeds) {
+  const asked = project.feeds.flatMap((feed) => {
     const module = project.modules.find(({ name }) => name === feed.module)
     const moduleRoot = module?.root ?? project.root
-    if (module?.origin.kind === 'git' || (only !== undefined && realpathSync(moduleRoot) !== only)) continue
-    const { keepIndex } = formatOf(feed.distro)
-    for (const one of arch === undefined ? architectures : [arch]) {
-      const base = { arch: one, moduleRoot, cacheRoot, fetcher, offline, refresh: true, now: Date.now, report, signal }
-      const kept = await keepIndex?.(feed, base, arch !== undefined)
-      known += kept?.length ?? 0
-      for (const index of kept ?? []) written.push({ feed: feed.id, module: feed.module, ...index })
+    if (module?.origin.kind === 'git' || (only !== undefined && realpathSync(moduleRoot) !== only)) return []
+    return (arch === undefined ? architectures : [arch]).map((one) => ({ feed, moduleRoot, arch: one }))
+  })
+  const answers = await inParallel(atOnce, asked, async ({ feed, moduleRoot, arch: one }) => {
+    const base = { arch: one, moduleRoot, cacheRoot, fetcher, offline, refresh: true, now: Date.now, report, signal }
+    try {
+      const kept = await formatOf(feed.distro).keepIndex?.(feed, base, arch !== undefined)
+      return { kept: (kept ?? []).map((each) => ({ feed: feed.id, module: feed.module, ...each })), errors: [] }
+    } catch (failure) {
+      const errors = userErrors(failure)
+      if (errors === undefined || signal.aborted) throw failure
+      return { kept: [], errors }
     }
-  }
-  if (known > 0) return written
+  })
+  // What is wrong with a feed itself is so for each architecture.
+  const errors = new Map(answers.flatMap((answer) => answer.errors.map((error) => [error.message, error])))
+  if (errors.size > 0) throw new YoeErrors([...errors.values()])
+  const written = answers.flatMap(({ kept }) => kept)
+  if (written.length > 0) return written
   throw new YoeError('USAGE', 'no module of this project keeps an index of a feed for such an architecture', {
     hint: 'index = "feeds/main" in alpine_feed(...), then yoe update-feeds --arch x86_64; yoe update feeds locks feeds without one',
   })
