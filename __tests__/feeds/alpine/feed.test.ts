@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
-import { createHash, generateKeyPairSync } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { YoeError } from '#engine/errors.ts'
+import { createFetcher } from '#engine/source/download.ts'
+import { parseMirrors } from '#engine/source/mirrors.ts'
 import { latestAlpineIndex, openAlpineFeed } from '#feeds/alpine/feed.ts'
 import { knownAlpineFeed, learnAlpineFeed } from '#feeds/alpine/feed-knowledge.ts'
 import { alpineFeedOptions } from '#feeds/alpine/feed-options.ts'
 import { fetchApk } from '#feeds/alpine/fetch-apk.ts'
-import { indexArchive } from '#feeds/alpine/index-archive.ts'
+import { indexArchive, readIndexArchive } from '#feeds/alpine/index-archive.ts'
 import { freshRsaKey, publicPem } from '#feeds/keys/rsa.ts'
 import { genuineRepository } from '../../support/alpine/material.ts'
 import { genuineKeys } from '../../support/alpine/roots.ts'
@@ -94,6 +96,20 @@ test('paragraphs that would reach paths or terminals are left out, and told', as
   assert.ok(warning?.type === 'warning')
   assert.match(warning.message, /9 of its packages are left out/)
   assert.ok(!warning.message.includes('\u001b'))
+})
+
+test('a package whose relations are none is left out, and told once', async (t) => {
+  const scene = await feedScene(t)
+  await scene.publish([paragraph({ P: 'bad', D: 'caf\u00e9', p: 'virtual' }), paragraph({ P: 'good', p: 'virtual' })])
+  const feed = await openAlpineFeed(scene.declaration(), scene.environment())
+  for (const name of ['bad', 'virtual', 'bad', 'virtual']) feed.lookup(name)
+  assert.deepEqual(
+    feed.providers('virtual').map(({ name }) => name),
+    ['good'],
+  )
+  const warnings = scene.events.flatMap((event) => (event.type === 'warning' ? [event.message] : []))
+  assert.equal(warnings.length, 1, warnings.join('\n'))
+  assert.match(warnings[0] ?? '', /^feed alpine\.main: bad 1\.0-r0 is left out: /)
 })
 
 test('what was verified serves without being asked for again; --refresh asks', async (t) => {
@@ -237,6 +253,32 @@ test('a locked index is that very one, wherever it comes from; when it is gone, 
   await assert.rejects(moved, code('FEED_MOVED', /no longer has the index/))
   const unlocked = openAlpineFeed(scene.declaration(), scene.environment({ mustBeLocked: true }))
   await assert.rejects(unlocked, code('LOCK_STALE'))
+})
+
+test('B6: who only ever locks notices an older index as well; a locked one serves however old it is', async (t) => {
+  const scene = await feedScene(t)
+  const old = await scene.publish([paragraph({ P: 'one' })])
+  const first = await latestAlpineIndex(scene.declaration(), scene.environment())
+  await scene.publish([paragraph({ P: 'two' })], 1_700_000_005)
+  await latestAlpineIndex(scene.declaration(), scene.environment())
+  scene.put(old)
+  const replayed = latestAlpineIndex(scene.declaration(), scene.environment())
+  await assert.rejects(replayed, code('FEED_REPLAYED', /of 2023-11-14T22:13:20Z, though one of 2023-11-14T22:13:25Z/))
+  // Its signature says nothing of that.
+  const signer = await testSigner()
+  const trusted = new Map([[signer.name, createPublicKey(signer.key)]])
+  assert.equal(readIndexArchive(old, 'x', trusted).key, signer.name)
+  // Another project's lock, from before, on a machine that lost the text; the first mirror has moved on.
+  rmSync(join(scene.root, 'cache/objects'), { recursive: true })
+  const index = { files: first?.files ?? [], at: { file: 'yoe.lock', line: 2, column: 1 } }
+  const ahead = join(scene.root, 'ahead/v3.19/main/x86_64')
+  mkdirSync(ahead, { recursive: true })
+  const newer = await indexArchive(indexText([paragraph({ P: 'two' })]), 'v3.19.1', 1_700_000_005, [signer])
+  writeFileSync(join(ahead, 'APKINDEX.tar.gz'), newer)
+  const mirrors = parseMirrors(`file://${scene.mirror}=file://${join(scene.root, 'ahead')}`)
+  const fetcher = createFetcher({ mirrors, offline: false })
+  const feed = await openAlpineFeed(scene.declaration({ max_age_days: 1 }), scene.environment({ index, fetcher }))
+  assert.deepEqual([...feed.names()], ['one'])
 })
 
 test('an index that lies in the module serves without a network, and what another machine knows is taken over', async (t) => {

@@ -10,7 +10,7 @@ import type { FeedEnvironment } from '../../../src/engine/formats.ts'
 import type { FeedDeclaration, Json } from '../../../src/engine/project/model.ts'
 import { createFetcher } from '../../../src/engine/source/download.ts'
 import { noMirrors, parseMirrors } from '../../../src/engine/source/mirrors.ts'
-import { openAptFeed } from '../../../src/feeds/debian/feed.ts'
+import { latestAptIndex, openAptFeed } from '../../../src/feeds/debian/feed.ts'
 import { fetchDeb } from '../../../src/feeds/debian/fetch-deb.ts'
 import { errorsOf } from '../../support/making.ts'
 import { clearSign, makeArchive, makeKey, releaseText, sha256, stanza, type TestKey } from './archive.ts'
@@ -183,6 +183,15 @@ describe('a feed', () => {
     assert.equal((await open()).lookup('app').length, 1)
     rmSync(override.slice('rm '.length))
     await open({ refresh: true })
+  })
+
+  test('is never taken back by who only ever locks, either', async () => {
+    const older = files
+    const latest = () => latestAptIndex(declaration(), environment())
+    files = await archive(0)
+    assert.equal((await latest())?.date, now)
+    files = older
+    assert.equal((await refusal(latest())).code, 'FEED_REPLAYED')
   })
 
   test('falls back once from by-hash to the plain name; the digest decides', async () => {

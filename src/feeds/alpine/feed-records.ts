@@ -55,7 +55,8 @@ export function feedRecords(input: RecordsInput): Feed {
     if (ids.length === 0) return none
     const found: PackageRecord[] = []
     for (const record of ids) {
-      const one = made[record] ?? make(record)
+      const known = made[record]
+      const one = known === undefined ? make(record) : known
       made[record] = one
       // What one package says twice is said in a row.
       if (one !== null && one !== found.at(-1)) found.push(one)

@@ -99,21 +99,36 @@ class Opening {
 
   async latest(): Promise<LatestIndex | undefined> {
     if (!this.#serves()) return undefined
-    const found = this.#committed() ?? (await this.fetchAll())
+    const committed = this.#committed()
+    const found = committed ?? (await this.fetchAll())
     // What is locked now is opened next.
     for (const one of found) await this.#store(one)
+    // Whoever opens a locked index asks for no date: an older one must be noticed when the lock is renewed.
+    if (committed === undefined) for (const one of found) await rememberDate(this.#declaration, this.#environment, one)
     const date = Math.max(...found.map((one) => one.date))
     return { suite: this.#place.options.branch, date, files: found.map(fileOf) }
   }
 
-  /** Asks for all sections at once. @throws {YoeError} one error, whatever is wrong with however many of them */
-  async fetchAll(): Promise<readonly VerifiedIndex[]> {
+  /**
+   * Asks for all sections at once.
+   *
+   * @param locked the only texts that will do, in the sections' order, however old they are
+   * @throws {YoeError} one error, whatever is wrong with however many of them
+   */
+  async fetchAll(locked?: LockedIndex): Promise<readonly VerifiedIndex[]> {
     const { sections } = this.#place.options
     const { report } = this.#environment
     const sites = sitesOf(this.#place.options, this.#environment)
     const told = new Set<string>()
     const answers = await Promise.allSettled(
-      sections.map((section) => firstGood(sites, { report, told }, (site) => this.#fetchFrom(site, section))),
+      sections.map((section, at) =>
+        firstGood(sites, { report, told }, async (site) => {
+          const found = await this.#fetchFrom(site, section)
+          if (locked === undefined) this.#check(found)
+          else if (found.index.sha256 !== locked.files[at]?.sha256) throw this.#moved(locked)
+          return found.index
+        }),
+      ),
     )
     const failures: YoeError[] = []
     const found: VerifiedIndex[] = []
@@ -152,18 +167,23 @@ class Opening {
   }
 
   /** Texts that are known by their digests: neither their age nor who serves them matters any more. */
-  async #openLocked({ files, at }: LockedIndex): Promise<Feed> {
-    const { id } = this.#declaration
+  async #openLocked(locked: LockedIndex): Promise<Feed> {
+    const { files } = locked
     const known = this.#indices.open(files)
     if (known !== undefined) return this.#feed(known)
-    return step(this.#environment.report, `Read feed ${id}`, async () => {
-      const found = this.#committed() ?? (await this.fetchAll())
+    return step(this.#environment.report, `Read feed ${this.#declaration.id}`, async () => {
+      const found = this.#committed() ?? (await this.fetchAll(locked))
       const same = found.length === files.length && found.every(({ sha256 }, index) => sha256 === files[index]?.sha256)
       if (same) return this.#keep(found)
-      throw new YoeError('FEED_MOVED', `feed ${id}: its repository no longer has the index that is locked`, {
-        at,
-        hint: 'yoe update feeds locks the one that it has now; with index = "feeds/…" in alpine_feed(...) a module keeps its own',
-      })
+      throw this.#moved(locked)
+    })
+  }
+
+  #moved({ at }: LockedIndex): YoeError {
+    const { id } = this.#declaration
+    return new YoeError('FEED_MOVED', `feed ${id}: its repository no longer has the index that is locked`, {
+      at,
+      hint: 'yoe update feeds locks the one that it has now; with index = "feeds/…" in alpine_feed(...) a module keeps its own',
     })
   }
 
@@ -226,37 +246,42 @@ class Opening {
     return feed
   }
 
-  async #fetchFrom(site: string, section: string): Promise<VerifiedIndex> {
+  async #fetchFrom(site: string, section: string): Promise<Fetched> {
     const { id } = this.#declaration
     const { options, arch, keys } = this.#place
-    const { cacheRoot, fetcher, report, signal, now } = this.#environment
+    const { cacheRoot, fetcher, report, signal } = this.#environment
     const temp = join(cacheRoot, 'tmp', tempName())
-    const place = `${section}/${arch}/APKINDEX`
+    const path = `${section}/${arch}/APKINDEX`
     let archive: Buffer
     try {
       await fetcher.fetch({
-        urls: [`${site}/${place}.tar.gz`],
-        ...{ located: true, dest: temp, maxSize: archiveLimit, title: `${id}: ${place}.tar.gz`, report },
+        urls: [`${site}/${path}.tar.gz`],
+        ...{ located: true, dest: temp, maxSize: archiveLimit, title: `${id}: ${path}.tar.gz`, report },
         ...(signal === undefined ? {} : { signal }),
       })
       archive = await readFile(temp)
     } finally {
       await rm(temp, { force: true })
     }
-    const read = readIndexArchive(archive, `feed ${id}: ${place}.tar.gz`, keys)
-    const date = read.date > 0 ? read.date * 1000 : newestBuild(read.bytes)
-    const verified = { branch: options.branch, path: place, bytes: read.bytes, sha256: digestOf(read.bytes), date }
-    const newest = newestPath(cacheRoot, id, options.branch, place)
-    checkIndex(verified, {
-      id,
-      arch,
-      description: read.description,
-      now: now(),
-      newest,
-      maxAgeDays: options.maxAgeDays,
-    })
-    return verified
+    const { bytes, date, description } = readIndexArchive(archive, `feed ${id}: ${path}.tar.gz`, keys)
+    const made = date > 0 ? date * 1000 : newestBuild(bytes)
+    return { index: { branch: options.branch, path, bytes, sha256: digestOf(bytes), date: made }, description }
   }
+
+  /** @throws {YoeError} as {@link checkIndex} */
+  #check({ index, description }: Fetched): void {
+    const { id } = this.#declaration
+    const { options, arch } = this.#place
+    const { cacheRoot, now } = this.#environment
+    const newest = newestPath(cacheRoot, id, options.branch, index.path)
+    checkIndex(index, { id, arch, description, now: now(), newest, maxAgeDays: options.maxAgeDays })
+  }
+}
+
+/** An index whose signature held, and what its archive says of its repository. */
+interface Fetched {
+  readonly index: VerifiedIndex
+  readonly description: string
 }
 
 /** Where a module keeps the index of a section, relative to its folder. */

@@ -95,6 +95,7 @@ class Opening {
     if (!this.#serves()) return undefined
     const { release } = await this.#release()
     const files = packagesFiles(release, this.#options.components, this.#arch, this.#declaration.id)
+    await this.#remember(release)
     return {
       suite: this.#options.suite,
       date: release.date,
@@ -179,10 +180,15 @@ class Opening {
       const texts = await inParallel(filesAtOnce, files, (file) => this.#packages(release.byHash, site, file))
       const opened = this.#indices.make(files, texts)
       const { date, validUntil } = release
-      await writeState(this.#paths.newest, JSON.stringify({ date }))
+      await this.#remember(release)
       await writeState(this.#paths.accepted, JSON.stringify({ date, validUntil, files }))
       return this.#feed(opened)
     })
+  }
+
+  /** From now on an older Release is noticed: also by who opens only what is locked, and asks when the lock is renewed. */
+  async #remember({ date }: Release): Promise<void> {
+    await writeState(this.#paths.newest, JSON.stringify({ date }))
   }
 
   /** A verified Release from the first site that has an acceptable one. */
