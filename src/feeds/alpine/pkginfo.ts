@@ -77,7 +77,9 @@ export function parsePkgInfo(text: string): PkgInfo {
     const [, key, value = ''] = /^([a-z_]+) = ?(.*)$/s.exec(line) ?? []
     if (key === undefined) throw new PkgInfoError(`a line that is no field: ${shownStart(line)}`)
     if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value)) throw new PkgInfoError(`control characters in ${key}`)
-    fields.set(key, [...(fields.get(key) ?? []), value.trim()])
+    const values = fields.get(key)
+    if (values === undefined) fields.set(key, [value.trim()])
+    else values.push(value.trim())
   }
   const one = (key: keyof typeof single): string => {
     const [value = '', ...more] = fields.get(key) ?? []
