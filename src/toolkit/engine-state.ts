@@ -8,7 +8,9 @@ const folders = [
   '../engine/project',
   '../engine/project/builtins',
   '../engine/modules',
+  '../feeds/alpine',
   '../feeds/debian',
+  '../feeds/shared',
   '../../packages/starlark-wasm',
   '../../packages/starlark-wasm/src',
 ]
