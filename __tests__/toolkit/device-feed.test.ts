@@ -143,6 +143,10 @@ for (const [format, key, ending] of [
     }
     const named = await publishedKeys(devices(format), key, report)
     const undeclared = await publishedKeys({ ...devices(format), project: { name: 'demo' } }, key, report)
+    assert.deepEqual(
+      undeclared.map(({ file }) => file),
+      [`demo.${ending}`],
+    )
     const first = await packed(named)
     assert.deepEqual(await packed(undeclared), first)
     assert.match(first.version, /^20\d{15}-r0$/)

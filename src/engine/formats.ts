@@ -295,5 +295,7 @@ export interface PackageFormat {
   readonly onDevice: OnDevice
   /** Whether a file seems to have public keys that feeds of this format are signed with: by its beginning, say. */
   knowsKeys(file: PublicKeyFile): boolean
+  /** What a file with a project's public keys is called: `gateway.asc`. */
+  publicKeyFile(project: string): Promise<string>
   installRoot(input: InstallInput): Promise<void>
 }

@@ -91,7 +91,7 @@ export async function publishedKeys(
 ): Promise<readonly PublicKeyFile[]> {
   const { project, format } = devices
   if (project.feed === undefined)
-    return [{ file: `${project.name}.rsa.pub`, content: Buffer.from(key.publicKey).toString('base64') }]
+    return [{ file: await format.publicKeyFile(project.name), content: Buffer.from(key.publicKey).toString('base64') }]
   const { keys } = deviceSideOf(devices)
   const publisher = await publisherOf(format)
   const trusted = await publisher.trustedKeys(keys)

@@ -25,6 +25,7 @@ export const apkPackages: Pick<
   | 'publish'
   | 'deviceFiles'
   | 'knowsKeys'
+  | 'publicKeyFile'
   | 'onDevice'
 > = {
   name: 'apk',
@@ -44,6 +45,7 @@ export const apkPackages: Pick<
   publish: async (input) => (await import('./repository.ts')).publishRepository(input),
   deviceFiles,
   knowsKeys,
+  publicKeyFile: async (project) => (await import('../keys/rsa.ts')).rsaKeyName(project),
   onDevice,
 }
 

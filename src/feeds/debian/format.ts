@@ -40,6 +40,7 @@ export const debianFormat: PackageFormat = {
   publish: async (input) => (await import('./repository.ts')).publishRepository(input),
   deviceFiles,
   knowsKeys,
+  publicKeyFile: async (project) => `${project}.asc`,
   onDevice,
   installRoot: async (input) => (await import('./install.ts')).installRoot(input),
 }
