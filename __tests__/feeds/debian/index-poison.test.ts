@@ -3,18 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import type { Event } from '#engine/events.ts'
 import { feedRecords } from '../../../src/feeds/debian/feed-records.ts'
 import { debianIndex, scanPackages } from '../../../src/feeds/debian/packages-scan.ts'
-import { encodeIndex, readIndex, writeIndex } from '../../../src/feeds/shared/binary-index.ts'
-import { render as fieldLines, mutated, numbers } from '../../support/poison.ts'
+import { type Poisoned, readMutated, render, saidBy } from '../../support/poison.ts'
 
 // faults.md B13: what an index says must never reach a path, a shell or a terminal but by a strict grammar.
 
 const folder = mkdtempSync(join(tmpdir(), 'yoe-poison-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-const fields: Readonly<Record<string, string>> = {
+const fields = {
   Package: 'victim',
   Version: '1:2.0~rc1-3+b1',
   Architecture: 'amd64',
@@ -31,115 +29,43 @@ const fields: Readonly<Record<string, string>> = {
   Description: 'it does things',
 }
 
-const render = (values: Readonly<Record<string, string>>): string => fieldLines(values, ': ')
-
-const poison = [
-  ...['\0', '\x1b[2J', '\r', '\r\n', '\x7f', '\x80', '\u202e', '\n', '\n ', '\n\t', ' ', '\t', ':', ',', '|', '(', ')'],
-  ...[
-    '/',
-    '//host/',
-    '..',
-    '../../',
-    '/../',
-    '.',
-    '\\',
-    '$(id)',
-    '`id`',
-    ';id;',
-    '&',
-    '"',
-    "'",
-    '*',
-    '?',
-    '#',
-    '%2e%2e',
+const format: Poisoned = {
+  fields,
+  between: ': ',
+  poison: [
+    ...['\n\t', ',', '+', '0', '(>= ', '(>= $(id))', ' | ', ', ,', '[amd64]', '\ud83d\ude00'],
+    ...['\nPackage: victim', '\nVersion: 9', '\nFilename: ../x'],
   ],
-  ...['-', '--rf', '=', '~', '+', '0', '9'.repeat(40), 'A'.repeat(3000), '(>= ', '(>= $(id))', ' | ', ', ,', '[amd64]'],
-  ...['__proto__', 'constructor', 'é', '\ud83d\ude00', '\nPackage: victim', '\nVersion: 9', '\nFilename: ../x'],
-]
-
-/** What of a record could end up in a path, a command line or a message. */
-interface Said {
-  readonly name: string
-  readonly version: string
-  readonly arch: string
-  readonly path: string
-  readonly others: readonly string[]
-}
-
-/** Why a record must not have been taken; undefined when it is fine. */
-function danger({ name, version, arch, path, others }: Said): string | undefined {
-  const plain = /^[A-Za-z0-9][A-Za-z0-9+._-]*$/
-  if (!plain.test(name) || name.includes('..') || name.length > 255) return `name ${JSON.stringify(name)}`
-  if (!/^[0-9][A-Za-z0-9.+~:-]*$/.test(version) || version.length > 512) return `version ${JSON.stringify(version)}`
-  if (!plain.test(arch)) return `architecture ${JSON.stringify(arch)}`
-  if (!/^[A-Za-z0-9+._~:%@=,/-]+$/.test(path) || /^\/|(^|\/)[.-]|\/\//.test(path)) return `path ${JSON.stringify(path)}`
-  const other = others.find((text) => !/^[\x21-\x7e]*$/.test(text) || /[/\\$`;&"'*?#\s]/.test(text))
-  return other === undefined ? undefined : `relation ${JSON.stringify(other)}`
-}
-
-let files = 0
-/** Everything that our feed says about a text. */
-function ours(text: Buffer): readonly Said[] {
-  const path = join(folder, `${++files}.index`)
-  writeIndex(path, `${path}.temp`, encodeIndex(text, scanPackages(text), debianIndex))
-  const index = readIndex(path, debianIndex)
-  assert.ok(index !== undefined)
-  const events: Event[] = []
-  const feed = feedRecords({
-    ...{ id: 'test.main', distro: 'debian', digest: '', arch: 'amd64', index },
-    rebuild: () => assert.fail('the index is damaged'),
-    report: (event) => events.push(event),
-  })
-  const records = [...feed.names()].flatMap((name) => feed.lookup(name))
-  for (const event of events) assert.doesNotMatch(JSON.stringify(event), /\\u00[01]|\\u007f/, 'a warning is plain text')
-  rmSync(path)
-  return records.map((record) => ({
-    name: record.name,
-    version: record.version,
-    arch: record.arch,
-    path: record.origin.kind === 'feed' ? record.origin.path : '',
-    others: [
-      record.priority,
-      ...[...record.depends.flat(), ...record.conflicts].flatMap((one) => [one.name, one.version?.version ?? '']),
-      ...record.provides.flatMap((one) => [one.name, one.version ?? '']),
-    ],
-  }))
-}
-
-/** How one would do it at first: split into paragraphs and lines, take what is there. */
-function naive(text: string): readonly Said[] {
-  return text.split('\n\n').flatMap((stanza) => {
-    const value = (name: string): string => new RegExp(`^${name}: ?(.*)$`, 'm').exec(stanza)?.[1] ?? ''
-    if (value('Package') === '') return []
-    const others = value('Depends').split(/[,|]/)
-    return [
-      {
-        ...{ name: value('Package'), version: value('Version'), arch: value('Architecture') },
-        ...{ path: value('Filename'), others: others.map((one) => one.trim().split(' ')[0] ?? '') },
-      },
-    ]
-  })
+  kind: debianIndex,
+  scan: scanPackages,
+  open: (index, rebuild, report) =>
+    feedRecords({ id: 'test.main', distro: 'debian', digest: '', arch: 'amd64', index, rebuild, report }),
+  danger({ name, version, arch, path, others }) {
+    const plain = /^[A-Za-z0-9][A-Za-z0-9+._-]*$/
+    if (!plain.test(name) || name.includes('..') || name.length > 255) return `name ${JSON.stringify(name)}`
+    if (!/^[0-9][A-Za-z0-9.+~:-]*$/.test(version) || version.length > 512) return `version ${JSON.stringify(version)}`
+    if (!plain.test(arch)) return `architecture ${JSON.stringify(arch)}`
+    if (!/^[A-Za-z0-9+._~:%@=,/-]+$/.test(path) || /^\/|(^|\/)[.-]|\/\//.test(path))
+      return `path ${JSON.stringify(path)}`
+    const other = others.find((text) => !/^[\x21-\x7e]*$/.test(text) || /[/\\$`;&"'*?#\s]/.test(text))
+    return other === undefined ? undefined : `relation ${JSON.stringify(other)}`
+  },
+  naive: (text) =>
+    text.split('\n\n').flatMap((stanza) => {
+      const value = (name: string): string => new RegExp(`^${name}: ?(.*)$`, 'm').exec(stanza)?.[1] ?? ''
+      if (value('Package') === '') return []
+      const others = value('Depends').split(/[,|]/)
+      return [
+        {
+          ...{ name: value('Package'), version: value('Version'), arch: value('Architecture') },
+          ...{ path: value('Filename'), others: others.map((one) => one.trim().split(' ')[0] ?? '') },
+        },
+      ]
+    }),
 }
 
 test('B13: of 4,000 mutated stanzas nothing gets through that could harm, and their neighbours stay', () => {
-  const next = numbers(13)
-  const neighbour = (name: string): string => `${render({ ...fields, Package: name })}\n`
-  let taken = 0
-  let harmful = 0
-  for (let round = 0; round < 40; round++) {
-    const stanzas = Array.from(
-      { length: 100 },
-      (_, index) => `${mutated({ ...fields, Package: `victim${index}` }, { poison, between: ': ' }, next)}\n`,
-    )
-    const text = `${neighbour('before')}${stanzas.join('')}\n${neighbour('after')}`
-    const said = ours(Buffer.from(text))
-    for (const one of said) assert.equal(danger(one), undefined)
-    const names = said.map(({ name }) => name)
-    assert.ok(names.includes('before') && names.includes('after'))
-    taken += said.length
-    harmful += naive(text).filter((one) => danger(one) !== undefined).length
-  }
+  const { taken, harmful } = readMutated(folder, format)
   // The test itself is worth something: harmless changes pass, and whoever is less strict takes harmful ones.
   assert.ok(taken > 400, `${taken} were taken`)
   assert.ok(harmful > 800, `${harmful} were harmful`)
@@ -147,24 +73,24 @@ test('B13: of 4,000 mutated stanzas nothing gets through that could harm, and th
 
 test('B13: of a package that is there twice the first counts; other versions are other packages', () => {
   const text = [
-    render({ ...fields, Filename: 'pool/a.deb' }),
-    render({ ...fields, Filename: 'pool/b.deb', SHA256: 'cd'.repeat(32) }),
-    render({ ...fields, Version: '2', Filename: 'pool/c.deb' }),
+    render({ ...fields, Filename: 'pool/a.deb' }, ': '),
+    render({ ...fields, Filename: 'pool/b.deb', SHA256: 'cd'.repeat(32) }, ': '),
+    render({ ...fields, Version: '2', Filename: 'pool/c.deb' }, ': '),
   ].join('\n')
   assert.deepEqual(
-    ours(Buffer.from(text)).map(({ path }) => path),
+    saidBy(folder, format, Buffer.from(text)).map(({ path }) => path),
     ['pool/a.deb', 'pool/c.deb'],
   )
-  assert.equal(naive(text).length, 3)
+  assert.equal(format.naive(text).length, 3)
 })
 
 test('B13: a line of 300 MB costs its own stanza at most', () => {
   const huge = Buffer.alloc(300 * 2 ** 20, 'x')
   const around = (head: string): Buffer =>
     Buffer.concat([
-      Buffer.from(`${render({ ...fields, Package: 'before' })}\n${head}`),
+      Buffer.from(`${render({ ...fields, Package: 'before' }, ': ')}\n${head}`),
       huge,
-      Buffer.from(`\n\n${render({ ...fields, Package: 'after' })}`),
+      Buffer.from(`\n\n${render({ ...fields, Package: 'after' }, ': ')}`),
     ])
   const named = scanPackages(around('Package: '))
   assert.deepEqual([named.recordCount, named.refused.count], [2, 1])
