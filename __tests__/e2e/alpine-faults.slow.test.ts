@@ -4,20 +4,8 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { alpineProject } from '../support/alpine/project.ts'
+import { toolsUnit as unit } from '../support/unit-texts.ts'
 
-/** A unit of one package: files by shell commands, and what else it says. */
-const unit = (name: string, run: string, more = ''): string => `unit(
-    name = "${name}",
-    version = "1.0",
-    license = "MIT",
-    scope = "noarch",
-    distro = "alpine",
-    container = "tools",
-    shell = "sh",
-    tasks = [task("install", run = "${run}")],
-    ${more}
-)
-`
 const own = (name: string): string => `mkdir -p $DESTDIR/usr/share && touch $DESTDIR/usr/share/${name}`
 const withUser = (name: string, user: string, uid: number): string =>
   `load("@module-core//classes/users.star", "system_user")\n${unit(name, own(name))}system_user("${name}", "${user}", uid = ${uid})\n`

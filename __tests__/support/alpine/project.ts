@@ -22,6 +22,23 @@ export interface AlpineProject extends TestProject {
   readonly env: Readonly<Record<string, string>>
 }
 
+/** What stands in a PROJECT.star of tests instead of `module("yoe:module-alpine")`. */
+export const testModule =
+  'module("https://example.com/alpine.git", ref = "v1", path = "module-alpine", local = "modules")'
+
+/** PROJECT.star of {@link alpineProject}. */
+export const alpineProjectText = (arch: 'x86_64' | 'arm64' = 'x86_64'): string => `project(
+    name = "demo",
+    version = "1.0",
+    defaults = defaults(distro = "alpine", machine = "qemu-${arch}"),
+    modules = [
+        module("yoe:module-core"),
+        module("yoe:module-debian"),
+        ${testModule},
+    ],
+)
+`
+
 /**
  * A project with module-alpine, whose packages come from a mirror of this machine: 3.23 as tests have it, and what that lacks
  * (an SSH server, mdev) from the genuine 3.19. PROJECT.star is made; its caches are those of all tests.
@@ -41,17 +58,7 @@ export async function alpineProject(
   const project = testProject(
     t,
     {
-      'PROJECT.star': `project(
-    name = "demo",
-    version = "1.0",
-    defaults = defaults(distro = "alpine", machine = "qemu-${arch}"),
-    modules = [
-        module("yoe:module-core"),
-        module("yoe:module-debian"),
-        ${testModule},
-    ],
-)
-`,
+      'PROJECT.star': alpineProjectText(arch),
       'containers/toolchain.star': smallToolchain,
       ...texts,
     },
@@ -60,10 +67,6 @@ export async function alpineProject(
   await writeTestModule(project.root)
   return { ...project, env: { YOE_MIRRORS: mirror.yoeMirrors } }
 }
-
-/** What stands in a PROJECT.star of tests instead of `module("yoe:module-alpine")`. */
-export const testModule =
-  'module("https://example.com/alpine.git", ref = "v1", path = "module-alpine", local = "modules")'
 
 /** Writes {@link testModule}. Mirrors are signed by tests' own key; else it is the module as it is. */
 export async function writeTestModule(root: string): Promise<void> {
