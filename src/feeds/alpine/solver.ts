@@ -166,6 +166,7 @@ export class Solver {
       joinsNever &&= candidate.joinsNever
       if (name.requirers === 0) continue
       candidate.isMerged = true
+      this.#names.glance(candidate.provides.length)
       this.#merge(candidate, version, merged.length)
       merged.push(candidate)
     }
@@ -221,6 +222,7 @@ export class Solver {
     for (const { candidate, version } of name.providers) {
       this.#spend(1)
       if (candidate.name === required || !candidate.isSelectable || (together && version === undefined)) continue
+      this.#names.glance(candidate.provides.length)
       const isFine = candidate.provides.some((one) => one.name === required || (together && one.version === undefined))
       if (!isFine) {
         this.#disqualify(candidate, { kind: 'conflict', dependency: { name: name.text }, with: required.text })
