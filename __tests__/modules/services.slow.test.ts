@@ -1,10 +1,11 @@
 /** An image with an account, services and commands of every script language: all of it, run in the image's own root. */
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { scratch, testProject } from '../support/project.ts'
+import { imageRoot } from '../support/image-root.ts'
+import { testProject } from '../support/project.ts'
 import { sharedCache } from '../support/shared-cache.ts'
 import { bun, nodejs, python } from './script-apps.ts'
 
@@ -44,29 +45,13 @@ command=/usr/libexec/demod
 `,
 }
 
-/** Where the first partition of a disk begins, MiB. @see UEFI specification, GPT partition entry */
-function startOf(disk: string): number {
-  const table = Buffer.alloc(2048)
-  const file = openSync(disk, 'r')
-  readSync(file, table)
-  closeSync(file)
-  return Number(table.readBigUInt64LE(1024 + 32)) / 2048
-}
-
 test('accounts, services and commands in an image', async (t) => {
   const project = testProject(t, texts, cache)
   const built = await project.yoe(['build', 'all', '--machine', 'bare'])
   assert.equal(built.code, 0, built.stdout + built.stderr)
 
   const disk = join(project.root, 'build/debian/all.bare/all.img')
-  const work = scratch(t)
-  const partition = join(work, 'partition')
-  execFileSync('dd', [`if=${disk}`, `of=${partition}`, 'bs=1M', `skip=${startOf(disk)}`, 'conv=sparse', 'status=none'])
-  const debugfs = (command: string): string =>
-    execFileSync('debugfs', ['-R', command, partition], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-  const root = join(work, 'root')
-  mkdirSync(root)
-  debugfs(`rdump / ${root}`)
+  const { root, debugfs } = imageRoot(t, disk)
   const inRoot = (...command: readonly string[]): string => {
     const shut = ['--unshare-all', '--clearenv', '--setenv', 'PATH', '/usr/sbin:/usr/bin:/sbin:/bin']
     const places = ['--ro-bind', root, '/', '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/run', '--tmpfs', '/tmp']
