@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Event } from '#engine/events.ts'
 import type { Machine, QemuConfig } from '#engine/project/model.ts'
+import { machineOf as plainMachine } from '../support/units.ts'
 
 export const at = { file: 'images/demo.star', line: 7, column: 3 }
 
@@ -16,20 +17,14 @@ export const qemuOf = (some: Partial<QemuConfig> = {}): QemuConfig => ({
   ...some,
 })
 
-export const machineOf = (some: Partial<Machine> = {}): Machine => ({
-  name: 'demo-machine',
-  module: '',
-  at: { file: 'machines/demo.star', line: 1, column: 1 },
-  arch: 'x86_64',
-  description: '',
-  kernel: { unit: 'linux', cmdline: 'console=ttyS0 root=/dev/vda rw', deviceTrees: [] },
-  packages: [],
-  distroPackages: {},
-  distroKernels: {},
-  partitions: [],
-  qemu: qemuOf(),
-  ...some,
-})
+export const machineOf = (some: Partial<Machine> = {}): Machine =>
+  plainMachine({
+    name: 'demo-machine',
+    at: { file: 'machines/demo.star', line: 1, column: 1 },
+    kernel: { unit: 'linux', cmdline: 'console=ttyS0 root=/dev/vda rw', deviceTrees: [] },
+    qemu: qemuOf(),
+    ...some,
+  })
 
 /** A folder that is gone after the test. */
 export async function scratch(t: TestContext): Promise<string> {

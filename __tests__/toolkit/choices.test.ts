@@ -1,38 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ImageUnit, Project } from '#engine/project/model.ts'
+import type { Project } from '#engine/project/model.ts'
 import { distroChoice } from '#toolkit/choices.ts'
 import type { Local } from '#toolkit/local/settings.ts'
+import { emptyProject, imageUnit } from '../support/units.ts'
 
 const at = { file: 'images/i.star', line: 7, column: 1 }
 
 function projectWith(distros: readonly string[] | undefined, usual: string | undefined): Project {
-  const image: ImageUnit = {
-    ...{
-      kind: 'image',
-      name: 'i',
-      version: '1',
-      release: 0,
-      description: '',
-      license: '',
-      module: '',
-      at,
-      builtVia: [],
-    },
-    ...(distros === undefined ? {} : { distros }),
-    ...{ artifacts: [], distroArtifacts: {}, exclude: [], timezone: 'UTC', locale: 'C', services: [], users: [] },
-    ...{ overlays: [], checks: [] },
-  }
+  const image = imageUnit({ name: 'i', at, ...(distros === undefined ? {} : { distros }) })
   const feed = (distro: string): Project['feeds'][number] => ({
     ...{ id: `m.${distro}`, module: 'm', at, format: 'debian', distro, options: {} },
   })
-  return {
-    ...{ name: 'p', version: '1', description: '', root: '/p', at, pins: [], modules: [], machines: [], cache: {} },
-    ...{ sources: { mirrors: {} } },
+  return emptyProject({
+    at,
     defaults: usual === undefined ? {} : { distro: usual },
     units: [image],
     feeds: ['debian', 'ubuntu', 'alpine'].map(feed),
-  }
+  })
 }
 
 const local = (override?: string): Local => ({

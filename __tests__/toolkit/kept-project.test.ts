@@ -2,45 +2,24 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Evaluated } from '#engine/project/evaluate.ts'
 import { decodeProject, encodeProject } from '#toolkit/kept-project.ts'
-import { machineOf, packageUnit } from '../support/units.ts'
+import { emptyProject, machineOf, packageUnit, toolchainUnit } from '../support/units.ts'
 
 const at = { file: 'units/app.star', line: 3, column: 1 }
 const task = (command: string) => ({ name: 'build', steps: [{ kind: 'run' as const, command }], network: false, at })
 const evaluated: Evaluated = {
   machine: machineOf(),
   facts: { '/p/PROJECT.star': '33188:1:2:3:4', '/p/images': 'missing' },
-  project: {
-    name: 'demo',
-    version: '1.0',
+  project: emptyProject({
     description: 'größer\u0000é😀',
-    root: '/p',
     at,
-    defaults: {},
-    cache: {},
-    sources: { mirrors: {} },
-    pins: [],
-    modules: [],
     machines: [machineOf()],
     units: [
       packageUnit({ name: 'one', tasks: [task('make é😀')] }),
-      {
-        kind: 'toolchain',
-        name: 'tools',
-        version: '1',
-        release: 0,
-        description: '',
-        license: '',
-        module: '',
-        at,
-        builtVia: [],
-        packages: ['gcc'],
-        provides: [],
-      },
+      toolchainUnit('tools', ['gcc'], []),
       packageUnit({ name: 'two', tasks: [] }),
       packageUnit({ name: 'three', tasks: [task('a'), task('b')] }),
     ],
-    feeds: [],
-  },
+  }),
 }
 
 test('a project that was kept is the project, whoever looks how', () => {

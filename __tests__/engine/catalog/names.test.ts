@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import type { Diagnostic } from '#engine/catalog/diagnostics.ts'
 import { Names } from '#engine/catalog/names.ts'
 import { View } from '#engine/catalog/view.ts'
-import type { FeedDeclaration, Machine, ModulePin, PackageUnit, Project } from '#engine/project/model.ts'
-import { machineOf, packageUnit } from '../../support/units.ts'
+import type { FeedDeclaration, Machine, ModulePin, PackageUnit } from '#engine/project/model.ts'
+import { emptyProject, machineOf, packageUnit } from '../../support/units.ts'
 import { fakeFeed } from '../plan/fake-world.ts'
 
 const at = { file: 'PROJECT.star', line: 7, column: 1 }
@@ -23,31 +23,18 @@ function names(
   of: readonly Partial<PackageUnit>[],
   { pins = {}, machine = {} }: { pins?: Readonly<Record<string, string>>; machine?: Partial<Machine> } = {},
 ): Names {
-  const project: Pick<Project, 'units' | 'modules' | 'machines' | 'feeds' | 'pins'> = {
+  const project = emptyProject({
     units: of.map((fields) => packageUnit(fields)),
-    modules: [],
-    machines: [],
     feeds: ['x.main', 'x.extra'].map(feedDeclaration),
     pins: Object.entries(pins).map(([name, module]): ModulePin => ({ name, module, at })),
-  }
+  })
   const main = fakeFeed(['bash 5', 'linux-image 6', 'exim 4 | mta', 'busybox 1'])
   const extra = fakeFeed(['bash 6', 'extra 1'])
-  const view = new View({ ...bare, ...project }, machineOf(machine), 'debian')
+  const view = new View(project, machineOf(machine), 'debian')
   return new Names(view, [
     { ...main, id: 'x.main' },
     { ...extra, id: 'x.extra' },
   ])
-}
-
-const bare: Omit<Project, 'units' | 'modules' | 'machines' | 'feeds' | 'pins'> = {
-  name: 'demo',
-  version: '1',
-  description: '',
-  root: '/project',
-  at,
-  defaults: {},
-  cache: {},
-  sources: { mirrors: {} },
 }
 
 const meaning = (seen: Names, name: string): string => {

@@ -2,14 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { silent } from '../../../src/engine/events.ts'
 import { configure } from '../../../src/engine/image/configuration.ts'
-import type { ImageUnit, Partition } from '../../../src/engine/project/model.ts'
+import type { Partition } from '../../../src/engine/project/model.ts'
+import { imageUnit } from '../../support/units.ts'
 
 const at = { file: 'images/thing.star', line: 3, column: 1 }
-const image: ImageUnit = {
-  ...{ kind: 'image', name: 'thing', version: '1', release: 0, description: '', license: '', module: '', at },
-  ...{ builtVia: [], artifacts: [], distroArtifacts: {}, exclude: [], timezone: 'UTC', locale: 'C.UTF-8' },
-  ...{ overlays: [], checks: [], services: [], users: [] },
-}
+const image = imageUnit({ name: 'thing', at })
 const partition = (label: string, type: Partition['type'], root = false): Partition => ({
   ...{ label, type, root, size: 'fill', contents: [], at },
 })

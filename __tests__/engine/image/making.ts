@@ -18,6 +18,7 @@ import {
   trixie,
   worker,
 } from '../../feeds/debian/trixie.ts'
+import { imageUnit, machineOf } from '../../support/units.ts'
 
 /** Layers in a folder: the feed layer of the small closure is shared by all tests. */
 export function layersIn(folder: string): LayerStore {
@@ -35,12 +36,7 @@ export function layersIn(folder: string): LayerStore {
 }
 
 export const at = { file: 'images/test.star', line: 4, column: 1 }
-const image = (more: Partial<ImageUnit>): ImageUnit => ({
-  ...{ kind: 'image', name: 'test-image', version: '1', release: 0, description: '', license: '', module: '', at },
-  ...{ builtVia: [], artifacts: [], distroArtifacts: {}, exclude: [], timezone: 'UTC', locale: 'C.UTF-8' },
-  ...{ services: [], users: [], overlays: [], checks: [] },
-  ...more,
-})
+const image = (more: Partial<ImageUnit>): ImageUnit => imageUnit({ name: 'test-image', at, ...more })
 export const rootfs: Partition = {
   label: 'rootfs',
   type: 'ext4',
@@ -49,17 +45,10 @@ export const rootfs: Partition = {
   contents: [],
   at: { file: 'machines/box.star', line: 7, column: 5 },
 }
-export const machine: Machine = {
-  ...{
-    name: 'box',
-    module: '',
-    at: { file: 'machines/box.star', line: 1, column: 1 },
-    arch: engineArch,
-    description: '',
-  },
-  ...{ packages: [], distroPackages: {}, distroKernels: {}, partitions: [rootfs] },
+export const machine = machineOf({
+  ...{ name: 'box', at: { file: 'machines/box.star', line: 1, column: 1 }, arch: engineArch, partitions: [rootfs] },
   kernel: { unit: 'linux', cmdline: 'console=ttyS0 root=LABEL=rootfs rw', deviceTrees: [] },
-}
+})
 
 /** What a kernel package and a service package bring, as far as images look. */
 export async function projectPackages(folder: string): Promise<readonly RepositoryEntry[]> {

@@ -4,6 +4,7 @@ import { silent } from '../../../src/engine/events.ts'
 import { configure } from '../../../src/engine/image/configuration.ts'
 import type { RootIndex } from '../../../src/engine/image/rootfs-edit.ts'
 import type { ImageUnit } from '../../../src/engine/project/model.ts'
+import { imageUnit } from '../../support/units.ts'
 
 const at = { file: 'images/thing.star', line: 3, column: 1 }
 const user = (name: string, password: string): ImageUnit['users'][number] => ({
@@ -39,11 +40,7 @@ for (const [what, shadow, { users = [], overlaid = [] }, wanted] of rows)
       entries: new Map(Object.keys(texts).map((path) => [path, { type: 'file', link: '' }])),
       contents: new Map(Object.entries(texts).map(([path, text]) => [path, Buffer.from(text)])),
     }
-    const image: ImageUnit = {
-      ...{ kind: 'image', name: 'thing', version: '1', release: 0, description: '', license: '', module: '', at },
-      ...{ builtVia: [], artifacts: [], distroArtifacts: {}, exclude: [], timezone: 'UTC', locale: 'C.UTF-8' },
-      ...{ overlays: [], checks: [], services: [], users },
-    }
+    const image = imageUnit({ name: 'thing', at, users })
     const additions = configure(
       {
         ...{ image, hostname: 'thing', partitions: [], accounts: [], extraFiles: [], report: silent },

@@ -4,14 +4,11 @@ import { YoeError } from '../../../src/engine/errors.ts'
 import { hasOpenrc, openrcBoot } from '../../../src/engine/image/openrc.ts'
 import type { RootIndex } from '../../../src/engine/image/rootfs-edit.ts'
 import type { ImageUnit } from '../../../src/engine/project/model.ts'
+import { imageUnit } from '../../support/units.ts'
 
 const at = { file: 'images/base.star', line: 3, column: 1 }
 
-const image = (services: readonly string[]): ImageUnit => ({
-  ...{ kind: 'image', name: 'base', version: '1', release: 0, description: '', license: '', module: '', at },
-  ...{ builtVia: [], artifacts: [], distroArtifacts: {}, exclude: [], timezone: 'UTC', locale: 'C.UTF-8' },
-  ...{ users: [], overlays: [], checks: [], services },
-})
+const image = (services: readonly string[]): ImageUnit => imageUnit({ name: 'base', at, services })
 
 const index = (paths: readonly string[]): RootIndex => ({
   entries: new Map(paths.map((path) => [path, { type: 'file', link: '' }])),

@@ -6,9 +6,9 @@ import { userErrors } from '#engine/errors.ts'
 import { inOrder, type Node } from '#engine/plan/graph.ts'
 import { hashNodes } from '#engine/plan/hash.ts'
 import { type KnownClosures, resolveGraph, type Universe } from '#engine/plan/resolve.ts'
-import type { ImageUnit, Machine, PackageUnit, Project, ToolchainUnit, Unit } from '#engine/project/model.ts'
+import type { Machine, PackageUnit, Project, ToolchainUnit, Unit } from '#engine/project/model.ts'
 import { debianVersions } from '#feeds/debian/version.ts'
-import { machineOf, packageUnit } from '../../support/units.ts'
+import { emptyProject, imageUnit, machineOf, packageUnit, toolchainUnit } from '../../support/units.ts'
 import { shown } from '../project/evaluating.ts'
 import { fakeFeed, packages } from './fake-world.ts'
 
@@ -46,30 +46,10 @@ const at = (line: number) => ({ file: 'units/u.star', line, column: 1 })
 const modules = ['', 'low', 'high'] as const
 const virtuals = ['init', 'mta', 'api'] as const
 
-const toolchain = (name: string, provides: string, of: readonly string[]): ToolchainUnit => {
-  const { version, release, description, license, module, builtVia } = packageUnit()
-  const base = { name, version, release, description, license, module, builtVia, at: at(1) }
-  return { ...base, kind: 'toolchain', packages: of, provides: [provides], distros: ['debian'] }
-}
-
-const imageOf = (artifacts: readonly string[]): ImageUnit => {
-  const { version, release, description, license, module, builtVia } = packageUnit()
-  const base = { version, release, description, license, module, builtVia, at: at(2) }
-  return {
-    ...base,
-    kind: 'image',
-    name: 'im',
-    artifacts,
-    distroArtifacts: {},
-    exclude: [],
-    timezone: 'UTC',
-    locale: 'C.UTF-8',
-    services: [],
-    users: [],
-    overlays: [],
-    checks: [],
-  }
-}
+const toolchain = (name: string, provides: string, of: readonly string[]): ToolchainUnit => ({
+  ...toolchainUnit(name, of, [provides]),
+  distros: ['debian'],
+})
 
 /** Units that need each other and packages of a feed at random, many of them wrongly. */
 function randomProject(random: Random): Project {
@@ -106,26 +86,17 @@ function randomProject(random: Random): Project {
     const origin = { kind: 'local', folder: `/${name}` } as const
     return { name, description: '', root: `/${name}`, at: where, origin, listed: true, requires: [] }
   })
-  return {
-    name: 'demo',
-    version: '1',
-    description: '',
-    root: '/project',
-    at: where,
-    defaults: {},
-    cache: {},
-    sources: { mirrors: {} },
+  return emptyProject({
     pins: random() < 0.3 ? [{ name: own[0] ?? '', module: 'low', at: where }] : [],
     modules: modulesOf,
     machines: [machine],
     units: [
       ...units,
-      imageOf(some(random, [...own, ...virtuals, 'bash'], 6)),
+      imageUnit({ name: 'im', artifacts: some(random, [...own, ...virtuals, 'bash'], 6) }),
       toolchain('tools-fake', 'tools', ['mmdebstrap']),
       toolchain('toolchain-fake', 'toolchain', ['gcc', 'make']),
     ],
-    feeds: [],
-  }
+  })
 }
 
 /** The same declarations in another order, where the order means nothing. */
