@@ -162,8 +162,8 @@ export const hostileTars: Readonly<Record<string, HostileTar>> = {
   },
 }
 
-const info = (data: Buffer, name = 'app'): string =>
-  `pkgname = ${name}\npkgver = 1.0-r0\narch = x86_64\ndatahash = ${createHash('sha256').update(data).digest('hex')}\n`
-/** A package with a control that fits. */
-export const apk = (data: Buffer, name?: string): Buffer =>
-  Buffer.concat([gzipSync(Buffer.concat(smallFiles([['.PKGINFO', Buffer.from(info(data, name))]], 0))), data])
+const info = (data: Buffer, name: string, size: number): string =>
+  `pkgname = ${name}\npkgver = 1.0-r0\nsize = ${size}\narch = x86_64\ndatahash = ${createHash('sha256').update(data).digest('hex')}\n`
+/** A package with a control that fits. @param size that it says its files have; 0: nothing */
+export const apk = (data: Buffer, name = 'app', size = 0): Buffer =>
+  Buffer.concat([gzipSync(Buffer.concat(smallFiles([['.PKGINFO', Buffer.from(info(data, name, size))]], 0))), data])

@@ -13,6 +13,7 @@ import { tempName } from '#engine/store/temp.ts'
 import { noteUse } from '#engine/store/use.ts'
 import { writeState } from '../shared/feed-state.ts'
 import { verifyApk } from './apk-read.ts'
+import { checkData } from './data-check.ts'
 import { optionsOf, sitesOf } from './feed-place.ts'
 import { apkArch } from './names.ts'
 import { hintPath, packageObject } from './package-object.ts'
@@ -23,7 +24,8 @@ const checked = new Map<string, Promise<string>>()
 /**
  * The file of a feed's package in the store, fetched if need be. Every byte but those of its own signature is checked on first
  * use in this process: the control member by the checksum that the signed index has of it, the data by the SHA-256 that the
- * control has of them, all of it by its size. So a package that the index does not list is refused, whoever signed it.
+ * control has of them, all of it by its size. So a package that the index does not list is refused, whoever signed it; and what
+ * one that it lists would unpack is looked through when it arrives.
  *
  * @returns an absolute path, of an object of the store
  * @throws {YoeError} FETCH_FAILED, DIGEST_MISMATCH, ARCHIVE_UNSAFE, CANCELLED, DISK_FULL
@@ -102,7 +104,7 @@ async function fetchOnce(
           cause: failure,
         })
       })
-    const sha256 = await checkApk(temp, title, record, origin)
+    const sha256 = await checkNew(temp, title, record, origin)
     const path = objectPath(cacheRoot, sha256)
     await mkdir(dirname(path), { recursive: true })
     await rename(temp, path)
@@ -113,13 +115,29 @@ async function fetchOnce(
   }
 }
 
-/** @returns the file's SHA-256 */
+/** {@link checkApk} of what was never here: its data are looked through once, since what has its digests stays the same. */
+async function checkNew(path: string, title: string, record: PackageRecord, origin: FeedOrigin): Promise<string> {
+  try {
+    const { sha256, size } = await checkApk(path, title, record, origin)
+    await checkData(path, size)
+    return sha256
+  } catch (failure) {
+    if (!(failure instanceof YoeError) || failure.code !== 'ARCHIVE_UNSAFE') throw failure
+    const why = failure.message.replaceAll(path, 'its file')
+    throw new YoeError('ARCHIVE_UNSAFE', `${title} of feed ${origin.feed} is not used: ${why}`, {
+      hint: 'nothing of it was unpacked: use another mirror, or leave the package out and tell those who publish the feed',
+      cause: failure,
+    })
+  }
+}
+
+/** @returns the file's SHA-256, and bytes that are installed, as its control file has them */
 async function checkApk(
   path: string,
   title: string,
   { name, version }: PackageRecord,
   { size, checksum, feed }: FeedOrigin,
-): Promise<string> {
+): Promise<{ readonly sha256: string; readonly size: number }> {
   const mismatch = (why: string, cause?: unknown): YoeError =>
     new YoeError('DIGEST_MISMATCH', `${title} of feed ${feed} ${why}`, {
       hint: 'the mirror is being updated, or is not to be trusted: try again in a few minutes, or use another mirror',
@@ -134,7 +152,7 @@ async function checkApk(
   if (info.name !== name || info.version !== version) throw mismatch(`calls itself ${info.name} ${info.version}`)
   const sum = createHash('sha256')
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) sum.update(chunk)
-  return sum.digest('hex')
+  return { sha256: sum.digest('hex'), size: info.size }
 }
 
 /** What this process has fetched or checked of packages: checksum to object. */
