@@ -31,7 +31,7 @@ export function deviceSideOf({ project, format, suite }: Devices): DeviceSide {
   const wrong = feed.keys
     .filter((file) => !formats.some((each) => each.knowsKeys(file)))
     .map(({ file, content }) => {
-      const hint = `yoe key export feed (Debian) or apk (Alpine) prints one: yoe key export apk >${file}`
+      const hint = `yoe key export feed >${file} (Debian), or yoe key export apk >${file} (Alpine)`
       const what = content === '' ? `there is no file ${file}` : `${file} holds no public key of a package feed`
       return new YoeError('KEY_INVALID', `feed(): ${what}`, { at, hint })
     })
