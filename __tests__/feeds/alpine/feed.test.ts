@@ -211,6 +211,8 @@ test('an index of another time, branch or architecture is refused though its sig
     ['from the future', await indexArchive(text(), 'v3.19.1', future, [signer]), {}, 'FEED_INVALID'],
     ['too old', await indexArchive(text(), 'v3.19.1', 1_700_000_001, [signer]), { max_age_days: 30 }, 'FEED_EXPIRED'],
     ['another branch', await indexArchive(text(), 'v3.18.9-3-gab', 1_700_000_001, [signer]), {}, 'FEED_INVALID'],
+    ['edge', await indexArchive(text(), 'v20240923-317-gab', 1_700_000_001, [signer]), {}, 'FEED_INVALID'],
+    ['edge of old', await indexArchive(text(), 'v3.19.0_alpha2023-1-ga', 1_700_000_001, [signer]), {}, 'FEED_INVALID'],
     [
       'another architecture',
       await indexArchive(text({ A: 'aarch64' }), '', 1_700_000_001, [signer]),

@@ -37,7 +37,7 @@ export async function writeApk(
     await collectLitter(folder)
     const datahash = await writeData(temp.data, content.data)
     const control = await gzipMember(await content.control(datahash))
-    const finished = await joined(temp.apk, [control], temp.data, 0)
+    const finished = await joined(temp.apk, control, temp.data)
     await rename(temp.apk, path)
     return finished
   } catch (failure) {
@@ -66,16 +66,15 @@ async function writeData(path: string, chunks: Iterable<Buffer>): Promise<string
 }
 
 /**
- * Writes `first` and then what follows `from` in a file, flushed; readable by everyone, whatever the umask.
+ * Writes `first` and then a file, flushed; readable by everyone, whatever the umask.
  *
  * @param path must not exist
- * @returns the digest of the bytes as they went to disk, and of those of the file by themselves
+ * @returns the digest of the bytes as they went to disk
  */
-export async function joined(
+async function joined(
   path: string,
-  first: readonly Buffer[],
+  first: Buffer,
   file: string,
-  from: number,
 ): Promise<{ readonly sha256: string; readonly size: number }> {
   const sum = createHash('sha256')
   let size = 0
@@ -86,8 +85,8 @@ export async function joined(
     await out.writeFile(bytes)
   }
   try {
-    for (const bytes of first) await put(bytes)
-    for await (const bytes of createReadStream(file, { start: from, highWaterMark: 1 << 20 })) await put(bytes)
+    await put(first)
+    for await (const bytes of createReadStream(file, { highWaterMark: 1 << 20 })) await put(bytes)
     await out.chmod(0o644)
     await out.sync()
   } finally {

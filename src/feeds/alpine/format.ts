@@ -5,29 +5,8 @@ import { onDevice } from './on-device.ts'
 import { packageObject } from './package-object.ts'
 import { alpineVersions } from './version.ts'
 
-/** Packages of Alpine, without its feeds. What a command does not use is not loaded. */
-export const apkPackages: Pick<
-  PackageFormat,
-  | 'name'
-  | 'distros'
-  | 'versions'
-  | 'archName'
-  | 'packageVersion'
-  | 'pack'
-  | 'describe'
-  | 'compare'
-  | 'extract'
-  | 'refuseClashes'
-  | 'libraries'
-  | 'searchFolders'
-  | 'purlType'
-  | 'licencesIn'
-  | 'publish'
-  | 'deviceFiles'
-  | 'knowsKeys'
-  | 'publicKeyFile'
-  | 'onDevice'
-> = {
+/** Alpine and its kin: .apk packages and their feeds. What a command does not use is not loaded. */
+export const alpineFormat: PackageFormat = {
   name: 'apk',
   distros: ['alpine'],
   versions: alpineVersions,
@@ -47,13 +26,6 @@ export const apkPackages: Pick<
   knowsKeys,
   publicKeyFile: async (project) => (await import('../keys/rsa.ts')).rsaKeyName(project),
   onDevice,
-}
-
-/** Feeds of Alpine. */
-export const apkFeeds: Pick<
-  PackageFormat,
-  'resolver' | 'openFeed' | 'latestIndex' | 'knownFeed' | 'learnFeed' | 'keepIndex' | 'fetchPackage' | 'packageObject'
-> = {
   resolver: async () => (await import('./closure.ts')).resolveAlpineClosure,
   openFeed: async (feed, environment) => (await import('./feed.ts')).openAlpineFeed(feed, environment),
   latestIndex: async (feed, environment) => (await import('./feed.ts')).latestAlpineIndex(feed, environment),
@@ -63,11 +35,5 @@ export const apkFeeds: Pick<
   fetchPackage: async (feed, record, environment) =>
     (await import('./fetch-apk.ts')).fetchApk(feed, record, environment),
   packageObject,
-}
-
-/** Alpine and its kin: .apk packages and their feeds. */
-export const alpineFormat: PackageFormat = {
-  ...apkPackages,
-  ...apkFeeds,
   installRoot: async (input) => (await import('./install.ts')).installRoot(input),
 }

@@ -35,8 +35,8 @@ const another = 'use another mirror'
 export function checkIndex(index: VerifiedIndex, expected: Expectation): void {
   const { branch, date, path, bytes } = index
   const { id, arch, description, now, newest, maxAgeDays } = expected
-  const [, release] = /^(v\d+\.\d+)[.-]/.exec(description) ?? []
-  if (release !== undefined && /^v\d+\.\d+$/.test(branch) && release !== branch) {
+  const made = branchIn(description)
+  if (made !== undefined && /^v\d+\.\d+$/.test(branch) && made !== branch) {
     throw new YoeError(
       'FEED_INVALID',
       `feed ${id}: ${branch} was asked for, but the mirror sent ${description.trim().slice(0, 60)}`,
@@ -71,6 +71,15 @@ export function checkIndex(index: VerifiedIndex, expected: Expectation): void {
       { hint: `${another}; if the repository really went back: rm ${newest}` },
     )
   }
+}
+
+/**
+ * The branch that a description is of: a release, or edge, which is described by days and coming releases' alphas. In edge itself
+ * a release's tag can be the last one, so that what is described so may be either.
+ */
+function branchIn(description: string): string | undefined {
+  if (/^v(?:\d{8}|\d+\.\d+\.\d+_alpha\d*)\b/.test(description)) return 'edge'
+  return /^(v\d+\.\d+)[.-]/.exec(description)?.[1]
 }
 
 const iso = (time: number): string => new Date(time).toISOString().replace('.000Z', 'Z')

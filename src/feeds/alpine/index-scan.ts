@@ -5,7 +5,7 @@ import { ScannedRecords } from '../shared/scanned-records.ts'
 export const alpineIndex: IndexKind = { magic: 'yoe-apk1', providers: 'in order' }
 
 /** What of a paragraph is kept, in this order, one line each: by the letters of its lines. */
-export const keptFields = ['V', 'A', 'S', 'C', 'k', 'D', 'p', 'i'] as const
+const keptFields = ['V', 'A', 'S', 'C', 'k', 'D', 'p', 'i'] as const
 const letters: readonly string[] = ['P', ...keptFields]
 const slotOf = (letter: string): number => letters.indexOf(letter)
 const NAME = slotOf('P')
