@@ -1,31 +1,19 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, beforeEach, test } from 'node:test'
+import { beforeEach, test } from 'node:test'
 import { zstdDecompressSync } from 'node:zlib'
 import { YoeError } from '#engine/errors.ts'
 import { Artifacts, artifactName } from '#github/artifacts.ts'
-import { type ResultsService, startResultsService } from '../support/results-service.ts'
+import { serviceOfFile } from '../support/results-service.ts'
 
-let dir: string
-let service: ResultsService
 const log: string[] = []
 
-before(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'yoe-artifacts-'))
-  service = await startResultsService({ dir: join(dir, 'store') })
-  // The client reads its address and token from the environment of the process.
-  Object.assign(process.env, service.env())
-})
-after(async () => {
-  await service.close()
-  rmSync(dir, { recursive: true, force: true })
-})
+const { service, dir } = await serviceOfFile()
+// The client reads its address and token from the environment of the process.
+Object.assign(process.env, service.env())
 beforeEach(() => {
-  service.artifacts.length = 0
-  service.intercept = undefined
   log.length = 0
 })
 

@@ -1,32 +1,18 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, beforeEach, test } from 'node:test'
+import { after, test } from 'node:test'
 import { YoeError } from '#engine/errors.ts'
 import type { Event } from '#engine/events.ts'
 import type { Clock } from '#github/actions-cache/bucket.ts'
 import { ActionsCache } from '#github/cache.ts'
-import { type ResultsService, runtimeToken, startResultsService } from '../support/results-service.ts'
+import { runtimeToken, serviceOfFile } from '../support/results-service.ts'
 
-let dir: string
-let service: ResultsService
 const open: ActionsCache[] = []
 
-before(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'yoe-cache-test-'))
-  service = await startResultsService({ dir: join(dir, 'store') })
-})
-after(async () => {
-  await service.close()
-  rmSync(dir, { recursive: true, force: true })
-})
-beforeEach(async () => {
-  service.intercept = undefined
-  service.caches.length = 0
-  service.requests.length = 0
-})
+const { service, dir } = await serviceOfFile()
 
 /** A clock that never waits and writes down what it was asked to. */
 function fakeClock(): Clock & { readonly waits: number[] } {

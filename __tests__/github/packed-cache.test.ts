@@ -1,22 +1,15 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, beforeEach, test } from 'node:test'
+import { after, test } from 'node:test'
 import { Claims } from '#engine/build/claims.ts'
 import type { Event } from '#engine/events.ts'
 import { ActionsCache } from '#github/cache.ts'
 import { CacheIndex } from '#github/cache-index.ts'
 import { readPack } from '#github/cache-packs.ts'
 import { PackedCache } from '#github/packed-cache.ts'
-import {
-  mainScope,
-  type ResultsService,
-  runtimeToken,
-  type Scope,
-  startResultsService,
-} from '../support/results-service.ts'
+import { mainScope, runtimeToken, type Scope, serviceOfFile } from '../support/results-service.ts'
 
 const main = 'refs/heads/main'
 const pull = 'refs/pull/7/merge'
@@ -25,24 +18,10 @@ const pullScope: readonly Scope[] = [
   { Scope: main, Permission: 1 },
 ]
 
-let dir: string
-let service: ResultsService
 const open: ActionsCache[] = []
 
-before(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'yoe-packed-test-'))
-  service = await startResultsService({ dir: join(dir, 'store') })
-})
-after(async () => {
-  await Promise.all(open.map((cache) => cache.close()))
-  await service.close()
-  rmSync(dir, { recursive: true, force: true })
-})
-beforeEach(() => {
-  service.intercept = undefined
-  service.caches.length = 0
-  service.requests.length = 0
-})
+after(() => Promise.all(open.map((cache) => cache.close())))
+const { service, dir } = await serviceOfFile()
 
 function entries(scopes: readonly Scope[] = mainScope): ActionsCache {
   const cache = new ActionsCache({

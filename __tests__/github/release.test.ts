@@ -2,9 +2,8 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, beforeEach, test } from 'node:test'
+import { after, beforeEach, test } from 'node:test'
 import { zstdDecompressSync } from 'node:zlib'
 import { YoeError } from '#engine/errors.ts'
 import { cellAction } from '#github/cell-action.ts'
@@ -18,31 +17,21 @@ import { assetOf, Releases } from '#github/releases.ts'
 import { GitHubRest } from '#github/rest.ts'
 import { failsTold, fakeHost } from '../support/action-host.ts'
 import { openEngine } from '../support/fake-engine.ts'
-import { type GitHub, type GitHubRelease, startGitHub } from '../support/github-rest.ts'
+import { type GitHubRelease, startGitHub } from '../support/github-rest.ts'
 import { served } from '../support/local-server.ts'
-import { type ResultsService, startResultsService } from '../support/results-service.ts'
+import { serviceOfFile } from '../support/results-service.ts'
 
-let dir: string
-let github: GitHub
-let service: ResultsService
-
-before(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'yoe-release-'))
-  github = await startGitHub()
-  service = await startResultsService({ dir: join(dir, 'store') })
-  Object.assign(process.env, service.env())
-})
-after(async () => {
-  await Promise.all([github.close(), service.close()])
-  rmSync(dir, { recursive: true, force: true })
-})
+const { service, dir } = await serviceOfFile()
+// The client of artifacts reads its address and token from the environment of the process.
+Object.assign(process.env, service.env())
+const github = await startGitHub()
+after(() => github.close())
 beforeEach(() => {
   github.releases.length = 0
   github.tags.clear()
   github.runs.clear()
   github.requests.length = 0
   github.intercept = undefined
-  service.artifacts.length = 0
 })
 
 const sha = 'c'.repeat(40)

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, beforeEach, test } from 'node:test'
+import { test } from 'node:test'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import { cellAction } from '#github/cell-action.ts'
 import type { CellRequest } from '#github/engine-port.ts'
@@ -11,26 +10,12 @@ import { publishAction } from '#github/publish-action.ts'
 import { readAction } from '../../scripts/action-docs.ts'
 import { type FakeHost, failsTold, fakeHost } from '../support/action-host.ts'
 import { openEngine } from '../support/fake-engine.ts'
-import { type ResultsService, startResultsService } from '../support/results-service.ts'
+import { serviceOfFile } from '../support/results-service.ts'
 import { faultsOf } from '../support/schema.ts'
 
-let dir: string
-let service: ResultsService
-
-before(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'yoe-run-'))
-  service = await startResultsService({ dir: join(dir, 'store') })
-  Object.assign(process.env, service.env())
-})
-after(async () => {
-  await service.close()
-  rmSync(dir, { recursive: true, force: true })
-})
-beforeEach(() => {
-  service.caches.length = 0
-  service.artifacts.length = 0
-  service.intercept = undefined
-})
+const { service, dir } = await serviceOfFile()
+// The client reads its address and token from the environment of the process.
+Object.assign(process.env, service.env())
 
 function host(
   units: Readonly<Record<string, string>>,
