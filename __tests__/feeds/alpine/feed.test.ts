@@ -12,6 +12,9 @@ import { knownAlpineFeed, learnAlpineFeed } from '#feeds/alpine/feed-knowledge.t
 import { alpineFeedOptions } from '#feeds/alpine/feed-options.ts'
 import { fetchApk } from '#feeds/alpine/fetch-apk.ts'
 import { indexArchive, readIndexArchive } from '#feeds/alpine/index-archive.ts'
+import { keepIndex } from '#feeds/alpine/kept-index.ts'
+import { signatureMember } from '#feeds/alpine/signature.ts'
+import { smallFiles, tarEnd } from '#feeds/alpine/tar.ts'
 import { freshRsaKey, publicPem } from '#feeds/keys/rsa.ts'
 import { genuineRepository } from '../../support/alpine/material.ts'
 import { genuineKeys } from '../../support/alpine/roots.ts'
@@ -301,6 +304,20 @@ test('an index that lies in the module serves without a network, and what anothe
   const there = await openAlpineFeed(scene.declaration(), scene.environment({ cacheRoot: other, offline: true }))
   assert.deepEqual([...there.names()], ['one'])
   assert.match((await learnAlpineFeed('{}', other)) ?? '', /nothing that a feed is known by/)
+})
+
+test('a module keeps an index byte for byte, whatever its texts are written in', async (t) => {
+  const scene = await feedScene(t)
+  const text = Buffer.from(indexText([paragraph({ P: 'app', T: 'caf\xe9' })]), 'latin1')
+  const member = gzipSync(Buffer.concat([...smallFiles([['APKINDEX', text]], 1_700_000_000), tarEnd]))
+  scene.put(Buffer.concat([await signatureMember(member, [await testSigner()]), member]))
+  const keep = () => keepIndex(scene.declaration({ index: 'feeds' }), scene.environment(), true)
+  assert.deepEqual(
+    (await keep())?.map(({ file, moved }) => [file, moved]),
+    [['feeds/x86_64/APKINDEX', true]],
+  )
+  assert.deepEqual(readFileSync(join(scene.module, 'feeds/x86_64/APKINDEX')), text)
+  assert.equal((await keep())?.[0]?.moved, false)
 })
 
 test('a genuine package comes from its feed; another one, signed or not, does not', async (t) => {

@@ -27,11 +27,11 @@ export async function checkData(path: string, size: number): Promise<void> {
     if (bytes > most) throw unsafe(path, `more than the ${size} bytes that it says`)
     for (let at = place.indexOf('/'); at > 0; at = place.indexOf('/', at + 1))
       if (links.has(place.slice(0, at))) throw unsafe(path, `${shown(place)}, which lies behind a link`)
-    if (type === 'file') files.add(place)
+    if (type === 'hardlink' && !files.has(link))
+      throw unsafe(path, `${shown(place)}, another name of ${shown(link)}, no file before it`)
+    if (type === 'file' || type === 'hardlink') files.add(place)
     else if (type === 'symlink') links.add(place)
-    else if (type === 'hardlink') {
-      if (!files.has(link)) throw unsafe(path, `${shown(place)}, another name of ${shown(link)}, no file before it`)
-    } else if (type !== 'directory') throw unsafe(path, `${shown(place)}, which is a device or a pipe`)
+    else if (type !== 'directory') throw unsafe(path, `${shown(place)}, which is a device or a pipe`)
   }
 }
 

@@ -33,7 +33,7 @@ export async function keepIndex(
     const [now, old] = [found[at], before[at]]
     if (now === undefined) continue
     const isNew = old?.equals(now.bytes) !== true
-    if (isNew) await writeState(join(environment.moduleRoot, file), now.bytes.toString('utf8'))
+    if (isNew) await writeState(join(environment.moduleRoot, file), now.bytes)
     kept.push({ file, date: now.date, packages: count(now.bytes), moved: isNew })
   }
   return kept

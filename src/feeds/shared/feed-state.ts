@@ -116,7 +116,7 @@ const record = (value: unknown): Readonly<Record<string, unknown>> =>
  *
  * @throws {YoeError} DISK_FULL, PERMISSION
  */
-export async function writeState(path: string, content: string): Promise<void> {
+export async function writeState(path: string, content: string | Uint8Array): Promise<void> {
   try {
     await replaceFile(path, content)
   } catch (failure) {
