@@ -11,6 +11,7 @@ import type { LayerStore } from '#engine/image/layers.ts'
 import { readTar } from '#engine/image/tar-read.ts'
 import { readZstd } from '#engine/image/zstd.ts'
 import type { ImageUnit, Machine } from '#engine/project/model.ts'
+import { sync } from '#engine/store/sync-folder.ts'
 import { installRoot as installAlpineRoot } from '#feeds/alpine/install.ts'
 import { installRoot } from '#feeds/debian/install.ts'
 import {
@@ -203,6 +204,7 @@ const layersIn = (folder: string): LayerStore => ({
   find: async (key) => (existsSync(join(folder, key)) ? join(folder, key) : undefined),
   keep: async (key, path) => {
     await mkdir(folder, { recursive: true })
+    await sync(path)
     await rename(path, join(folder, key))
     return join(folder, key)
   },

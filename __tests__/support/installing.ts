@@ -1,6 +1,5 @@
 import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { removeTree } from '../../src/engine/build/tree.ts'
 import { silent } from '../../src/engine/events.ts'
 import type { InstallInput } from '../../src/engine/formats.ts'
@@ -10,7 +9,7 @@ export async function installed(
   installRoot: (input: InstallInput) => Promise<void>,
   input: Omit<InstallInput, 'workdir' | 'report' | 'log' | 'logPath'>,
 ): Promise<string> {
-  const workdir = await mkdtemp(join(tmpdir(), 'yoe-install-'))
+  const workdir = await mkdtemp(join(dirname(input.output), 'yoe-install-'))
   let said = ''
   const log = (chunk: Uint8Array): void => {
     said += Buffer.from(chunk).toString()

@@ -158,9 +158,9 @@ export interface InstallInput {
   readonly worker: Worker
   /** A root file system tar to add to (its packages are installed already); undefined: from nothing. */
   readonly base?: string
-  /** Absolute folder for intermediate files, empty, removed by the caller. */
+  /** Absolute folder for intermediate files, empty, on the file system of `output`, removed by the caller. */
   readonly workdir: string
-  /** Where the zstd-compressed tar goes. */
+  /** Where the zstd-compressed tar goes; who keeps it flushes it to the disk. */
   readonly output: string
   readonly sourceDateEpoch: number
   readonly report: Reporter

@@ -11,7 +11,7 @@ export type LayerName = 'feed packages' | 'project packages' | 'configuration' |
 export interface LayerStore {
   /** The layer's file, verified; undefined when there is none. */
   find(key: string, name: LayerName): Promise<string | undefined>
-  /** Takes the file, which the caller made and gives away; returns where it is now. */
+  /** Takes the file, which the caller made and gives away, and makes it last; returns where it is now. */
   keep(key: string, path: string, name: LayerName): Promise<string>
 }
 

@@ -42,7 +42,7 @@ const mostHeld = 64 * 2 ** 20
  * Writes a root file system with additions: entries stream from tar to tar, owners and modes only ever live in headers.
  *
  * An overlay's file or link replaces a file or link; a folder joins a folder; anything else, and anything whose path
- * leads through a link of the root file system, is refused.
+ * leads through a link of the root file system, is refused. Who keeps the output flushes it to the disk.
  *
  * @throws {YoeError} BAD_FIELD at `at`; ARCHIVE_UNSAFE when the base is damaged; DISK_FULL, PERMISSION, CANCELLED
  */
@@ -51,8 +51,8 @@ export async function editRoot(edit: RootEdit): Promise<void> {
   if (size === 0) throw new YoeError('ARCHIVE_UNSAFE', `${edit.base} is empty`)
   await requireSpace(dirname(edit.output), size)
   try {
-    const output = createWriteStream(edit.output, { flags: 'wx', flush: true })
-    await pipeline(zstdFrames(edited(edit)), output, { signal: edit.signal })
+    const output = createWriteStream(edit.output, { flags: 'wx' })
+    await pipeline(zstdFrames(edited(edit), 1), output, { signal: edit.signal })
     // Whatever the umask: runs of root read it as somebody else.
     await chmod(edit.output, 0o644)
   } catch (failure) {

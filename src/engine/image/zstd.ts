@@ -24,16 +24,19 @@ export async function* readZstd(path: string): AsyncGenerator<Uint8Array> {
 }
 
 const compress = promisify(zstdCompress)
-const level = { params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 } }
+const { ZSTD_c_compressionLevel, ZSTD_c_checksumFlag } = constants
 
 /**
  * Compresses in frames of a fixed size, several at once: the same bytes on any number of processors. (A Node 24 zstd
  * stream with workers of its own fails with ERR_STREAM_PUSH_AFTER_EOF.)
+ *
+ * @param level 1 takes half as long as 3; a Debian root becomes a fifth larger, one of Alpine 1 %
  */
-export async function* zstdFrames(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+export async function* zstdFrames(chunks: AsyncIterable<Buffer>, level: 1 | 3 = 3): AsyncGenerator<Buffer> {
+  const options = { chunkSize: piece, params: { [ZSTD_c_compressionLevel]: level, [ZSTD_c_checksumFlag]: 1 } }
   const running: Promise<Buffer>[] = []
   for await (const part of parts(chunks)) {
-    const started = compress(part, level)
+    const started = compress(part, options)
     // Whoever stops reading must not leave a failure that nobody waits for.
     started.catch(() => {})
     running.push(started)

@@ -1,4 +1,5 @@
-import { chmod, copyFile, mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { chmod, copyFile, mkdir, open, rename, writeFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { requireEmulation } from '#engine/build/binfmt.ts'
@@ -7,7 +8,6 @@ import { YoeError } from '#engine/errors.ts'
 import { step } from '#engine/events.ts'
 import type { InstallInput } from '#engine/formats.ts'
 import { requireSpace, writeFailure } from '#engine/store/disk.ts'
-import { tempName } from '#engine/store/temp.ts'
 
 /** The installer's whole environment. */
 const path = '/usr/sbin:/usr/bin:/sbin:/bin'
@@ -145,20 +145,27 @@ export const memoryFull = (log: Logged): YoeError =>
     ...log,
   })
 
-/** The file belongs to an id of the sandbox: what stays is a copy of our own, whole or absent. */
+/** The file may belong to an id of the sandbox: root makes it its own, others copy it. */
 async function keep(from: string, to: string): Promise<void> {
-  const temp = join(dirname(to), tempName())
+  const me = process.geteuid?.()
   try {
-    await copyFile(from, temp)
-    const file = await open(temp, 'r+')
-    await file.chmod(0o644)
-    await file.sync()
-    await file.close()
-    await rename(temp, to)
+    // A script may have left anything there.
+    const file = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW)
+    try {
+      if (me === 0) await file.chown(0, 0)
+      const { uid } = await file.stat()
+      if (uid === me) {
+        await file.chmod(0o644)
+        await rename(from, to)
+        return
+      }
+    } finally {
+      await file.close()
+    }
+    await copyFile(from, to)
+    await chmod(to, 0o644)
   } catch (failure) {
     throw await writeFailure(failure, to)
-  } finally {
-    await rm(temp, { force: true })
   }
 }
 
