@@ -41,7 +41,9 @@ export class Artifacts {
     const folder = await mkdtemp(join(this.#temp, 'yoe-image-'))
     try {
       const file = join(folder, `${artifactName('image', cell)}.img.zst`)
-      await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), zstdFrames, createWriteStream(file))
+      // Steps of a pipeline are called with options of its own, too.
+      const compressed = (plain: AsyncIterable<Buffer>) => zstdFrames(plain)
+      await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), compressed, createWriteStream(file))
       return await this.#upload(basename(file), [file], folder, { skipArchive: true })
     } finally {
       await rm(folder, { recursive: true, force: true })
