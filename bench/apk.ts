@@ -7,28 +7,18 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { silent } from '#engine/events.ts'
 import type { PackedPackage, PackInput } from '#engine/formats.ts'
-import { nowhere } from '#engine/qa/package-parts.ts'
 import { gzipLevel } from '#feeds/alpine/gzip.ts'
 import { packApk } from '#feeds/alpine/pack.ts'
 import { publishRepository } from '#feeds/alpine/repository.ts'
 import { generateRsaKey } from '#feeds/keys/rsa.ts'
 import { apk2 } from '../__tests__/support/alpine/apk.ts'
-import { packageUnit } from '../__tests__/support/units.ts'
+import { packInput } from '../__tests__/support/making.ts'
 import { benchWays } from './pack.ts'
 
-const inputOf = (destdir: string, outdir: string, name = 'bench', version = '1.0'): PackInput => ({
-  unit: packageUnit({ name, version, scope: 'noarch' }),
-  arch: 'x86_64',
-  distro: 'alpine',
-  destdir,
-  outdir,
-  runtimeDeps: [],
-  libraries: new Map(),
-  around: nowhere,
-  report: silent,
-  maintainer: 'Bench',
-  sourceDateEpoch: 1_700_000_000,
-})
+const inputOf = (destdir: string, outdir: string, name = 'bench', version = '1.0'): PackInput => {
+  const unit = { name, version, scope: 'noarch' as const }
+  return packInput(destdir, outdir, { unit, distro: 'alpine', maintainer: 'Bench' })
+}
 
 const shell = (script: string, ...args: readonly string[]): Promise<unknown> =>
   promisify(execFile)('sh', ['-c', script, ...args])

@@ -5,15 +5,13 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type DestEntry, scanDestdir } from '#engine/build/destdir.ts'
-import { silent } from '#engine/events.ts'
 import type { PackInput } from '#engine/formats.ts'
-import { nowhere } from '#engine/qa/package-parts.ts'
 import { controlArchive } from '#feeds/debian/control-archive.ts'
 import { dataTar } from '#feeds/debian/data-tar.ts'
 import { writeDeb } from '#feeds/debian/deb-file.ts'
 import { packDeb } from '#feeds/debian/pack.ts'
 import { bareRecord } from '#feeds/debian/pack-relations.ts'
-import { packageUnit } from '../__tests__/support/units.ts'
+import { packInput } from '../__tests__/support/making.ts'
 
 /** 100 MB in 400 files that compress about as well as programs do, and are the same in every run. */
 function makeTree(root: string): void {
@@ -39,21 +37,8 @@ function makeTree(root: string): void {
   }
 }
 
-function inputOf(destdir: string, outdir: string): PackInput {
-  return {
-    unit: packageUnit({ name: 'bench', scope: 'noarch' }),
-    arch: 'x86_64',
-    distro: 'debian',
-    destdir,
-    outdir,
-    runtimeDeps: [],
-    libraries: new Map(),
-    around: nowhere,
-    report: silent,
-    maintainer: 'Bench',
-    sourceDateEpoch: 1_700_000_000,
-  }
-}
+const inputOf = (destdir: string, outdir: string): PackInput =>
+  packInput(destdir, outdir, { unit: { name: 'bench', scope: 'noarch' }, maintainer: 'Bench' })
 
 /** 20,000 files as small as those of a Node.js application. */
 function makeSmallFiles(root: string): void {
