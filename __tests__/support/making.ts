@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
+import { removeTree } from '#engine/build/tree.ts'
 import { userErrors, type YoeError } from '#engine/errors.ts'
 import { silent } from '#engine/events.ts'
 import type { PackInput } from '#engine/formats.ts'
@@ -56,7 +57,7 @@ export function packInput(
 /** A folder of its own for one test, gone afterwards whatever its modes. */
 export async function scratch(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'yoe-test-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
+  t.after(() => removeTree(folder))
   return folder
 }
 

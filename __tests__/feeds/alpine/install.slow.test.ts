@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
-import { access, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { removeTree } from '../../../src/engine/build/tree.ts'
+import { test } from 'node:test'
 import { YoeError } from '../../../src/engine/errors.ts'
 import { readTar } from '../../../src/engine/image/tar-read.ts'
 import { readZstd } from '../../../src/engine/image/zstd.ts'
@@ -11,16 +9,11 @@ import { hashFileSync } from '../../../src/engine/source/stamps.ts'
 import { apk2, apk3 } from '../../support/alpine/apk.ts'
 import { replica, testKeyFolder } from '../../support/alpine/replica.ts'
 import { unusable } from '../../support/emulation.ts'
+import { scratch } from '../../support/making.ts'
 import { branchClosure, closureOf, install, makeApk, repositoriesOf, toolsRoot, worker } from './roots.ts'
 
 const usable = await worker.probe()
 const skip = usable.ok ? false : `${usable.reason} (${usable.hint})`
-
-async function scratch(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'yoe-install-test-'))
-  t.after(() => removeTree(folder))
-  return folder
-}
 
 /** Path to type, mode, owner and content of everything in a root file system; the text of what is small. */
 async function tree(tar: string): Promise<ReadonlyMap<string, { readonly facts: string; readonly text: string }>> {
