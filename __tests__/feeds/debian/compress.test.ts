@@ -98,16 +98,22 @@ describe('dpkg-deb reads a tar whole that ends', () => {
       await truncate(join(folder, 'dest/x'), content)
       const tree = await scanDestdir(join(folder, 'dest'))
       t.after(() => tree.close())
-      const whole = Buffer.concat([...copies(dataTar(tree, 5, new Map()))])
+      const whole = await joined(dataTar(tree, 5, [tree.entries], new Map()))
       assert.ok(Math.abs(whole.length - content - around) < 512)
       const path = join(folder, 'x.deb')
-      await writeDeb(path, { data: dataTar(tree, 5, new Map()), control: async () => Buffer.alloc(1024), mtime: 5 })
+      await writeDeb(path, {
+        data: dataTar(tree, 5, [tree.entries], new Map()),
+        control: async () => Buffer.alloc(1024),
+        mtime: 5,
+      })
       assert.ok(execFileSync('dpkg-deb', ['--fsys-tarfile', path], { maxBuffer: 1 << 30 }).equals(whole))
     })
   }
 })
 
 /** Chunks are written over. */
-function* copies(chunks: Iterable<Buffer>): Generator<Buffer> {
-  for (const chunk of chunks) yield Buffer.from(chunk)
+async function joined(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  const copies: Buffer[] = []
+  for await (const chunk of chunks) copies.push(Buffer.from(chunk))
+  return Buffer.concat(copies)
 }

@@ -70,7 +70,7 @@ export interface TreeFile extends Disposable {
 /** How large a destdir may get. */
 const limits = { entries: 1_000_000, depth: 64 } as const
 /** Entries after which others get their turn. */
-const breath = 1000
+const breath = 200
 const noFollow = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
@@ -81,10 +81,12 @@ const noFollow = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOC
  *
  * @param root absolute; a symbolic link here is a problem, not a way in
  * @param permissions what is declared, by absolute path in the package
+ * @param grew called now and then with what there is so far: its entries may be opened, and more are to come
  */
 export async function scanDestdir(
   root: string,
   permissions: Readonly<Record<string, Permission>> = {},
+  grew: (tree: ScannedTree) => void = () => {},
 ): Promise<ScannedTree> {
   const entries: DestEntry[] = []
   const problems: Problem[] = []
@@ -189,7 +191,9 @@ export async function scanDestdir(
         const whole = Buffer.from(before + listed.name, 'latin1')
         const inside = visit(here, whole, listed, depth + 1)
         if (inside !== undefined) await enter(inside, whole, depth + 1)
-        if (++seen % breath === 0) await setImmediate()
+        if (++seen % breath > 0) continue
+        grew(tree)
+        await setImmediate()
       }
     } finally {
       closeSync(folder)
@@ -209,6 +213,22 @@ export async function scanDestdir(
       throw failure
     }
     return { entries, problems: [problem], open: nothing, close: () => {} }
+  }
+  const tree: ScannedTree = {
+    entries,
+    problems,
+    open: (entry) => {
+      const kept = small.open(entry)
+      if (kept !== undefined) return kept
+      const file = openSync(child(`/proc/self/fd/${top}`, entry.path.toString('latin1')), noFollow)
+      if (identityOf(fstatSync(file, { bigint: true })) === identities.get(entry)) return treeFile(file)
+      closeSync(file)
+      throw new Error(`/${shown(entry.path)} changed while it was being packed`)
+    },
+    close: () => {
+      small.clear()
+      closeSync(top)
+    },
   }
   let owner: Stats
   try {
@@ -231,23 +251,7 @@ export async function scanDestdir(
       hint: `install it (install -d "$DESTDIR${shown(path)}" makes a folder), or take it out of permissions`,
     })
   }
-
-  return {
-    entries,
-    problems,
-    open: (entry) => {
-      const kept = small.open(entry)
-      if (kept !== undefined) return kept
-      const file = openSync(child(`/proc/self/fd/${top}`, entry.path.toString('latin1')), noFollow)
-      if (identityOf(fstatSync(file, { bigint: true })) === identities.get(entry)) return treeFile(file)
-      closeSync(file)
-      throw new Error(`/${shown(entry.path)} changed while it was being packed`)
-    },
-    close: () => {
-      small.clear()
-      closeSync(top)
-    },
-  }
+  return tree
 }
 
 /**

@@ -8,7 +8,7 @@ import { Gzip, gzipMember } from './gzip.ts'
 
 export interface ApkContent {
   /** The tar of what gets installed, in chunks of `chunkSize` bytes, of which the last is shorter. */
-  readonly data: Iterable<Buffer>
+  readonly data: AsyncIterable<Buffer>
   /**
    * The tar of the control files, without the blocks that end one.
    *
@@ -48,7 +48,7 @@ export async function writeApk(
   }
 }
 
-async function writeData(path: string, chunks: Iterable<Buffer>): Promise<string> {
+async function writeData(path: string, chunks: AsyncIterable<Buffer>): Promise<string> {
   const sum = createHash('sha256')
   const out = await open(path, 'wx', 0o600)
   const gzip = new Gzip(async (bytes) => {
@@ -56,7 +56,7 @@ async function writeData(path: string, chunks: Iterable<Buffer>): Promise<string
     await out.writeFile(bytes)
   })
   try {
-    for (const chunk of chunks) await gzip.add(chunk)
+    for await (const chunk of chunks) await gzip.add(chunk)
     await gzip.end()
     return sum.digest('hex')
   } finally {

@@ -1,6 +1,7 @@
 import { createHash, hash } from 'node:crypto'
 import type { DestEntry, ScannedTree, TreeFile } from '#engine/build/destdir.ts'
 import { Chunks } from '../shared/chunks.ts'
+import type { Cut } from '../shared/pack.ts'
 import { changedFile, openedFile } from '../shared/tree-file.ts'
 import { ownerOf } from './accounts.ts'
 import { capabilityBytes } from './capabilities.ts'
@@ -15,46 +16,53 @@ const atOnce = 1 << 20
  * so that large files are read twice. A chunk's memory is written over by the next but one.
  *
  * @param mtime seconds since 1970, of every member
+ * @param batches all entries of the tree
  * @throws {YoeError} PACKAGE_INVALID when a file is not what it was when it was listed
  */
-export function* dataTar(tree: ScannedTree, mtime: number): Generator<Buffer, void, undefined> {
+export async function* dataTar(
+  tree: Pick<ScannedTree, 'open'>,
+  mtime: number,
+  batches: Cut['batches'],
+): AsyncGenerator<Buffer, void, undefined> {
   const chunks = new Chunks(chunkSize)
   const buffer = Buffer.allocUnsafeSlow(atOnce)
   const plain = new PlainFileHeads(mtime)
-  for (const entry of tree.entries) {
-    const { kind, path, target, size, mode, permission } = entry
-    // There is a root already.
-    if (path.length === 0) continue
-    if (kind !== 'file') {
-      const sha1 = kind === 'symlink' && target !== undefined ? hash('sha1', target) : undefined
-      yield* chunks.add(headOf(entry, sha1, mtime))
-      continue
-    }
-    using file = openedFile(tree, entry)
-    const { content } = file
-    const sha1 = content === undefined ? digestOf(file, entry, buffer) : hash('sha1', content)
-    const head =
-      (permission === undefined ? plain.next(path, mode, size, sha1) : undefined) ?? headOf(entry, sha1, mtime)
-    if (!chunks.put(head)) yield* chunks.add(head)
-    if (size <= atOnce) {
-      const bytes = content ?? buffer.subarray(0, size)
-      if (!chunks.put(bytes)) yield* chunks.add(bytes)
-    } else {
-      const sum = createHash('sha1')
-      for (let at = 0; at < size; ) {
-        const room = chunks.room(size - at)
-        const got = file.read(room, at)
-        if (got === 0) throw changedFile(entry, undefined)
-        sum.update(room.subarray(0, got))
-        at += got
-        const full = chunks.advance(got)
-        if (full !== undefined) yield full
+  for await (const batch of batches)
+    for (const entry of batch) {
+      const { kind, path, target, size, mode, permission } = entry
+      // There is a root already.
+      if (path.length === 0) continue
+      if (kind !== 'file') {
+        const sha1 = kind === 'symlink' && target !== undefined ? hash('sha1', target) : undefined
+        const head = headOf(entry, sha1, mtime)
+        if (!chunks.put(head)) yield* chunks.add(head)
+        continue
       }
-      if (sum.digest('hex') !== sha1) throw changedFile(entry, undefined)
+      using file = openedFile(tree, entry)
+      const { content } = file
+      const sha1 = content === undefined ? digestOf(file, entry, buffer) : hash('sha1', content)
+      const head =
+        (permission === undefined ? plain.next(path, mode, size, sha1) : undefined) ?? headOf(entry, sha1, mtime)
+      if (!chunks.put(head)) yield* chunks.add(head)
+      if (size <= atOnce) {
+        const bytes = content ?? buffer.subarray(0, size)
+        if (!chunks.put(bytes)) yield* chunks.add(bytes)
+      } else {
+        const sum = createHash('sha1')
+        for (let at = 0; at < size; ) {
+          const room = chunks.room(size - at)
+          const got = file.read(room, at)
+          if (got === 0) throw changedFile(entry, undefined)
+          sum.update(room.subarray(0, got))
+          at += got
+          const full = chunks.advance(got)
+          if (full !== undefined) yield full
+        }
+        if (sum.digest('hex') !== sha1) throw changedFile(entry, undefined)
+      }
+      const full = chunks.align()
+      if (full !== undefined) yield full
     }
-    const full = chunks.align()
-    if (full !== undefined) yield full
-  }
   yield* chunks.add(tarEnd)
   yield* chunks.end()
 }

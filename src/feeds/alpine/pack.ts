@@ -80,8 +80,9 @@ async function write(input: PackInput, cut: Cut, factsOf: () => Promise<Facts>):
   const filename = `${bare.name}-${bare.version}.apk`
   const path = join(input.outdir, filename)
   const tree = withEntries(cut.tree, runlevelLinks(enabledIn(unit.services, cut)))
+  const batches = tree === cut.tree ? cut.batches : [tree.entries]
   const finished = await writeApk(path, {
-    data: dataTar(tree, mtime),
+    data: dataTar(tree, mtime, batches),
     control: async (datahash) => {
       const { record, description, replaces, scripts, own } = await factsOf()
       const info = renderPkgInfo({

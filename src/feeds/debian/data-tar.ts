@@ -1,6 +1,7 @@
 import { createHash, type Hash, hash } from 'node:crypto'
 import type { DestEntry, ScannedTree } from '#engine/build/destdir.ts'
 import { Chunks } from '../shared/chunks.ts'
+import type { Cut } from '../shared/pack.ts'
 import { changedFile, openedFile } from '../shared/tree-file.ts'
 import { fixedOwner } from './accounts.ts'
 import { chunkSize } from './compress.ts'
@@ -11,41 +12,44 @@ import { tarEnd, tarHeader } from './tar-header.ts'
  * make the same bytes of them. Memory does not grow with the tree: a chunk is written over by the next but one.
  *
  * @param mtime seconds since 1970, of every member
+ * @param batches all entries of the tree
  * @param sums gets the lowercase hex MD5 of every file as it passes
  * @throws {YoeError} PACKAGE_INVALID when a file is not what it was when it was listed
  */
-export function* dataTar(
-  tree: ScannedTree,
+export async function* dataTar(
+  tree: Pick<ScannedTree, 'open'>,
   mtime: number,
+  batches: Cut['batches'],
   sums: Map<DestEntry, string>,
-): Generator<Buffer, void, undefined> {
+): AsyncGenerator<Buffer, void, undefined> {
   const chunks = new Chunks(chunkSize)
-  for (const entry of tree.entries) {
-    const owner = entry.permission === undefined ? undefined : fixedOwner(entry.permission)
-    const head = tarHeader(owner === undefined ? entry : { ...entry, owner }, mtime)
-    if (!chunks.put(head)) yield* chunks.add(head)
-    if (entry.kind !== 'file') continue
-    using file = openedFile(tree, entry)
-    const { content } = file
-    if (content !== undefined) {
-      sums.set(entry, hash('md5', content))
-      if (!chunks.put(content)) yield* chunks.add(content)
-    } else {
-      const sum = new Md5(entry.size)
-      for (let at = 0; at < entry.size; ) {
-        const room = chunks.room(entry.size - at)
-        const got = file.read(room, at)
-        if (got === 0) throw changedFile(entry, undefined)
-        sum.add(room.subarray(0, got))
-        at += got
-        const full = chunks.advance(got)
-        if (full !== undefined) yield full
+  for await (const batch of batches)
+    for (const entry of batch) {
+      const owner = entry.permission === undefined ? undefined : fixedOwner(entry.permission)
+      const head = tarHeader(owner === undefined ? entry : { ...entry, owner }, mtime)
+      if (!chunks.put(head)) yield* chunks.add(head)
+      if (entry.kind !== 'file') continue
+      using file = openedFile(tree, entry)
+      const { content } = file
+      if (content !== undefined) {
+        sums.set(entry, hash('md5', content))
+        if (!chunks.put(content)) yield* chunks.add(content)
+      } else {
+        const sum = new Md5(entry.size)
+        for (let at = 0; at < entry.size; ) {
+          const room = chunks.room(entry.size - at)
+          const got = file.read(room, at)
+          if (got === 0) throw changedFile(entry, undefined)
+          sum.add(room.subarray(0, got))
+          at += got
+          const full = chunks.advance(got)
+          if (full !== undefined) yield full
+        }
+        sums.set(entry, sum.digest())
       }
-      sums.set(entry, sum.digest())
+      const full = chunks.align()
+      if (full !== undefined) yield full
     }
-    const full = chunks.align()
-    if (full !== undefined) yield full
-  }
   yield* chunks.add(tarEnd)
   yield* chunks.end()
 }

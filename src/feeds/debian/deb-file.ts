@@ -11,7 +11,7 @@ import { Compression, compression } from './compress.ts'
 
 export interface DebContent {
   /** The tar of what gets installed, in chunks of `chunkSize` bytes, of which the last is shorter. */
-  readonly data: Iterable<Buffer>
+  readonly data: AsyncIterable<Buffer>
   /** The tar of the control files; asked for when `data` has ended, since it holds its checksums. What it throws ends all. */
   control(): Promise<Buffer>
   /** Seconds since 1970: of the archive's members. */
@@ -51,7 +51,7 @@ export async function writeDeb(
 async function compress(path: string, content: DebContent): Promise<Buffer> {
   const data = new Compression(path)
   try {
-    for (const chunk of content.data) await data.add(chunk)
+    for await (const chunk of content.data) await data.add(chunk)
     const control = content.control().then((tar) => zstdCompressSync(tar, { params: compression }))
     await Promise.all([control, data.end()])
     return await control

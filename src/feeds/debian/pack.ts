@@ -62,13 +62,17 @@ const packer: Packer<Facts> = {
   write,
 }
 
-async function write(input: PackInput, { bare, tree }: Cut, factsOf: () => Promise<Facts>): Promise<PackedPackage> {
+async function write(
+  input: PackInput,
+  { bare, tree, batches }: Cut,
+  factsOf: () => Promise<Facts>,
+): Promise<PackedPackage> {
   const { unit, maintainer, sourceDateEpoch: mtime } = input
   const filename = `${bare.name}_${withoutEpoch(bare.version)}_${bare.arch}.deb`
   const path = join(input.outdir, filename)
   const sums = new Map<DestEntry, string>()
   const finished = await writeDeb(path, {
-    data: dataTar(tree, mtime, sums),
+    data: dataTar(tree, mtime, batches, sums),
     control: async () => {
       const facts = await factsOf()
       return controlArchive({ ...facts, tree, sums, maintainer, homepage: unit.extra['homepage'] }, mtime)

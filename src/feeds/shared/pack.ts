@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises'
-import { type DestEntry, type Problem, type ScannedTree, scanDestdir, subtree } from '#engine/build/destdir.ts'
+import { type DestEntry, type Problem, type ScannedTree, subtree } from '#engine/build/destdir.ts'
 import { splitPackage } from '#engine/build/split.ts'
 import type { PackageRecord } from '#engine/catalog/package.ts'
-import { companionSuffixes } from '#engine/catalog/subpackages.ts'
+import { companionSuffixes, suffixesOf } from '#engine/catalog/subpackages.ts'
 import { YoeError, YoeErrors } from '#engine/errors.ts'
 import type { PackedPackage, PackInput } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
@@ -13,6 +13,7 @@ import { type Finding, settle } from '#engine/qa/finding.ts'
 import { inspectTree } from '#engine/qa/inspect.ts'
 import { type LinkFacts, linkFacts } from '#engine/qa/links.ts'
 import type { CheckedUnit, PackagePart } from '#engine/qa/package-parts.ts'
+import { GrowingTree } from './growing-tree.ts'
 
 /** What is to be in one package of a unit. */
 export interface Cut {
@@ -20,6 +21,8 @@ export interface Cut {
   readonly suffix: string
   readonly bare: PackageRecord
   readonly tree: ScannedTree
+  /** The tree's entries as they become known: of a unit's only package while the destdir is still being listed. */
+  readonly batches: AsyncIterable<readonly DestEntry[]> | Iterable<readonly DestEntry[]>
   /** All that the build left, of which this is a part. */
   readonly whole: ScannedTree
   /** Of the whole destdir, where a hard link's content may be in another package. */
@@ -67,7 +70,7 @@ export interface Packer<F extends { readonly record: PackageRecord }> {
   ): readonly Problem[]
   /** What else is where the packages are installed: files of these packages in the root that tasks ran in. */
   installed(root: string, names: readonly string[]): Look
-  /** @param facts settles when everything is checked, and rejects with what is wrong */
+  /** @param facts settles when everything is listed and checked, and rejects with what is wrong */
   write(input: PackInput, cut: Cut, facts: () => Promise<F>): Promise<PackedPackage>
 }
 
@@ -85,23 +88,41 @@ export async function packUnit<F extends { readonly record: PackageRecord }>(
 ): Promise<readonly PackedPackage[]> {
   // What the declaration alone shows to be wrong is told before any work.
   packer.bareRecord(input, '')
-  const tree = await scanDestdir(input.destdir, input.unit.permissions)
+  const growing = new GrowingTree(input)
+  const tree = await growing.begun
   const packed: PackedPackage[] = []
+  const whole = growing.whole.then(() => cutUp(packer, input, tree))
   try {
-    const cuts = cutUp(packer, input, tree)
     // Compressing takes longest, and happens elsewhere: meanwhile everything is checked.
-    const checked = check(packer, input, tree, cuts)
+    const checked = whole.then((cuts) => check(packer, input, tree, cuts))
     checked.catch(() => {})
+    const cuts = isForeseen(input.unit) ? [onlyCut(packer, input, tree, growing.batches())] : await whole
     for (const [index, cut] of cuts.entries())
       packed.push(await packer.write(input, cut, () => factsAt(checked, index)))
     return packed
   } catch (failure) {
     for (const { path } of packed) await rm(path, { force: true })
+    // What can't be packed is told together, wherever packing it has stopped.
+    await whole
     throw failure
   } finally {
-    tree.close()
+    // A listing that fails closes what it opened.
+    await growing.whole.then(
+      ({ close }) => close(),
+      () => {},
+    )
   }
 }
+
+/** Whether its only package holds what the destdir holds, whatever that is: it can be begun before all is listed. */
+const isForeseen = (unit: PackageUnit): boolean => suffixesOf(unit).length === 0 && unit.services.length === 0
+
+const onlyCut = <F extends { readonly record: PackageRecord }>(
+  packer: Packer<F>,
+  input: PackInput,
+  tree: ScannedTree,
+  batches: Cut['batches'],
+): Cut => ({ suffix: '', bare: packer.bareRecord(input, ''), tree, batches, whole: tree, entries: tree.entries })
 
 async function factsAt<F>(checked: Promise<readonly F[]>, index: number): Promise<F> {
   const facts = (await checked)[index]
@@ -119,8 +140,9 @@ function cutUp<F extends { readonly record: PackageRecord }>(
   // What can't be packed is not looked into either.
   refuse(input.unit, [...whole.problems, ...problems])
   return parts.map(({ suffix, entries }) => {
-    const tree = parts.length === 1 ? whole : subtree(whole, entries)
-    return { suffix, bare: packer.bareRecord(input, suffix), tree, whole, entries }
+    if (parts.length === 1) return onlyCut(packer, input, whole, [entries])
+    const tree = subtree(whole, entries)
+    return { suffix, bare: packer.bareRecord(input, suffix), tree, batches: [tree.entries], whole, entries }
   })
 }
 

@@ -3,7 +3,7 @@ import { YoeError } from '#engine/errors.ts'
 import { shown } from '#engine/shown.ts'
 
 /** A file of the tree, to be packed. @throws {YoeError} PACKAGE_INVALID when it is not what it was when it was listed */
-export function openedFile(tree: ScannedTree, entry: DestEntry): TreeFile {
+export function openedFile(tree: Pick<ScannedTree, 'open'>, entry: DestEntry): TreeFile {
   try {
     return tree.open(entry)
   } catch (failure) {
