@@ -68,7 +68,7 @@ async function writeOnly(destdir: string, out: string): Promise<void> {
   const facts = { record: bareRecord(input, ''), description: 'bench', homepage: undefined, maintainer, tree, sums }
   const lists = { conffiles: [], services: [], replaces: [], brings: [] }
   await writeDeb(join(out, 'bench.deb'), {
-    data: dataTar(tree, mtime, sums),
+    data: dataTar(tree, mtime, [tree.entries], sums),
     control: async () => controlArchive({ ...facts, ...lists }, mtime),
     mtime,
   })
