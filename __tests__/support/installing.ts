@@ -1,6 +1,8 @@
-import { mkdtemp } from 'node:fs/promises'
+import assert from 'node:assert/strict'
+import { access, mkdtemp } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { removeTree } from '../../src/engine/build/tree.ts'
+import { YoeError } from '../../src/engine/errors.ts'
 import { silent } from '../../src/engine/events.ts'
 import type { InstallInput } from '../../src/engine/formats.ts'
 
@@ -23,4 +25,20 @@ export async function installed(
   } finally {
     await removeTree(workdir)
   }
+}
+
+/** That it ends with INSTALL_FAILED, whose message and end of log say this, and leaves no root. */
+export async function assertNotInstalled(
+  installing: Promise<unknown>,
+  output: string,
+  { says, tail }: { readonly says: RegExp; readonly tail: RegExp },
+): Promise<void> {
+  await assert.rejects(installing, (failure) => {
+    assert.ok(failure instanceof YoeError, String(failure))
+    assert.equal(failure.code, 'INSTALL_FAILED')
+    assert.match(failure.message, says)
+    assert.match(failure.log?.tail.join('\n') ?? '', tail)
+    return true
+  })
+  await assert.rejects(access(output))
 }
