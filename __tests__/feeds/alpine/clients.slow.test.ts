@@ -6,13 +6,11 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { mkdir, mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, type TestContext, test } from 'node:test'
 import { universe } from '#engine/catalog/universe.ts'
 import type { PackedPackage, SigningKey } from '#engine/formats.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
-import { removeTree } from '../../../src/engine/build/tree.ts'
 import { readTar } from '../../../src/engine/image/tar-read.ts'
 import { readZstd } from '../../../src/engine/image/zstd.ts'
 import { resolveAlpineClosure } from '../../../src/feeds/alpine/closure.ts'
@@ -23,7 +21,7 @@ import { alpineVersions } from '../../../src/feeds/alpine/version.ts'
 import { generateRsaKey } from '../../../src/feeds/keys/rsa.ts'
 import { apk2, apk3 } from '../../support/alpine/apk.ts'
 import { replica, testKeyFolder } from '../../support/alpine/replica.ts'
-import type { Files } from '../../support/making.ts'
+import { type Files, scratch } from '../../support/making.ts'
 import { feedScene } from './feed-making.ts'
 import { keysFolder, packed, publishInput } from './making.ts'
 import { branchClosure, entryOf, install as installImage, toolsRoot, worker } from './roots.ts'
@@ -37,12 +35,6 @@ const releases = [
   { branch: 'v3.20', apk: apk2 },
   { branch: 'v3.23', apk: apk3 },
 ] as const
-
-async function scratch(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'yoe-clients-'))
-  t.after(() => removeTree(folder))
-  return folder
-}
 
 interface Own extends Partial<PackageUnit> {
   readonly files?: Files

@@ -1,14 +1,12 @@
 /** Modes, owners and file capabilities of a unit, as they are in a finished disk. */
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { removeTree } from '../../../src/engine/build/tree.ts'
 import { silent } from '../../../src/engine/events.ts'
 import { buildDisk } from '../../../src/engine/image/disk.ts'
 import { packDeb } from '../../../src/feeds/debian/pack.ts'
-import { install as fill, packInput } from '../../support/making.ts'
+import { install as fill, packInput, scratch } from '../../support/making.ts'
 import { machineOf } from '../../support/units.ts'
 import { engineArch, entryOf, epoch, install, run, smallRoots, toolsRoot, trixie, worker } from './trixie.ts'
 
@@ -16,8 +14,7 @@ const usable = await worker.probe()
 const skip = usable.ok ? false : `${usable.reason} (${usable.hint})`
 
 test('what permissions says is so on the device', { skip }, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'yoe-permissions-test-'))
-  t.after(() => removeTree(folder))
+  const folder = await scratch(t)
   const dest = join(folder, 'dest')
   await fill(dest, {
     'usr/bin/perm-su': '#!/bin/sh\n',
