@@ -36,7 +36,7 @@ export function nearest(
   limit: number = Math.min(3, Math.ceil(name.length / 3)),
 ): string[] {
   const found: { name: string; distance: number }[] = []
-  for (const candidate of known) {
+  for (const candidate of new Set(known)) {
     if (candidate === name) continue
     const distance = editDistance(name, candidate, limit)
     if (distance <= limit) found.push({ name: candidate, distance })

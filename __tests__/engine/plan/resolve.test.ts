@@ -58,6 +58,14 @@ const faults: Readonly<Record<string, readonly [text: string, targets: readonly 
       'units/u.star:1: BAD_FIELD "bb" is no container, and unit "aa" runs its tasks in one | name a unit that is declared with container(…)',
     ],
   ],
+  'a name of Alpine, of a soname or a command': [
+    unit('aa', 'runtime_deps = ["wpa_supplicnt", "so:libz.so.1", "R"]'),
+    ['aa'],
+    ['wpa_supplicnt', 'so:libz.so.1', 'R'].map(
+      (name) =>
+        `units/u.star:1: UNIT_NOT_FOUND nothing is called or provides "${name}", asked for by unit "aa" | ${looked}`,
+    ),
+  ],
   'a library by the name that its authors use': [
     unit('aa', 'deps = ["zlib"]'),
     ['aa'],

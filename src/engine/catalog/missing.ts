@@ -17,7 +17,7 @@ export function explainMissing(names: Names, name: string, at: Position | undefi
 
 /** Who names a library as its authors do mostly wants to build against it: `zlib` is zlib1g-dev, `ffi` libffi-dev. */
 function suggestion({ view, feeds }: Names, name: string): string | undefined {
-  const all = feeds.flatMap((feed) => [...feed.names()])
+  const all = [...new Set(feeds.flatMap((feed) => [...feed.names()]))]
   const called = new RegExp(`^(?:lib)?${RegExp.escape(name)}(?:-?\\d[\\w.-]*)?-dev$`)
   const library = all.filter((one) => called.test(one)).sort((a, b) => a.length - b.length || (a < b ? -1 : 1))
   if (library.length > 0)

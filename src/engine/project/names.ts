@@ -12,6 +12,15 @@ export const unitName: Grammar = {
   says: 'lower-case letters, digits, "+", "-" and ".", starting with a letter or digit, 2 to 100 characters',
 }
 
+/**
+ * What may be asked for: a unit, a package of any feed (Alpine has `wpa_supplicant` and `R`), or what an apk package provides
+ * by its files (`so:libz.so.1`, `cmd:sh`, `pc:zlib`). Whether it is there is decided when it is resolved.
+ */
+export const packageName: Grammar = {
+  pattern: /^(?:[A-Z]|(?:(?:so|cmd|pc):)?[A-Za-z0-9][A-Za-z0-9._+-]{1,99})$/,
+  says: 'the name of a unit or package: letters, digits, "+", "-", "_" and ".", starting with a letter or digit',
+}
+
 /** An image of a registry. */
 export const imageName: Grammar = {
   pattern: imagePattern,
@@ -31,7 +40,7 @@ export const plainName: Grammar = {
 
 export const versionText: Grammar = {
   pattern: /^[0-9A-Za-z][0-9A-Za-z.+~_]{0,99}$/,
-  says: 'letters, digits, ".", "+", "~" and "_", starting with a letter or digit',
+  says: 'letters, digits, ".", "+", "~" and "_" (1.0_rc1 for Alpine or 1.0~rc1 for Debian, not 1.0-rc1), starting with a letter or digit',
 }
 
 /** A version as packages of any format have it: with epoch and revision. */

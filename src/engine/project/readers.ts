@@ -4,7 +4,7 @@ import type { Value } from '../starlark/value.ts'
 import { describe, dictEntries, Handle, listItems } from '../starlark/value.ts'
 import type { Json } from './model.ts'
 import type { Grammar } from './names.ts'
-import { packageVersion, unitName } from './names.ts'
+import { packageName, packageVersion } from './names.ts'
 import { sizeInBytes } from './scalars.ts'
 
 /** What a reader throws: what it expected where, without a position (the caller knows it). */
@@ -212,7 +212,7 @@ export const dependency: Reader<Dependency> = (value) => {
   const [name = '', sign, version] = [match?.[1], match?.[2], match?.[3]]
   const relation = relations[sign ?? '']
   const balanced = found.includes('(') === found.includes(')')
-  if (!unitName.pattern.test(name) || !balanced || (sign !== undefined) !== (version !== undefined)) {
+  if (!packageName.pattern.test(name) || !balanced || (sign !== undefined) !== (version !== undefined)) {
     throw new Mismatch(`must be a name, or a name and a version such as "zlib >= 1.3"; ${quoted(found)} is not`)
   }
   if (relation === undefined || version === undefined) return { name }

@@ -1,10 +1,10 @@
 import { optional, parseArguments, required } from '../arguments.ts'
-import { plainName, unitName } from '../names.ts'
+import { packageName, plainName } from '../names.ts'
 import { list, named } from '../readers.ts'
 import type { Builtin, Context, Invocation, Result } from './builtin.ts'
 
 const signature = {
-  fields: { artifacts: required(list(named(unitName))), distro: optional(named(plainName)) },
+  fields: { artifacts: required(list(named(packageName))), distro: optional(named(plainName)) },
   positional: ['artifacts', 'distro'],
 } as const
 

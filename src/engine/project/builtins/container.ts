@@ -3,7 +3,7 @@ import { basesOf } from '../../containers/dockerfile.ts'
 import { parseImage } from '../../containers/reference.ts'
 import { defaulting, optional } from '../arguments.ts'
 import type { ContainerImage, Dockerfile, ToolchainUnit, Unit } from '../model.ts'
-import { imageName, unitName } from '../names.ts'
+import { imageName, packageName } from '../names.ts'
 import { placeLabel } from '../place.ts'
 import { flag, named, quoted, set, text } from '../readers.ts'
 import type { Builtin, Context, Invocation } from './builtin.ts'
@@ -11,7 +11,7 @@ import { declaring, defined } from './builtin.ts'
 import { existing } from './task.ts'
 import { distrosOf, identityFields } from './unit.ts'
 
-const names = set(named(unitName))
+const names = set(named(packageName))
 
 /**
  * `container(name, packages | image | dockerfile, provides)`: a root file system that tasks run in. Of packages it is

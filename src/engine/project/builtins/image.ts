@@ -1,6 +1,6 @@
 import { defaulting, optional, required } from '../arguments.ts'
 import type { ImageUnit, ImageUser, Place } from '../model.ts'
-import { devicePath, hostName, plainName, serviceName, unitName, userName } from '../names.ts'
+import { devicePath, hostName, packageName, plainName, serviceName, userName } from '../names.ts'
 import { dict, handleKind, integer, list, made, named, set, text } from '../readers.ts'
 import type { Builtin } from './builtin.ts'
 import { declaring, defined, making } from './builtin.ts'
@@ -46,7 +46,7 @@ export const user: Builtin = making(
   (data) => ({ label: JSON.stringify(data.name) }),
 )
 
-const names = set(named(unitName))
+const names = set(named(packageName))
 
 /** `image(name, artifacts, …)`: packages in a root file system on a disk. */
 export const image: Builtin = declaring(

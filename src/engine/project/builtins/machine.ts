@@ -1,7 +1,7 @@
 import { architectures } from '../../arch.ts'
 import { defaulting, optional, required } from '../arguments.ts'
 import type { Bootloader, Kernel, Machine, Partition, QemuConfig } from '../model.ts'
-import { gitRef, gitUrl, partitionLabel, plainName, title, unitName } from '../names.ts'
+import { gitRef, gitUrl, packageName, partitionLabel, plainName, title, unitName } from '../names.ts'
 import type { Reader } from '../readers.ts'
 import { dict, either, flag, handleKind, list, Mismatch, made, named, oneOf, set, size, text } from '../readers.ts'
 import type { Forward } from '../scalars.ts'
@@ -34,7 +34,7 @@ export const kernel: Builtin = making(
   kernelKind,
   {
     fields: {
-      unit: defaulting(named(unitName), 'linux'),
+      unit: defaulting(named(packageName), 'linux'),
       provides: optional(named(unitName)),
       cmdline: defaulting(named(title), ''),
       ...buildFields,
@@ -48,7 +48,7 @@ export const kernel: Builtin = making(
 /** `uboot(unit, repo, branch, tag, defconfig)`. */
 export const uboot: Builtin = making(
   bootloaderKind,
-  { fields: { unit: optional(named(unitName)), ...buildFields } },
+  { fields: { unit: optional(named(packageName)), ...buildFields } },
   (fields) => defined<Bootloader>({ kind: 'uboot', ...fields }),
   (made) => ({ label: JSON.stringify(made.unit ?? '') }),
 )
@@ -117,8 +117,8 @@ export const machine: Builtin = declaring(
       distro_kernels: defaulting(dict(named(plainName), made(kernelKind)), {}),
       bootloader: optional(made(bootloaderKind)),
       public_config: optional(publicConfig),
-      packages: defaulting(set(named(unitName)), []),
-      distro_packages: defaulting(dict(named(plainName), set(named(unitName))), {}),
+      packages: defaulting(set(named(packageName)), []),
+      distro_packages: defaulting(dict(named(plainName), set(named(packageName))), {}),
       partitions: defaulting(list(made(partitionKind)), []),
       qemu: optional(made(qemuKind)),
     },

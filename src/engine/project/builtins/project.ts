@@ -1,6 +1,6 @@
 import { defaulting, optional, required } from '../arguments.ts'
 import type { ModulePin } from '../model.ts'
-import { plainName, title, unitName, versionText } from '../names.ts'
+import { packageName, plainName, title, unitName, versionText } from '../names.ts'
 import type { Reader } from '../readers.ts'
 import { dict, either, handleKind, list, made, named } from '../readers.ts'
 import type { Builtin } from './builtin.ts'
@@ -31,7 +31,7 @@ export const defaults: Builtin = making(
   () => ({ label: '' }),
 )
 
-const flatPins = dict(named(unitName), named(plainName))
+const flatPins = dict(named(packageName), named(plainName))
 
 /** `{"zlib": "module-core"}`, or by distro: `{"debian": {"zlib": "debian.main"}}`; both may be mixed. */
 const modulePins: Reader<readonly Omit<ModulePin, 'at'>[]> = (value) => {
