@@ -172,6 +172,7 @@ describe('what no Alpine package can be', () => {
     ['a name with a slash', { name: 'a/b' }, 'BAD_NAME', /can't be the name of an Alpine package/],
     ['a relation with blanks', { conflicts: [{ name: 'a b' }] }, 'BAD_FIELD', /conflicts of app: "a b"/],
     ['an unknown script', { extra: { apk_scripts: { later: 'x' } } }, 'BAD_FIELD', /apk_scripts of app/],
+    ['a misspelt keyword', { extra: { apk_trigers: ['/usr'] } }, 'BAD_FIELD', /apk_trigers of app/],
     ['a trigger without folders', { extra: { apk_scripts: { trigger: 'x' } } }, 'BAD_FIELD', /apk_triggers of app/],
     ['a priority that is none', { extra: { apk_provider_priority: -1 } }, 'BAD_FIELD', /apk_provider_priority of app/],
     ['a service without a script', { services: ['app'] }, 'PACKAGE_QA', /service "app" has no init script/],
@@ -194,6 +195,18 @@ describe('what no Alpine package can be', () => {
       )
     })
   }
+
+  test('a service that its files enable, where no boot would start it', async (t) => {
+    const folder = await scratch(t)
+    const destdir = join(folder, 'dest')
+    await install(destdir, { 'etc/init.d/app': '#!/bin/sh\n' })
+    await mkdir(join(destdir, 'etc/runlevels/defualt'), { recursive: true })
+    await symlink('/etc/init.d/app', join(destdir, 'etc/runlevels/defualt/app'))
+    const errors = await errorsOf(packApk(packInput(destdir, join(folder, 'out'), { distro: 'alpine' })))
+    const said = errors.map(({ message, hint }) => `${message} | ${hint}`).join('\n')
+    assert.match(said, /runlevel "defualt", .* did you mean "default"/)
+    assert.match(said, /\/etc\/init.d\/app does not begin with #!\/sbin\/openrc-run/)
+  })
 
   test('a choice of dependencies', async (t) => {
     const folder = await scratch(t)

@@ -1,4 +1,5 @@
 import { YoeError } from '#engine/errors.ts'
+import { didYouMean } from '#engine/nearest.ts'
 import type { PackageUnit } from '#engine/project/model.ts'
 
 /** What a unit says to Alpine's packages alone, in keywords that no other format has; all about its main package. */
@@ -27,12 +28,16 @@ export const scriptNames = [
 ] as const
 export type ScriptName = (typeof scriptNames)[number]
 
+const fields = ['apk_scripts', 'apk_triggers', 'apk_install_if', 'apk_replaces_priority', 'apk_provider_priority']
+
 const isScriptName = (text: string): text is ScriptName => scriptNames.some((name) => name === text)
 
 /** @throws {YoeError} BAD_FIELD at the unit */
 export function ownFields({ extra, at, name }: Pick<PackageUnit, 'extra' | 'at' | 'name'>): OwnFields {
   const refuse = (field: string, hint: string): YoeError =>
     new YoeError('BAD_FIELD', `${field} of ${name} is not what Alpine packages have`, { hint, at, unit: name })
+  const unknown = Object.keys(extra).find((key) => key.startsWith('apk_') && !fields.includes(key))
+  if (unknown !== undefined) throw refuse(unknown, didYouMean(unknown, fields) ?? `there are: ${fields.join(', ')}`)
   const list = (field: string, valid: RegExp, hint: string): readonly string[] => {
     const value = extra[field] ?? []
     const words = Array.isArray(value) ? value.filter((word) => typeof word === 'string') : []

@@ -1,5 +1,6 @@
 import type { DestEntry, ScannedTree } from '#engine/build/destdir.ts'
 import { readerOf } from '#engine/build/destdir.ts'
+import { didYouMean } from '#engine/nearest.ts'
 import type { Finding } from '#engine/qa/finding.ts'
 import type { FoundServices } from '../shared/pack.ts'
 
@@ -8,6 +9,9 @@ const serviceName = /^[A-Za-z0-9][A-Za-z0-9:_.@-]*$/
 
 /** The runlevel that a machine is in when it has started. */
 const runlevel = 'default'
+
+/** Those that OpenRC enters by itself. @see openrc(8) */
+const runlevels: readonly string[] = ['sysinit', 'boot', runlevel, 'nonetwork', 'shutdown']
 
 /**
  * Checks that each service of the unit has an init script among what it installs. A companion unit, one that installs nothing
@@ -45,15 +49,36 @@ export async function findServices(services: readonly string[], tree: ScannedTre
         hint: `install it with: install -Dm755 ${service} "$DESTDIR/${folder}/${service}"`,
       })
     }
-    if (!(await isInitScript(tree, entry))) {
+    if (!(await isInitScript(tree, entry))) findings.push(noInitScript(service))
+  }
+  findings.push(...(await linkedFindings(tree, files)))
+  return { findings, files }
+}
+
+const noInitScript = (service: string): Finding => ({
+  check: 'services',
+  message: `service "${service}" can't be enabled: /${folder}/${service} does not begin with #!/sbin/openrc-run`,
+  hint: 'write it for OpenRC, see openrc-run(8)',
+})
+
+/** What is wrong with services that the files of a package enable by themselves, as those of `openrc_service` do. */
+async function linkedFindings(tree: ScannedTree, told: ReadonlyMap<string, DestEntry>): Promise<readonly Finding[]> {
+  const findings: Finding[] = []
+  for (const link of tree.entries) {
+    const [, level = '', service = ''] = /^etc\/runlevels\/([^/]+)\/([^/]+)$/.exec(link.path.toString('latin1')) ?? []
+    if (service === '' || link.kind === 'directory') continue
+    if (!runlevels.includes(level)) {
       findings.push({
         check: 'services',
-        message: `service "${service}" can't be enabled: /${folder}/${service} does not begin with #!/sbin/openrc-run`,
-        hint: 'write it for OpenRC, see openrc-run(8)',
+        message: `service "${service}" is in the runlevel "${level}", which no system enters by itself`,
+        hint: didYouMean(level, runlevels) ?? `those of Alpine are: ${runlevels.join(', ')}`,
       })
     }
+    const script = tree.entries.find(({ path }) => path.toString('latin1') === `${folder}/${service}`)
+    if (script?.kind === 'file' && !told.has(service) && !(await isInitScript(tree, script)))
+      findings.push(noInitScript(service))
   }
-  return { findings, files }
+  return findings
 }
 
 async function isInitScript(tree: ScannedTree, entry: DestEntry): Promise<boolean> {
