@@ -92,6 +92,9 @@ const rows: readonly (readonly [
     ['-fw_cfg'],
   ],
   ['host becomes max under TCG', { machine: arm }, ['-cpu max,pauth-impdef=on'], ['-cpu host']],
+  ['one emulated processor goes by its instructions', { machine: arm, cpus: 1 }, ['-accel tcg -icount shift=auto'], []],
+  ['several have a thread each', { machine: arm, cpus: 2 }, ['-accel tcg'], ['-icount']],
+  ['what KVM runs has a clock of its own', { machine: arm, cpus: 1, acceleration: 'kvm' }, [], ['-icount']],
   [
     'a named processor stays, but for the instruction that TCG gets wrong',
     { machine: machineOf({ qemu: qemuOf({ cpu: 'Haswell' }) }) },
