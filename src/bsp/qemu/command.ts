@@ -118,9 +118,9 @@ function cpuModel(machine: Machine, acceleration: 'kvm' | 'tcg'): string {
 }
 
 /**
- * Where one processor is emulated by one thread, time passes by the instructions it was given: a kernel that ticks a
- * thousand times a second does nothing but tick when the host gives it a third of a processor, and boots in a quarter
- * of an hour. QEMU keeps its clock at the host's pace all the same.
+ * Where one processor is emulated by one thread, time passes by the instructions it was given. Otherwise a kernel that
+ * ticks a thousand times a second (linux-virt of Alpine) at times does little but tick, on a busy host more often than
+ * not: the same boot takes 67 s of processor time or 760. `auto` keeps the guest's clock at the host's pace.
  */
 function clockArgs({ machine, acceleration, cpus }: QemuOptions): string[][] {
   return machine.arch === 'arm64' && acceleration === 'tcg' && cpus === 1 ? [['-icount', 'shift=auto']] : []

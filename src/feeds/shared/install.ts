@@ -1,5 +1,4 @@
-import { constants } from 'node:fs'
-import { chmod, copyFile, mkdir, open, rename, writeFile } from 'node:fs/promises'
+import { chmod, chown, copyFile, lstat, mkdir, rename, writeFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { requireEmulation } from '#engine/build/binfmt.ts'
@@ -145,27 +144,25 @@ export const memoryFull = (log: Logged): YoeError =>
     ...log,
   })
 
-/** The file may belong to an id of the sandbox: root makes it its own, others copy it. */
+/** The file may belong to an id of the sandbox: root makes it its own, others copy it. Nothing runs there any more. */
 async function keep(from: string, to: string): Promise<void> {
   const me = process.geteuid?.()
   try {
-    // A script may have left anything there.
-    const file = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW)
-    try {
-      if (me === 0) await file.chown(0, 0)
-      const { uid } = await file.stat()
-      if (uid === me) {
-        await file.chmod(0o644)
-        await rename(from, to)
-        return
-      }
-    } finally {
-      await file.close()
-    }
-    await copyFile(from, to)
+    const found = await lstat(from)
+    if (!found.isFile())
+      throw new YoeError(
+        'INSTALL_FAILED',
+        'the installation left no root file system, but something else in its place',
+        {
+          hint: 'a script of one of the packages did: its log tells what ran',
+        },
+      )
+    if (me === 0) await chown(from, 0, 0)
+    if (me === 0 || me === found.uid) await rename(from, to)
+    else await copyFile(from, to)
     await chmod(to, 0o644)
   } catch (failure) {
-    throw await writeFailure(failure, to)
+    throw failure instanceof YoeError ? failure : await writeFailure(failure, to)
   }
 }
 
