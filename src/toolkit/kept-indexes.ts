@@ -1,16 +1,13 @@
 import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Arch, architectures } from '#engine/arch.ts'
-import { userErrors, YoeError, YoeErrors } from '#engine/errors.ts'
+import { YoeError } from '#engine/errors.ts'
 import type { KeptIndex } from '#engine/formats.ts'
-import { inParallel } from '#engine/in-parallel.ts'
+import { askFeeds } from './asking-feeds.ts'
 import { fetcherOf } from './fetching.ts'
 import { formatOf } from './formats.ts'
 import type { Workspace } from './workspace.ts'
 import { loadProject } from './workspace.ts'
-
-/** How many indices are asked for at a time. */
-const atOnce = 4
 
 export interface KeptFeedIndex extends KeptIndex {
   readonly feed: string
@@ -42,21 +39,12 @@ export async function updateKeptIndexes(
     if (module?.origin.kind === 'git' || (only !== undefined && realpathSync(moduleRoot) !== only)) return []
     return (arch === undefined ? architectures : [arch]).map((one) => ({ feed, moduleRoot, arch: one }))
   })
-  const answers = await inParallel(atOnce, asked, async ({ feed, moduleRoot, arch: one }) => {
+  const answers = await askFeeds(asked, signal, async ({ feed, moduleRoot, arch: one }) => {
     const base = { arch: one, moduleRoot, cacheRoot, fetcher, offline, refresh: true, now: Date.now, report, signal }
-    try {
-      const kept = await formatOf(feed.distro).keepIndex?.(feed, base, arch !== undefined)
-      return { kept: (kept ?? []).map((each) => ({ feed: feed.id, module: feed.module, ...each })), errors: [] }
-    } catch (failure) {
-      const errors = userErrors(failure)
-      if (errors === undefined || signal.aborted) throw failure
-      return { kept: [], errors }
-    }
+    const kept = await formatOf(feed.distro).keepIndex?.(feed, base, arch !== undefined)
+    return (kept ?? []).map((each) => ({ feed: feed.id, module: feed.module, ...each }))
   })
-  // What is wrong with a feed itself is so for each architecture.
-  const errors = new Map(answers.flatMap((answer) => answer.errors.map((error) => [error.message, error])))
-  if (errors.size > 0) throw new YoeErrors([...errors.values()])
-  const written = answers.flatMap(({ kept }) => kept)
+  const written = answers.flat()
   if (written.length > 0) return written
   throw new YoeError('USAGE', 'no module of this project keeps an index of a feed for such an architecture', {
     hint: 'index = "feeds/main" in alpine_feed(...), then yoe update-feeds --arch x86_64; yoe update feeds locks feeds without one',

@@ -5,6 +5,7 @@ import { emptyLock, entriesOf, imageEntry, keyOf, moduleEntry, sourceEntry } fro
 import { isCommit } from '#engine/modules/reference.ts'
 import { didYouMean } from '#engine/nearest.ts'
 import type { Project } from '#engine/project/model.ts'
+import { askFeeds } from './asking-feeds.ts'
 import { listCells } from './cells.ts'
 import { fetcherOf } from './fetching.ts'
 import { formatOf } from './formats.ts'
@@ -220,23 +221,23 @@ async function latestFeeds(
   const hosted = project.units.some((unit) => unit.kind === 'package' && unit.containerArch === 'host')
   const arches = new Set([...targets, ...(host !== undefined && (foreign || hosted) ? [host] : [])])
   const { cacheRoot, offline, report, signal } = workspace
-  const found: FeedLock[] = []
-  for (const feed of project.feeds) {
+  const asked = project.feeds.flatMap((feed) => {
     const locked = before.feeds.some(({ id }) => id === feed.id)
-    if (!wanted(feed.id) || !(locked || distros.size === 0 || distros.has(feed.distro))) continue
+    if (!wanted(feed.id) || !(locked || distros.size === 0 || distros.has(feed.distro))) return []
+    return [...arches].map((arch) => ({ feed, arch }))
+  })
+  const fetcher = fetcherOf(workspace, project)
+  const found = await askFeeds(asked, signal, async ({ feed, arch }): Promise<readonly FeedLock[]> => {
     const format = formatOf(feed.distro)
     const moduleRoot = project.modules.find(({ name }) => name === feed.module)?.root ?? project.root
-    for (const arch of arches) {
-      const fetcher = fetcherOf(workspace, project)
-      const base = { arch, moduleRoot, cacheRoot, fetcher, offline, refresh: true, now: Date.now, report, signal }
-      const latest = await format.latestIndex(feed, base)
-      if (latest === undefined) continue
-      const date = new Date(latest.date).toISOString().replace(/\.\d+Z$/, 'Z')
-      const entry = { kind: 'feed', id: feed.id, arch: format.archName(arch), suite: latest.suite, date } as const
-      found.push(...latest.files.map((file) => ({ ...entry, ...file })))
-    }
-  }
-  return found
+    const base = { arch, moduleRoot, cacheRoot, fetcher, offline, refresh: true, now: Date.now, report, signal }
+    const latest = await format.latestIndex(feed, base)
+    if (latest === undefined) return []
+    const date = new Date(latest.date).toISOString().replace(/\.\d+Z$/, 'Z')
+    const entry = { kind: 'feed', id: feed.id, arch: format.archName(arch), suite: latest.suite, date } as const
+    return latest.files.map((file) => ({ ...entry, ...file }))
+  })
+  return found.flat()
 }
 
 interface Difference {
