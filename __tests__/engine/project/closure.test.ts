@@ -52,7 +52,7 @@ const rows: Readonly<Record<string, readonly [units: string, call: string, said:
   'no names': [
     'aa',
     'resolve_closure(["../x"]) or ["aa"]',
-    'images/i.star:1: BAD_FIELD resolve_closure(): artifacts[0] must be lower-case letters, digits, "+", "-" and ".", starting with a letter or digit, 2 to 100 characters; "../x" is not',
+    'images/i.star:1: BAD_FIELD resolve_closure(): artifacts[0] must be the name of a unit or package: letters, digits, "+", "-", "_" and ".", starting with a letter or digit; "../x" is not',
   ],
 }
 
