@@ -2,7 +2,7 @@ import { createHash, hash } from 'node:crypto'
 import type { DestEntry, ScannedTree, TreeFile } from '#engine/build/destdir.ts'
 import { Chunks } from '../shared/chunks.ts'
 import type { Cut } from '../shared/pack.ts'
-import { changedFile, openedFile } from '../shared/tree-file.ts'
+import { addContent, changedFile, openedFile } from '../shared/tree-file.ts'
 import { ownerOf } from './accounts.ts'
 import { capabilityBytes } from './capabilities.ts'
 import { chunkSize } from './gzip.ts'
@@ -49,15 +49,7 @@ export async function* dataTar(
         if (!chunks.put(bytes)) yield* chunks.add(bytes)
       } else {
         const sum = createHash('sha1')
-        for (let at = 0; at < size; ) {
-          const room = chunks.room(size - at)
-          const got = file.read(room, at)
-          if (got === 0) throw changedFile(entry, undefined)
-          sum.update(room.subarray(0, got))
-          at += got
-          const full = chunks.advance(got)
-          if (full !== undefined) yield full
-        }
+        yield* addContent(file, entry, chunks, (bytes) => void sum.update(bytes))
         if (sum.digest('hex') !== sha1) throw changedFile(entry, undefined)
       }
       const full = chunks.align()

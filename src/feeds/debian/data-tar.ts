@@ -2,7 +2,7 @@ import { createHash, type Hash, hash } from 'node:crypto'
 import type { DestEntry, ScannedTree } from '#engine/build/destdir.ts'
 import { Chunks } from '../shared/chunks.ts'
 import type { Cut } from '../shared/pack.ts'
-import { changedFile, openedFile } from '../shared/tree-file.ts'
+import { addContent, openedFile } from '../shared/tree-file.ts'
 import { fixedOwner } from './accounts.ts'
 import { chunkSize } from './compress.ts'
 import { tarEnd, tarHeader } from './tar-header.ts'
@@ -36,15 +36,7 @@ export async function* dataTar(
         if (!chunks.put(content)) yield* chunks.add(content)
       } else {
         const sum = new Md5(entry.size)
-        for (let at = 0; at < entry.size; ) {
-          const room = chunks.room(entry.size - at)
-          const got = file.read(room, at)
-          if (got === 0) throw changedFile(entry, undefined)
-          sum.add(room.subarray(0, got))
-          at += got
-          const full = chunks.advance(got)
-          if (full !== undefined) yield full
-        }
+        yield* addContent(file, entry, chunks, (bytes) => sum.add(bytes))
         sums.set(entry, sum.digest())
       }
       const full = chunks.align()
