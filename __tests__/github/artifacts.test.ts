@@ -6,7 +6,7 @@ import { beforeEach, test } from 'node:test'
 import { zstdDecompressSync } from 'node:zlib'
 import { YoeError } from '#engine/errors.ts'
 import { Artifacts, artifactName } from '#github/artifacts.ts'
-import { serviceOfFile } from '../support/results-service.ts'
+import { serviceOfFile } from '../support/service-of-file.ts'
 
 const log: string[] = []
 

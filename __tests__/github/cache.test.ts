@@ -8,7 +8,8 @@ import { YoeError } from '#engine/errors.ts'
 import type { Event } from '#engine/events.ts'
 import type { Clock } from '#github/actions-cache/bucket.ts'
 import { ActionsCache } from '#github/cache.ts'
-import { runtimeToken, serviceOfFile } from '../support/results-service.ts'
+import { runtimeToken } from '../support/results-service.ts'
+import { serviceOfFile } from '../support/service-of-file.ts'
 
 const open: ActionsCache[] = []
 

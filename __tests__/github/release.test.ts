@@ -19,7 +19,7 @@ import { failsTold, fakeHost } from '../support/action-host.ts'
 import { openEngine } from '../support/fake-engine.ts'
 import { type GitHubRelease, startGitHub } from '../support/github-rest.ts'
 import { served } from '../support/local-server.ts'
-import { serviceOfFile } from '../support/results-service.ts'
+import { serviceOfFile } from '../support/service-of-file.ts'
 
 const { service, dir } = await serviceOfFile()
 // The client of artifacts reads its address and token from the environment of the process.

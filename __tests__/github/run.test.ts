@@ -10,8 +10,8 @@ import { publishAction } from '#github/publish-action.ts'
 import { readAction } from '../../scripts/action-docs.ts'
 import { type FakeHost, failsTold, fakeHost } from '../support/action-host.ts'
 import { openEngine } from '../support/fake-engine.ts'
-import { serviceOfFile } from '../support/results-service.ts'
 import { faultsOf } from '../support/schema.ts'
+import { serviceOfFile } from '../support/service-of-file.ts'
 
 const { service, dir } = await serviceOfFile()
 // The client reads its address and token from the environment of the process.

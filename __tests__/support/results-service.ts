@@ -4,11 +4,9 @@
  * It keeps what GitHub keeps: entries are immutable, scoped by the token's `ac` claim, and limited per minute.
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { request as ask, createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, beforeEach } from 'node:test'
 import { blobCall, text } from './blob-service.ts'
 
 const read = 1
@@ -95,23 +93,6 @@ interface Caller {
 }
 
 type Body = Readonly<Record<string, unknown>>
-
-/** A service for all tests of a file, and a folder of theirs. Before each test it forgets what it was sent and asked. */
-export async function serviceOfFile(): Promise<{ readonly service: ResultsService; readonly dir: string }> {
-  const dir = mkdtempSync(join(tmpdir(), 'yoe-results-'))
-  const service = await startResultsService({ dir: join(dir, 'store') })
-  after(async () => {
-    await service.close()
-    rmSync(dir, { recursive: true, force: true })
-  })
-  beforeEach(() => {
-    service.caches.length = 0
-    service.artifacts.length = 0
-    service.requests.length = 0
-    service.intercept = undefined
-  })
-  return { service, dir }
-}
 
 export async function startResultsService({ dir, limits = {} }: ResultsServiceOptions): Promise<ResultsService> {
   mkdirSync(dir, { recursive: true })
